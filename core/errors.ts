@@ -1,0 +1,74 @@
+import type { Json } from "./json.ts";
+
+/**
+ * Every error a caller can be told, with its HTTP status and what a client may do about it:
+ * `backoff` retry with the SDK's own backoff, `after` retry after `Retry-After`, `never` do not
+ * retry unchanged. The type checker completes every use of this table.
+ */
+export const ERRORS = {
+  "invalid-request": { status: 400, retry: "never" },
+  "missing-model": { status: 400, retry: "never" },
+  "responses-body-on-chat-endpoint-disabled": { status: 400, retry: "never" },
+  "responses-background-unsupported": { status: 400, retry: "never" },
+  "context-length-exceeded": { status: 400, retry: "never" },
+  "provider-hosted-tools-forbidden": { status: 400, retry: "never" },
+  "unauthorized": { status: 401, retry: "never" },
+  "model-not-allowed": { status: 403, retry: "never" },
+  "key-disabled": { status: 403, retry: "never" },
+  "key-suspended": { status: 403, retry: "never" },
+  "key-expired": { status: 403, retry: "never" },
+  "key-rotated": { status: 403, retry: "never" },
+  "not-found": { status: 404, retry: "never" },
+  "method-not-allowed": { status: 405, retry: "never" },
+  "request-timeout": { status: 408, retry: "backoff" },
+  "request-too-large": { status: 413, retry: "never" },
+  "responses-websocket-unsupported": { status: 426, retry: "never" },
+  "client-closed-request": { status: 499, retry: "never" },
+  "internal-error": { status: 500, retry: "backoff" },
+  "no-eligible-target": { status: 502, retry: "never" },
+  "upstream-failed": { status: 502, retry: "backoff" },
+  "upstream-rate-limited": { status: 503, retry: "after" },
+  "upstream-quota-exhausted": { status: 503, retry: "after" },
+  "upstream-access-denied": { status: 503, retry: "never" },
+  "journal-unavailable": { status: 503, retry: "after" },
+  "shutting-down": { status: 503, retry: "backoff" },
+  "upstream-timeout": { status: 504, retry: "backoff" },
+} as const satisfies Record<string, { status: number; retry: "backoff" | "after" | "never" }>;
+
+/** The name of an error, as callers see it in `type`. */
+export type ErrorType = keyof typeof ERRORS;
+
+/** Facts of an error that a caller may see: names, counts and codes, never content or secrets. */
+export type ErrorDetails = Readonly<Record<string, Json | undefined>>;
+
+/** The one error of the gateway: thrown where something fails, turned into bytes by a dialect. */
+export class GatewayError extends Error {
+  override readonly name = "GatewayError";
+
+  constructor(
+    readonly type: ErrorType,
+    message: string,
+    readonly details: ErrorDetails = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** HTTP status of the answer. */
+  get status(): number {
+    return ERRORS[this.type].status;
+  }
+
+  /** Whether the same request may succeed later; `details.retryable: false` overrides the table. */
+  get retryable(): boolean {
+    return ERRORS[this.type].retry !== "never" && this.details["retryable"] !== false;
+  }
+}
+
+/** Turns anything thrown into a `GatewayError`; what we did not foresee is an `internal-error`. */
+export function asGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  return new GatewayError("internal-error", "Cannot finish the call: internal error", {}, {
+    cause: thrown,
+  });
+}

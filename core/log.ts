@@ -1,0 +1,114 @@
+/** How loud a log line is. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What happened, from a closed list: dashboards and alerts match on it. */
+export type LogEvent =
+  | "gateway_started"
+  | "config_reloaded"
+  | "config_rejected"
+  | "config_warning"
+  | "call_failed"
+  | "call_settled"
+  | "breaker_opened"
+  | "breaker_closed"
+  | "journal_torn"
+  | "journal_write_failed"
+  | "journal_recovered"
+  | "line_rejected"
+  | "shipper_backoff"
+  | "drain_started"
+  | "drain_finished";
+
+/** Names, counts and codes; never a prompt, a key or a thrown object. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** Writes one line per event. */
+export interface Log {
+  write(level: LogLevel, event: LogEvent, msg: string, fields?: LogFields): void;
+  /** Takes new settings after a reload. */
+  configure(settings: LogSettings): void;
+}
+
+/** Lines below `level` are dropped. */
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: "json" | "text";
+}
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+const LINES_PER_SECOND = 10;
+
+/**
+ * Builds the log. Past 10 equal events a second the rest is counted, and the count rides on the next
+ * line of that event as `suppressed`.
+ */
+export function createLog(
+  settings: LogSettings,
+  world: { now(): number; line(text: string): void } = { now: Date.now, line: printError },
+): Log {
+  let current = settings;
+  const bursts = new Map<LogEvent, { second: number; count: number; suppressed: number }>();
+
+  /** Lines swallowed since the last one of this event, or `null` when this one is swallowed too. */
+  function admit(event: LogEvent, now: number): number | null {
+    const second = Math.floor(now / 1000);
+    const burst = bursts.get(event) ?? { second, count: 0, suppressed: 0 };
+    bursts.set(event, burst);
+    if (burst.second !== second) Object.assign(burst, { second, count: 0 });
+    burst.count += 1;
+    if (burst.count > LINES_PER_SECOND) {
+      burst.suppressed += 1;
+      return null;
+    }
+    const suppressed = burst.suppressed;
+    burst.suppressed = 0;
+    return suppressed;
+  }
+
+  return {
+    configure: (settings) => void (current = settings),
+    write(level, event, msg, fields = {}) {
+      if (RANK[level] < RANK[current.level]) return;
+      const now = world.now();
+      const suppressed = admit(event, now);
+      if (suppressed === null) return;
+      const line = {
+        ts: new Date(now).toISOString(),
+        level,
+        event,
+        msg,
+        ...fields,
+        ...(suppressed > 0 ? { suppressed } : {}),
+      };
+      world.line(current.format === "json" ? JSON.stringify(line) : readable(line));
+    },
+  };
+}
+
+function readable(line: Readonly<Record<string, unknown>>): string {
+  const { ts, level, event: _, msg, ...fields } = line;
+  const rest = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
+  return `${ts} ${String(level).toUpperCase().padEnd(5)} ${msg}${rest ? `  ${rest}` : ""}`;
+}
+
+const encoder = new TextEncoder();
+
+/** Writes text and a newline to stdout. */
+export function print(text: string): void {
+  writeAll(Deno.stdout, `${text}\n`);
+}
+
+/** Writes text and a newline to stderr. */
+export function printError(text: string): void {
+  writeAll(Deno.stderr, `${text}\n`);
+}
+
+/** A console that is gone (a closed pipe) must not end the process. */
+function writeAll(out: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes: Uint8Array = encoder.encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(out.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,72 @@
+/** Values of a row: text, 64-bit integers and NULL. Flags are 0 or 1; no float is ever stored. */
+export type RowValue = string | number | bigint | null;
+
+/** A row by column name; columns at their default ('' , 0, NULL) may be left out. */
+export type Row = Readonly<Record<string, RowValue | undefined>>;
+
+/**
+ * The record of one call: the columns of `request_usage`, and the rows of its child tables without
+ * their `request_id`. It is one line of the journal; `storage/schema.ts` lists the columns.
+ */
+export interface CallRecord {
+  readonly usage: Row & {
+    readonly request_id: string;
+    readonly ts: number;
+    readonly status: number;
+  };
+  readonly attempts: readonly Row[];
+  /** At most one. */
+  readonly errors: readonly Row[];
+}
+
+/** A refused request that belongs to no caller: a row of `security_access_events`. */
+export type SecurityEvent = Row & { readonly id: string; readonly ts: number };
+
+/** Why the journal takes no lines; fixed codes. */
+export type JournalState = "ok" | "write-failed" | "full";
+
+/** Where the records of calls are made durable. */
+export interface Journal {
+  /**
+   * Writes the line of a call, synchronously, into the page cache. Never throws: a line that cannot
+   * be written is kept in memory and tried again.
+   *
+   * @returns nothing when the line is as durable as configured, else a promise for it
+   */
+  append(record: CallRecord): Promise<void> | undefined;
+  /** Writes a line of the event journal. Never throws. */
+  appendSecurityEvent(event: SecurityEvent): void;
+  readonly state: JournalState;
+  /** Takes new limits after a reload (the path never changes). */
+  configure(settings: { maxUnshippedBytes: number; onFull: "refuse" | "warn" }): void;
+  /** Writes what waits, syncs and closes. */
+  close(): Promise<void>;
+}
+
+/** What a caller used, per UTC day and month; tokens and nano-USD as charged. */
+export interface CallerTotals {
+  readonly requests: number;
+  readonly errors: number;
+  readonly cacheHits: number;
+  readonly inputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly outputTokens: number;
+  readonly reasoningTokens: number;
+  readonly imageTokens: number;
+  readonly costNusd: bigint;
+  readonly unpricedRequests: number;
+}
+
+/** The usage database as the serving process sees it: it lives in a worker and is never waited for by a call. */
+export interface UsageStore {
+  /**
+   * Totals of one caller over rows with `from <= ts < to` (epoch ms), after shipping what the journal
+   * holds now.
+   */
+  totals(callerId: string, from: number, to: number): Promise<CallerTotals>;
+  /** Whether the last attempt to ship worked. */
+  readonly up: boolean;
+  /** Ships what is left, within `timeoutMs`, and closes. */
+  close(timeoutMs: number): Promise<void>;
+}

@@ -1,0 +1,239 @@
+import type { DialectName, ListedModel } from "./dialect.ts";
+import type { GroupEstimates } from "./features.ts";
+import type { Decide } from "./strategy.ts";
+
+/** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
+export interface Prices {
+  readonly input: bigint | null;
+  readonly cachedInput: bigint | null;
+  readonly cacheWrite: bigint | null;
+  readonly output: bigint | null;
+  readonly image: bigint | null;
+  readonly perImage: bigint | null;
+  /** Where the prices come from and as of when (`YYYY-MM-DD`); empty when not stated. */
+  readonly source: string;
+  readonly updatedAt: string;
+}
+
+/** A provider as configured: one base URL, one dialect, one credential. */
+export interface Provider {
+  readonly name: string;
+  /** Without a trailing slash; `builtin:<name>` names an in-process upstream. */
+  readonly baseUrl: string;
+  readonly dialect: DialectName;
+  /** Header name (lower-case) and value that carry the credential; `null` when none is sent. */
+  readonly credential: readonly [string, string] | null;
+  /** True when a credential is declared and its value is empty. */
+  readonly credentialMissing: boolean;
+  /** Public label of the key; empty when not stated. */
+  readonly keyId: string;
+  /** Static headers, lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Reasoning of a target. */
+export interface ReasoningSupport {
+  readonly supported: boolean;
+  readonly mode: "opt_in" | "always_on";
+  readonly control: "effort_enum" | "token_budget";
+  readonly efforts: readonly string[];
+  readonly defaultOn: boolean;
+  readonly supportsSummaries: boolean;
+  readonly minBudgetTokens: number;
+  readonly maxBudgetTokens: number | null;
+  readonly budgetMustBeLessThanMaxTokens: boolean;
+  readonly rejectsMaxTokens: boolean;
+  readonly rejectsTemperature: boolean;
+  readonly rejectsTopP: boolean;
+}
+
+/** Shapes of requests a target cannot take; `null` is "no limit". */
+export interface RequestShapeSupport {
+  readonly maxRequestBytes: number | null;
+  readonly maxToolSchemaBytes: number | null;
+  readonly maxEstimatedInputTokens: number | null;
+  readonly minRequestedOutputTokens: number | null;
+  readonly maxRequestedOutputTokens: number | null;
+  readonly supportsLargeCodingAgentPayloads: boolean;
+  readonly requiredInputModalities: readonly string[];
+  readonly unsupportedRequestFeatures: ReadonlySet<string>;
+}
+
+/** Limits that open and close a target's breaker; times in ms, `errorRate` 0..1. */
+export interface BreakerOptions {
+  readonly enabled: boolean;
+  readonly consecutiveFailures: number;
+  readonly errorRate: number;
+  readonly minRequests: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  readonly multiplier: number;
+  readonly maxOpenMs: number;
+  readonly accessOpenMs: number;
+  readonly halfOpenProbes: number;
+}
+
+/** One enabled target of a group, with its catalog model's facts folded in. */
+export interface Target {
+  /** Position in the group's `targets` as configured. */
+  readonly groupIndex: number;
+  /** Unique in the group. */
+  readonly id: string;
+  /** Provider, model and dialect: what breakers and signals belong to. */
+  readonly key: string;
+  readonly provider: Provider;
+  /** The upstream id. */
+  readonly model: string;
+  readonly modelRef: string | null;
+  readonly dialect: DialectName;
+  readonly displayName: string | null;
+  readonly tier: string | null;
+  readonly region: string | null;
+  readonly tags: readonly string[];
+  readonly weight: number;
+  readonly toolOnly: boolean;
+  /** Its own limit per attempt, ms; `null`: the group's. */
+  readonly timeoutMs: number | null;
+  readonly inboundDialects: readonly DialectName[];
+  /** `tools`, `tool_choice`, `parallel_tool_calls`, `structured_outputs`, `hosted_tools`. */
+  readonly toolSupport: Readonly<Record<DialectName, readonly string[]>>;
+  readonly inputModalities: readonly string[];
+  readonly outputModalities: readonly string[];
+  readonly contextTokens: number | null;
+  readonly defaultOutputTokens: number;
+  readonly honorsMaxTokens: boolean;
+  readonly outputTokenField: "max_tokens" | "max_completion_tokens";
+  readonly forceStoreFalse: boolean;
+  /** Value of the `thinking` member injected when the caller sent none. */
+  readonly defaultThinking: { readonly type: string; readonly budget_tokens?: number } | null;
+  readonly reasoning: ReasoningSupport;
+  readonly shape: RequestShapeSupport;
+  readonly prices: Prices;
+}
+
+/** How attempts of a call follow one another; times in ms. */
+export interface RetryOptions {
+  /** 0: the whole plan. */
+  readonly maxAttempts: number;
+  readonly totalDeadlineMs: number;
+  readonly jitterBaseMs: number;
+  readonly jitterMaxMs: number;
+  /** 0: off. */
+  readonly budgetPercent: number;
+}
+
+/** A model group: the name callers use instead of a model. */
+export interface Group {
+  readonly name: string;
+  readonly strategy: string;
+  /** The strategy, created with the group's options. */
+  readonly decide: Decide;
+  /** Enabled targets in config order; never empty. */
+  readonly targets: readonly Target[];
+  /** 0: only the total deadline. */
+  readonly attemptTimeoutMs: number;
+  /** 0: off. */
+  readonly streamIdleTimeoutMs: number;
+  readonly unknownLimits: "allow" | "reject";
+  readonly retry: RetryOptions;
+  readonly breaker: BreakerOptions;
+  readonly estimates: GroupEstimates;
+  readonly listed: ListedModel;
+  /** First 32 hex of SHA-256 over the group's settings without secrets. */
+  readonly fingerprint: string;
+}
+
+/** An account that may call, as configured. */
+export interface Caller {
+  readonly id: string;
+  readonly ownerUser: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly status:
+    | "active"
+    | "disabled"
+    | "suspended"
+    | "removed"
+    | "archived"
+    | "expired"
+    | "rotated";
+  /** Epoch ms; `null`: never. */
+  readonly expiresAt: number | null;
+  /** Names of the groups it may use, in config order. */
+  readonly allow: ReadonlySet<string>;
+}
+
+/** One accepted token of a caller. */
+export interface Credential {
+  readonly caller: Caller;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+  /** Public part of the token; empty when not stated. */
+  readonly tokenId: string;
+  /** Epoch ms until which a rotated token stays valid; `null` for the current one. */
+  readonly validUntil: number | null;
+}
+
+/** Settings of the server that a call needs; sizes in bytes, times in ms. */
+export interface ServerSettings {
+  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly defaultModelGroup: string | null;
+  readonly tokenIssuer: string;
+  readonly exposeRouteHeaders: boolean;
+  readonly exposeRejections: boolean;
+  readonly maxRequestBytes: number;
+  readonly bodyTimeoutMs: number;
+  readonly shutdownGraceMs: number;
+  readonly maxResponseBytes: number;
+  readonly maxFrameBytes: number;
+  readonly allowPrivateImageUrls: boolean;
+  readonly logging: LoggingSettings;
+  readonly usageDb: UsageDbSettings;
+  readonly clientIp: ClientIpSettings;
+}
+
+/** The journal and the console. Absolute paths. */
+export interface LoggingSettings {
+  readonly path: string;
+  readonly rotateBytes: number;
+  readonly keep: number;
+  readonly fsync: "interval" | "call";
+  readonly fsyncIntervalMs: number;
+  /** 0: no bound. */
+  readonly maxUnshippedBytes: number;
+  readonly onFull: "refuse" | "warn";
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly format: "json" | "text";
+}
+
+/** The usage database. Absolute path. */
+export interface UsageDbSettings {
+  readonly enabled: boolean;
+  readonly driver: "sqlite";
+  readonly path: string;
+  readonly shipIntervalMs: number;
+  readonly shipBatch: number;
+}
+
+/** Whose forwarded headers tell a caller's address, and whether it is stored. */
+export interface ClientIpSettings {
+  /** CIDR blocks. */
+  readonly trustedProxyCidrs: readonly string[];
+  /** Lower-case header names, first match wins. */
+  readonly headerOrder: readonly string[];
+  readonly storeIp: boolean;
+}
+
+/** A configuration, compiled once and never changed. A call ends on the snapshot it began with. */
+export interface Snapshot {
+  readonly server: ServerSettings;
+  readonly groups: ReadonlyMap<string, Group>;
+  readonly callers: ReadonlyMap<string, Caller>;
+  /** By lower-case hex SHA-256 of the token. */
+  readonly credentials: ReadonlyMap<string, Credential>;
+  /** Epoch ms at which it was compiled. */
+  readonly loadedAt: number;
+  /** First 32 hex of SHA-256 over all settings, and over the prices, without secrets. */
+  readonly fingerprint: string;
+  readonly pricingFingerprint: string;
+}

@@ -1,0 +1,115 @@
+import type { z } from "zod";
+import type { DialectName } from "./dialect.ts";
+import type { RequestFeatures } from "./features.ts";
+
+/** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */
+export interface TargetSignals {
+  readonly inflight: number;
+  readonly observations: number;
+  readonly successes: number;
+  readonly p50LatencyMs: number | null;
+  readonly p95LatencyMs: number | null;
+  readonly p50TtfbMs: number | null;
+  readonly outputTokensPerSec: number | null;
+  readonly errorRate: number | null;
+  readonly timeoutRate: number | null;
+  readonly meanOutputTokens: number | null;
+  readonly cachedInputShare: number | null;
+  readonly inputTokenRatio: number | null;
+  readonly breaker: "closed" | "open" | "half_open";
+  readonly breakerUntil: number | null;
+  readonly backoffUntil: number | null;
+}
+
+/** A target as strategies and policies see it: names, capabilities and prices, no secrets. */
+export interface TargetView {
+  /** Position in `RouteContext.targets`. */
+  readonly index: number;
+  /** Position in the group as configured. */
+  readonly groupIndex: number;
+  readonly id: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly modelRef: string | null;
+  readonly dialect: DialectName;
+  readonly displayName: string | null;
+  readonly tier: string | null;
+  readonly region: string | null;
+  readonly tags: readonly string[];
+  readonly weight: number;
+  readonly toolOnly: boolean;
+  readonly keyId: string | null;
+  readonly honorsMaxTokens: boolean;
+  readonly contextTokens: number | null;
+  readonly inputModalities: readonly string[];
+  readonly outputModalities: readonly string[];
+  readonly toolSupport: Readonly<Record<DialectName, readonly string[]>>;
+  readonly reasoning: { readonly mode: string; readonly control: string } | null;
+  /** Nano-USD per million tokens; `perImage` per piece. `null`: unpriced, 0: free. */
+  readonly prices: Readonly<
+    Record<"input" | "cachedInput" | "cacheWrite" | "output" | "image" | "perImage", number | null>
+  >;
+  readonly signals: TargetSignals;
+}
+
+/** A target that cannot serve this request, and every reason why. */
+export interface RejectedTarget {
+  readonly id: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Everything a decision may depend on; plain JSON. It holds the only clock (`now`, epoch ms) and the
+ * only randomness (`seed`, uint32): the same context gives the same plan.
+ */
+export interface RouteContext {
+  readonly version: 1;
+  readonly requestId: string;
+  readonly group: string;
+  readonly now: number;
+  readonly seed: number;
+  /** The caller's. */
+  readonly dialect: DialectName;
+  readonly features: RequestFeatures;
+  readonly requirements: readonly string[];
+  readonly caller: {
+    readonly id: string;
+    readonly user: string | null;
+    readonly project: string | null;
+    readonly environment: string | null;
+    readonly tokenId: string | null;
+    readonly role: string | null;
+  };
+  /** Eligible, in config order, never empty. */
+  readonly targets: readonly TargetView[];
+  readonly rejected: readonly RejectedTarget[];
+}
+
+/** A target by its id, or by provider and model. */
+export type TargetSelector = string | { readonly provider: string; readonly model: string };
+
+/** What a strategy decides: a first target, and the ones to fall back to. */
+export interface Plan {
+  /** Index into `RouteContext.targets`; this or `target`. */
+  readonly targetIndex?: number;
+  readonly target?: TargetSelector;
+  /** At most one of the two; absent: all other eligible targets in context order; `[]`: no retry. */
+  readonly fallbackIndexes?: readonly number[];
+  readonly fallbacks?: readonly TargetSelector[];
+  /** A label for reports, `[A-Za-z0-9_.:-]{1,64}`. */
+  readonly classLabel?: string;
+  readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Decides about one call. */
+export type Decide = (context: RouteContext) => Plan | Promise<Plan>;
+
+/** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */
+export interface Strategy<Options = unknown> {
+  readonly name: string;
+  /** Keys of the group that belong to this strategy; strict. */
+  readonly options: z.ZodType<Options>;
+  create(options: Options): Decide;
+}

@@ -1,0 +1,45 @@
+/**
+ * Tokens of one reply in six classes, as its provider reported them and read into one meaning:
+ * `input` includes cached, cache-written and image input; `output` includes reasoning.
+ * `null` is "not reported"; 0 is a measured zero.
+ */
+export interface UsageReport {
+  readonly input: number | null;
+  readonly output: number | null;
+  readonly cachedInput: number | null;
+  readonly cacheWrite: number | null;
+  readonly image: number | null;
+  readonly reasoning: number | null;
+}
+
+/** Where the numbers of a call come from; `estimated` when any class was estimated. */
+export type UsageSource = "upstream" | "estimated" | "none";
+
+/** The settled tokens of a call: what is charged and stored. */
+export interface Usage {
+  readonly input: number;
+  readonly output: number;
+  readonly cachedInput: number;
+  readonly cacheWrite: number;
+  readonly image: number | null;
+  readonly reasoning: number | null;
+  readonly source: UsageSource;
+}
+
+/** A usage report in which nothing was reported. */
+export const NO_USAGE: UsageReport = Object.freeze({
+  input: null,
+  output: null,
+  cachedInput: null,
+  cacheWrite: null,
+  image: null,
+  reasoning: null,
+});
+
+/**
+ * Reads a token count from the wire: a whole number at or above 0, else `null`
+ * (negative and fractional values count as not reported).
+ */
+export function tokenCount(value: unknown): number | null {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}

@@ -1,0 +1,45 @@
+import type { JsonObject } from "./json.ts";
+
+/** Where one member of a JSON object stands in the bytes; offsets are half open, in bytes. */
+export interface Member {
+  /** The key after unescaping. */
+  readonly key: string;
+  /** First byte of the key's opening quote. */
+  readonly keyStart: number;
+  /** First byte of the value. */
+  readonly start: number;
+  /** First byte after the value. */
+  readonly end: number;
+}
+
+/** A request body, kept as it came, with what one walk over it found. */
+export interface WireRequest {
+  /** The bytes as the caller sent them (after content decoding). */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The same body, parsed. */
+  readonly body: JsonObject;
+  /** Top-level members in wire order, by unescaped key. */
+  readonly members: ReadonlyMap<string, Member>;
+}
+
+/** What an edit did to a field, in the words of the usage store; never a value. */
+export type EditAction = "stripped" | "rewritten" | "added" | "clamped";
+
+/** Replaces the bytes `[start, end)` of a request body by `text`. Edits of one body never overlap. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  /** JSON text; empty removes. */
+  readonly text: string;
+  /** Name of the wire field, for the record of what was changed. */
+  readonly field: string;
+  readonly action: EditAction;
+}
+
+/** One frame of a server-sent event stream. */
+export interface SseFrame {
+  /** Value of the `event` field; empty when the frame has none. */
+  readonly event: string;
+  /** The `data` lines joined by LF; empty for a comment or a frame without data. */
+  readonly data: string;
+}
