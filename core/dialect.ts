@@ -1,15 +1,14 @@
+import type { DialectName } from "./dialect_name.ts";
 import type { GatewayError } from "./errors.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { ListedModel } from "./listed_model.ts";
 import type { Target } from "./snapshot.ts";
 import type { UsageReport } from "./usage.ts";
 import type { Edit, SseFrame, WireRequest } from "./wire.ts";
 
-/** The wire formats callers and targets speak. `dialects/mod.ts` holds one dialect for each name. */
-export const DIALECT_NAMES = ["openai-chat", "openai-responses", "anthropic"] as const;
-
-/** Name of a wire format. */
-export type DialectName = typeof DIALECT_NAMES[number];
+export { DIALECT_NAMES, type DialectName } from "./dialect_name.ts";
+export type { ListedModel, ListedReasoning } from "./listed_model.ts";
 
 /**
  * One wire format. Every function is pure and synchronous: no fetch, clock, randomness, environment
@@ -23,6 +22,8 @@ export interface Dialect {
   readonly paths: readonly string[];
   /** Paths whose POST counts the tokens of a call without making it. */
   readonly countPaths: readonly string[];
+  /** Response headers that carry the call's id. */
+  readonly requestIdHeaders: readonly string[];
   /** How a provider of this dialect takes its credential unless configured otherwise. */
   readonly authScheme: "bearer" | "x-api-key";
   /** Whether a request that is no call of any dialect (an unknown path, a model list) speaks this one. */
@@ -96,25 +97,4 @@ export interface Tap {
   complete(): boolean;
   /** The frame (or frames), blank line included, that ends a committed stream with an error. */
   errorFrame(error: GatewayError, requestId: string): string;
-}
-
-/** A group as callers see it in model lists. */
-export interface ListedModel {
-  readonly id: string;
-  /** Unix seconds. */
-  readonly created: number;
-  readonly displayName: string;
-  /** Smallest known context of the group's targets, tokens. */
-  readonly contextTokens: number | null;
-  /** Largest output cap the group's targets take, tokens. */
-  readonly maxOutputTokens: number | null;
-  /** `null` without reasoning. */
-  readonly reasoning: ListedReasoning | null;
-}
-
-/** Reasoning of a group as callers see it. */
-export interface ListedReasoning {
-  readonly efforts: readonly string[];
-  readonly defaultEffort: string;
-  readonly summaries: boolean;
 }

@@ -16,6 +16,8 @@ export interface WireFeatures {
   readonly stream: boolean;
   readonly temperatureSet: boolean;
   readonly streamOptions: boolean;
+  /** Whether a stream's usage is the caller's to see; false when only the gateway asks for it. */
+  readonly usageAsked: boolean;
   readonly previousResponseId: boolean;
   readonly messageCount: number;
   /** Messages of the user. */

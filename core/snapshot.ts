@@ -1,4 +1,5 @@
-import type { DialectName, ListedModel } from "./dialect.ts";
+import type { DialectName } from "./dialect_name.ts";
+import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
 import type { Decide } from "./strategy.ts";
 

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { DialectName } from "./dialect.ts";
+import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
 
 /** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */

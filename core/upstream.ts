@@ -1,3 +1,5 @@
+import type { Registry } from "./registry.ts";
+
 /** What the gateway sends to a provider. */
 export interface UpstreamRequest {
   readonly headers: Record<string, string>;
@@ -17,4 +19,18 @@ export interface BuiltinUpstream {
   /** Model names it serves; anything else is a configuration error. */
   serves(model: string): boolean;
   readonly fetch: UpstreamFetch;
+}
+
+const BUILTIN = /^builtin:([^/]+)/;
+
+/**
+ * Sends an attempt where its URL leads: `builtin:` stays in the process, all else goes to the
+ * network. Redirects are never followed: a provider must not send our credential elsewhere.
+ */
+export function createUpstreamFetch(builtins: Registry<BuiltinUpstream>): UpstreamFetch {
+  return (url, request) => {
+    const builtin = BUILTIN.exec(url)?.[1];
+    if (builtin !== undefined) return builtins.get(builtin).fetch(url, request);
+    return fetch(url, { method: "POST", redirect: "manual", ...request });
+  };
 }

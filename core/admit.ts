@@ -1,0 +1,45 @@
+import type { Call, Parts } from "./call.ts";
+import { GatewayError } from "./errors.ts";
+import { completeFeatures } from "./features.ts";
+import { admitImages } from "./image_urls.ts";
+import type { Group, Snapshot } from "./snapshot.ts";
+
+/**
+ * Step 3: finds the group and admits the call to it.
+ *
+ * @throws {GatewayError} `missing-model`, `model-not-allowed`, `upstream-failed` for an image URL
+ */
+export async function admit(parts: Parts, call: Call): Promise<void> {
+  const { wire, wireFeatures } = call;
+  if (!wire || !wireFeatures) throw new TypeError("Cannot admit a call that was not decoded");
+  const group = groupFor(call.snapshot, call);
+  call.group = group;
+  const tools = wire.members.get("tools");
+  call.features = completeFeatures(wireFeatures, {
+    requestBytes: wire.bytes.length,
+    toolSchemaBytes: tools ? tools.end - tools.start : 0,
+  }, group.estimates);
+  if (wireFeatures.imageUrls.length > 0 && !call.snapshot.server.allowPrivateImageUrls) {
+    await admitImages(wireFeatures.imageUrls, parts.resolve);
+  }
+}
+
+/** The group a call names, if its caller may use it: unknown and forbidden names answer alike. */
+function groupFor({ server, groups }: Snapshot, call: Call): Group {
+  const name = call.requestedModel || server.defaultModelGroup;
+  if (name === null) {
+    throw new GatewayError(
+      "missing-model",
+      "Cannot route the call: it names no model and there is no default group",
+    );
+  }
+  const group = call.credential.caller.allow.has(name) ? groups.get(name) : undefined;
+  if (group) return group;
+  throw new GatewayError(
+    "model-not-allowed",
+    "Cannot use this model: it is not allowed for the key",
+    {
+      model: name.slice(0, 128),
+    },
+  );
+}

@@ -1,0 +1,99 @@
+import { GatewayError } from "./errors.ts";
+
+/** How much of a body is read, and for how long. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Reads a request body; limits count decoded bytes.
+ *
+ * @throws {GatewayError} `request-too-large`, `request-timeout`, or `invalid-request` for an
+ * encoding other than `identity` and `gzip` and for a body that breaks off
+ */
+export async function readBody(
+  request: Request,
+  limits: BodyLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (encoding !== "identity" && encoding !== "gzip") {
+    throw new GatewayError(
+      "invalid-request",
+      "Cannot read the body: content-encoding must be identity or gzip",
+      { reason: "content-encoding" },
+    );
+  }
+  const length = Number(request.headers.get("content-length") ?? NaN);
+  if (length > limits.maxBytes) throw tooLarge(limits);
+  const plain = encoding === "identity" && Number.isFinite(length);
+  return await beforeDeadline(
+    limits,
+    request,
+    () =>
+      plain
+        ? request.bytes()
+        : readLimited(decoded(request, encoding), limits.maxBytes, () => tooLarge(limits)),
+  );
+}
+
+function decoded(request: Request, encoding: string): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const body = request.body ?? new Blob().stream();
+  return encoding === "gzip" ? body.pipeThrough(new DecompressionStream("gzip")) : body;
+}
+
+/** A deadline that is over frees the call at once; the connection closes with the answer. */
+async function beforeDeadline(
+  { timeoutMs }: BodyLimits,
+  request: Request,
+  read: () => Promise<Uint8Array<ArrayBuffer>>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() =>
+      reject(
+        new GatewayError("request-timeout", "Cannot read the body: it came too slowly", {
+          timeout_ms: timeoutMs,
+        }),
+      ), timeoutMs);
+  });
+  try {
+    return await Promise.race([read(), late]);
+  } catch (error) {
+    if (error instanceof GatewayError || request.signal.aborted) throw error;
+    throw new GatewayError("invalid-request", "Cannot read the body: it broke off", {
+      reason: "body",
+    }, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Reads a stream to its end; more than `maxBytes` cancels it and throws `tooLarge()`. */
+export async function readLimited(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  maxBytes: number,
+  tooLarge: () => Error,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  if (chunks.length === 1) return chunks[0]!;
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function tooLarge({ maxBytes }: BodyLimits): GatewayError {
+  return new GatewayError("request-too-large", "Cannot read the body: it is too large", {
+    max_bytes: maxBytes,
+  });
+}

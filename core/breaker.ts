@@ -1,0 +1,114 @@
+import type { BreakerOptions } from "./snapshot.ts";
+
+/** How a target stands: `half_open` lets one call at a time try it again. */
+export type BreakerState = "closed" | "open" | "half_open";
+
+/** How an attempt ended, as far as a breaker cares. */
+export type BreakerOutcome = "success" | "failure" | "opens" | "none";
+
+const SLICES = 10;
+
+interface Slice {
+  start: number;
+  requests: number;
+  failures: number;
+}
+
+/**
+ * Opens after failures in a row, or after too large a share of failures in the window, or at once
+ * when access is denied; then lets probes through. All times are ms of one monotonic clock.
+ */
+export class Breaker {
+  #slices: Slice[] = [];
+  #consecutive = 0;
+  #openings = 0;
+  #openUntil: number | null = null;
+  #probes = 0;
+
+  state(now: number): BreakerState {
+    if (this.#openUntil === null) return "closed";
+    return now < this.#openUntil ? "open" : "half_open";
+  }
+
+  /** When an open breaker lets a probe through; `null` when closed. */
+  get until(): number | null {
+    return this.#openUntil;
+  }
+
+  /** Takes a place as probe of a half-open target; the attempt's outcome gives it back. */
+  claimProbe(options: BreakerOptions, now: number): boolean {
+    if (this.state(now) !== "half_open" || this.#probes >= options.halfOpenProbes) return false;
+    this.#probes += 1;
+    return true;
+  }
+
+  /** Gives a probe's place back; its outcome, if it had one, was recorded. */
+  releaseProbe(): void {
+    this.#probes = Math.max(0, this.#probes - 1);
+  }
+
+  /**
+   * Counts the end of an attempt.
+   *
+   * @param random in [0, 1): spreads the end of the open time by 10 % either way
+   * @returns what changed, for the log
+   */
+  record(
+    outcome: BreakerOutcome,
+    probe: boolean,
+    at: { readonly options: BreakerOptions; readonly now: number; readonly random: number },
+  ): "opened" | "closed" | null {
+    if (!at.options.enabled || outcome === "none") return null;
+    if (outcome === "success") return this.#succeed(probe, at);
+    if (outcome === "opens") return this.#open(at.options.accessOpenMs, at);
+    this.#consecutive += 1;
+    this.#count(at.options, at.now, true);
+    const failing = probe || this.#consecutive >= at.options.consecutiveFailures ||
+      this.#tooMany(at.options, at.now);
+    return failing ? this.#open(this.#openTime(at.options), at) : null;
+  }
+
+  #succeed(
+    probe: boolean,
+    { options, now }: { options: BreakerOptions; now: number },
+  ): "closed" | null {
+    this.#consecutive = 0;
+    this.#count(options, now, false);
+    if (!probe || this.#openUntil === null) return null;
+    this.#openUntil = null;
+    this.#openings = 0;
+    this.#slices = [];
+    return "closed";
+  }
+
+  #openTime(options: BreakerOptions): number {
+    return Math.min(options.maxOpenMs, options.openMs * options.multiplier ** this.#openings);
+  }
+
+  /** A later opening only extends. */
+  #open(ms: number, { now, random }: { now: number; random: number }): "opened" | null {
+    const wasOpen = this.#openUntil !== null && now < this.#openUntil;
+    if (!wasOpen) this.#openings += 1;
+    this.#openUntil = Math.max(this.#openUntil ?? 0, now + ms * (0.9 + 0.2 * random));
+    return wasOpen ? null : "opened";
+  }
+
+  #count(options: BreakerOptions, now: number, failed: boolean): void {
+    const width = options.windowMs / SLICES;
+    const start = Math.floor(now / width) * width;
+    let slice = this.#slices.at(-1);
+    if (slice?.start !== start) {
+      slice = { start, requests: 0, failures: 0 };
+      this.#slices = [...this.#slices.filter((old) => old.start > now - options.windowMs), slice];
+    }
+    slice.requests += 1;
+    if (failed) slice.failures += 1;
+  }
+
+  #tooMany(options: BreakerOptions, now: number): boolean {
+    const recent = this.#slices.filter((slice) => slice.start > now - options.windowMs);
+    const requests = recent.reduce((sum, slice) => sum + slice.requests, 0);
+    const failures = recent.reduce((sum, slice) => sum + slice.failures, 0);
+    return requests >= options.minRequests && failures / requests >= options.errorRate;
+  }
+}

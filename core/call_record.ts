@@ -1,0 +1,268 @@
+import { type Attempt, type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
+import { clientLabel } from "./client_label.ts";
+import type { Cost } from "./cost.ts";
+import { costOf } from "./cost.ts";
+import type { GatewayError } from "./errors.ts";
+import type { CallRecord, Row } from "./record.ts";
+import { settleUsage } from "./settle_usage.ts";
+import { UPSTREAM_CLASSES } from "./upstream_error.ts";
+import type { Usage } from "./usage.ts";
+
+/** An ending with its numbers. */
+export interface Settlement extends Ending {
+  readonly usage: Usage;
+  /** `null` when nothing is to be charged. */
+  readonly cost: Cost | null;
+}
+
+/** The record of a call: pure, from what the steps left in it. Defaults are left out. */
+export function callRecord(parts: Parts, call: Call, settlement: Settlement): CallRecord {
+  const now = parts.clock();
+  return {
+    usage: {
+      request_id: call.id,
+      ts: call.ts,
+      settled_at: parts.now(),
+      status: settlement.status,
+      ...identityColumns(parts, call),
+      ...routeColumns(call, settlement),
+      ...timeColumns(call, now),
+      ...tokenColumns(call, settlement),
+      ...costColumns(call, settlement),
+    },
+    attempts: call.attempts.map((attempt) => attemptRow(call, attempt, now)),
+    errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
+  };
+}
+
+function identityColumns(parts: Parts, call: Call): Row {
+  const { caller, tokenId } = call.credential;
+  return {
+    caller_id: caller.id,
+    caller_user: caller.ownerUser,
+    caller_project: caller.project,
+    caller_environment: caller.environment,
+    token_id: tokenId,
+    key_state: caller.status,
+    quota_state: "ok",
+    client: clientLabel(call.headers.get("user-agent")),
+    client_request_id: publicId(call.headers.get("x-request-id")),
+    trace_id: traceId(call.headers.get("traceparent")),
+    caller_ip: call.clientIp,
+    replica: parts.replica,
+    router_version: parts.build.version,
+    router_build_date: parts.build.builtAt || undefined,
+    routing_config_fingerprint: call.snapshot.fingerprint,
+    model_group_config_fingerprint: call.group?.fingerprint,
+    pricing_catalog_fingerprint: call.snapshot.pricingFingerprint,
+  };
+}
+
+function routeColumns(call: Call, { error, facts, partial }: Settlement): Row {
+  const attempt = servingAttempt(call) ?? call.attempts.at(-1);
+  const target = attempt?.target;
+  return {
+    endpoint: call.dialect.endpoint,
+    inbound_dialect: call.dialect.name,
+    requested_model: requestedModel(call),
+    resolved_group: call.group?.name,
+    strategy: call.group?.strategy,
+    class_label: call.classLabel,
+    target_provider: target?.provider.name,
+    target_ref: target?.modelRef ?? undefined,
+    target_model: target?.model,
+    target_dialect: target?.dialect,
+    target_region: target?.region ?? undefined,
+    target_index: target?.groupIndex ?? null,
+    served_model: facts?.servedModel ?? null,
+    finish_reason: facts?.finishReason ?? null,
+    stream: flag(call.wireFeatures?.stream === true),
+    cache: "bypass",
+    attempts: call.attempts.length,
+    fallback_used: flag(call.attempts.length > 1),
+    partial: flag(partial),
+    error: error?.type,
+    error_class: error ? errorClass(error) : undefined,
+    error_origin: error ? errorOrigin(error) : undefined,
+  };
+}
+
+/** A name the caller may not use is never stored. */
+function requestedModel(call: Call): string | undefined {
+  if (call.group) return call.group.name;
+  return call.requestedModel ? "rejected_model" : undefined;
+}
+
+function timeColumns(call: Call, now: number): Row {
+  const latency = now - call.startedAt;
+  const serving = servingAttempt(call);
+  const upstreamMs = call.attempts.reduce(
+    (sum, attempt) => sum + (attempt.endedAt ?? now) - attempt.startedAt,
+    0,
+  );
+  return {
+    latency_ms: Math.round(latency),
+    overhead_us: Math.max(0, Math.round((latency - call.waitedMs) * 1000)),
+    policy_us: Math.round(call.decideMs * 1000),
+    ttfb_ms: since(call, call.firstByteOutAt),
+    ttft_ms: since(call, call.firstContentAt),
+    upstream_ttfb_ms: serving && serving.firstByteAt !== null
+      ? Math.round(serving.firstByteAt - serving.startedAt)
+      : null,
+    upstream_duration_ms: call.attempts.length > 0 ? Math.round(upstreamMs) : null,
+    downstream_duration_ms: call.firstByteOutAt === null
+      ? null
+      : Math.round(now - call.firstByteOutAt),
+  };
+}
+
+function since(call: Call, at: number | null): number | null {
+  return at === null ? null : Math.round(at - call.startedAt);
+}
+
+function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
+  const { features } = call;
+  const asked = features?.reasoning.requested === true;
+  return {
+    usage_source: usage.source,
+    input_tokens: usage.input,
+    cached_input_tokens: usage.cachedInput,
+    cache_write_tokens: usage.cacheWrite,
+    output_tokens: usage.output,
+    total_tokens: usage.input + usage.output,
+    reasoning_tokens: usage.reasoning,
+    image_tokens: usage.image,
+    input_has_image: flag((features?.imageCount ?? 0) > 0),
+    input_image_count: features?.imageCount,
+    tool_call_count: facts?.toolCalls,
+    charged_requests: flag(call.attempts.length > 0),
+    charged_tokens: usage.input + usage.output,
+    charged_nusd: cost?.total ?? 0,
+    reasoning_attempt_count: asked ? call.attempts.length : 0,
+    reasoning_successful_attempt_count: flag(asked && servingAttempt(call) !== null),
+    reasoning_reported_attempt_count: flag(asked && usage.reasoning !== null),
+  };
+}
+
+function costColumns(call: Call, { cost }: Settlement): Row {
+  const prices = servingAttempt(call)?.target.prices;
+  return {
+    ...(prices
+      ? {
+        pricing_source: prices.source,
+        pricing_updated_at: prices.updatedAt,
+        input_price_per_million_nusd: prices.input,
+        cached_input_price_per_million_nusd: prices.cachedInput,
+        cache_write_price_per_million_nusd: prices.cacheWrite,
+        output_price_per_million_nusd: prices.output,
+        image_input_price_per_million_tokens_nusd: prices.image,
+        image_input_price_per_image_nusd: prices.perImage,
+      }
+      : {}),
+    input_cost_nusd: cost ? cost.input : 0,
+    cached_input_cost_nusd: cost ? cost.cachedInput : 0,
+    cache_write_cost_nusd: cost ? cost.cacheWrite : 0,
+    output_cost_nusd: cost ? cost.output : 0,
+    image_cost_nusd: cost ? cost.image : 0,
+    total_cost_nusd: cost ? cost.total : 0,
+    other_attempts_cost_nusd: otherCost(call),
+  };
+}
+
+/** What attempts that did not serve cost the operator, where their provider reported usage. */
+function otherCost(call: Call): bigint | null {
+  let total: bigint | null = 0n;
+  for (const attempt of call.attempts) {
+    if (attempt.selected || attempt.usage === null) continue;
+    const cost = attemptCost(call, attempt);
+    total = total === null || cost === null ? null : total + cost;
+  }
+  return total;
+}
+
+function attemptCost(call: Call, { usage, target }: Attempt): bigint | null {
+  const facts = { usage, servedModel: null, finishReason: null, contentBytes: 0, toolCalls: 0 };
+  const settled = settleUsage({ facts, complete: true, delivered: true, estimatedInput: 0 });
+  return costOf({ ...settled, imageCount: call.features?.imageCount ?? 0 }, target.prices).total;
+}
+
+function attemptRow(call: Call, attempt: Attempt, now: number): Row {
+  const { target, error, usage } = attempt;
+  const left = call.cut === "caller-gone" && attempt.index === call.attempts.length - 1;
+  return {
+    attempt_index: attempt.index,
+    ts: attempt.ts,
+    provider: target.provider.name,
+    model_ref: target.modelRef ?? undefined,
+    model: target.model,
+    dialect: target.dialect,
+    endpoint_host: hostOf(target.provider.baseUrl),
+    provider_key_id: target.provider.keyId || undefined,
+    outcome: error ? error.class : left ? "client_disconnect" : "ok",
+    error_class: error?.class,
+    fallback_reason: attempt.index > 0 ? call.attempts[attempt.index - 1]?.error?.class : undefined,
+    upstream_request_id: attempt.upstreamRequestId,
+    retryable: flag(error !== null && UPSTREAM_CLASSES[error.class].next !== "none"),
+    timed_out: flag(attempt.timedOut),
+    client_canceled: flag(left),
+    selected: flag(attempt.selected),
+    duration_ms: Math.round((attempt.endedAt ?? now) - attempt.startedAt),
+    attempt_timeout_ms: Math.round(attempt.timeoutMs),
+    ttfb_ms: attempt.firstByteAt === null
+      ? null
+      : Math.round(attempt.firstByteAt - attempt.startedAt),
+    status_code: attempt.status,
+    retry_after_ms: error?.retryAfterMs ?? null,
+    request_bytes: attempt.requestBytes,
+    response_bytes: attempt.responseBytes,
+    input_tokens: usage?.input ?? null,
+    output_tokens: usage?.output ?? null,
+    reasoning_tokens: usage?.reasoning ?? null,
+    cost_nusd: usage ? attemptCost(call, attempt) : null,
+  };
+}
+
+/** Public names only: an in-process upstream has no host. */
+function hostOf(baseUrl: string): string {
+  return URL.canParse(baseUrl) ? new URL(baseUrl).host : "";
+}
+
+function errorRow(call: Call, error: GatewayError, status: number): Row {
+  const attempt = call.attempts.at(-1);
+  return {
+    ts: call.ts,
+    status,
+    error_type: error.type,
+    error_class: errorClass(error),
+    error_message: error.message.slice(0, 200),
+    error_origin: errorOrigin(error),
+    retryable: flag(error.retryable),
+    attempts: call.attempts.length,
+    provider: attempt?.target.provider.name,
+    model: attempt?.target.model,
+    dialect: attempt?.target.dialect,
+  };
+}
+
+function errorClass(error: GatewayError): string {
+  if (error.type === "client-closed-request") return "client_disconnect";
+  const name = error.details["error_class"];
+  return typeof name === "string" ? name : "";
+}
+
+/** Whose fault it was. */
+function errorOrigin(error: GatewayError): "caller" | "gateway" | "upstream" {
+  if (error.type.startsWith("upstream-")) return "upstream";
+  return error.status < 500 ? "caller" : "gateway";
+}
+
+function publicId(value: string | null): string | null {
+  return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : null;
+}
+
+function traceId(traceparent: string | null): string | null {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? "")?.[1] ??
+    null;
+}
+
+const flag = (value: boolean) => value ? 1 : 0;

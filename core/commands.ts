@@ -1,0 +1,123 @@
+import type { Command } from "commander";
+import { stringify } from "yaml";
+import { type AddCommands, ExitError, type World } from "./command.ts";
+import { loadConfig, type LoadResult } from "./config/load.ts";
+import type { Parts } from "./config/parts.ts";
+import { formatProblems } from "./config/problem.ts";
+import { configReference } from "./config/reference.ts";
+import { configJsonSchema } from "./config/schema.ts";
+import { effectiveConfig, partAt } from "./config/show.ts";
+import { diskSources } from "./config/sources.ts";
+
+/** The config file in use: `--config`, else `POINTSMAN_CONFIG`, else `./config.yaml`. */
+export function configPath(flag: string | undefined, world: Pick<World, "env">): string {
+  return flag ?? (world.env("POINTSMAN_CONFIG") || "./config.yaml");
+}
+
+/**
+ * Loads the configuration for a command.
+ *
+ * @throws {ExitError} code 1, with all problems, when it has errors
+ */
+export function loadForCommand(
+  flag: string | undefined,
+  world: World,
+  parts: Parts,
+): LoadResult & { readonly ok: true } {
+  const result = loadConfig(configPath(flag, world), diskSources(world), parts);
+  if (result.ok) return result;
+  throw new ExitError(1, formatProblems(result.problems));
+}
+
+/** `config validate`, `config schema` and `config show`. */
+export function configCommands(parts: Parts): AddCommands {
+  return (program, world) => {
+    const config = program.command("config").description("check and show the configuration");
+    addValidate(config, world, parts);
+    addSchema(config, world);
+    addShow(config, world, parts);
+  };
+}
+
+/** The option that every command with a configuration has. */
+export function withConfigOption(command: Command): Command {
+  return command.option(
+    "--config <path>",
+    "config file (default: $POINTSMAN_CONFIG, else ./config.yaml)",
+  );
+}
+
+interface ValidateOptions {
+  readonly config?: string;
+  readonly strict?: true;
+  readonly json?: true;
+}
+
+function addValidate(config: Command, world: World, parts: Parts): void {
+  withConfigOption(config.command("validate"))
+    .description("make every check of a start, without a socket or a database")
+    .option("--strict", "fail on warnings, too")
+    .option("--json", "print the problems as a JSON array")
+    .addHelpText("after", VALIDATE_HELP)
+    .action((options: ValidateOptions) => {
+      const path = configPath(options.config, world);
+      const { ok, problems } = loadConfig(path, diskSources(world), parts);
+      world.print(options.json ? JSON.stringify(problems, null, 2) : formatProblems(problems));
+      if (!ok || (options.strict && problems.length > 0)) throw new ExitError(1);
+    });
+}
+
+const VALIDATE_HELP = `
+Exit code: 0 fine, 1 problems, 2 wrong usage.
+
+Examples:
+  pointsman config validate
+  pointsman config validate --config /etc/pointsman/config.yaml --strict
+  pointsman config validate --json | jq '.[].message'`;
+
+function addSchema(config: Command, world: World): void {
+  config.command("schema")
+    .description("print the JSON Schema (2020-12) of the config file")
+    .option("--markdown", "print the reference for people instead")
+    .addHelpText("after", SCHEMA_HELP)
+    .action(({ markdown }: { readonly markdown?: true }) =>
+      world.print(
+        markdown ? configReference().trimEnd() : JSON.stringify(configJsonSchema(), null, 2),
+      )
+    );
+}
+
+const SCHEMA_HELP = `
+Examples:
+  pointsman config schema --markdown | less
+  pointsman config schema > config.schema.json
+  # first line of config.yaml, for editors:
+  # yaml-language-server: $schema=./config.schema.json`;
+
+interface ShowOptions {
+  readonly config?: string;
+  readonly json?: true;
+}
+
+function addShow(config: Command, world: World, parts: Parts): void {
+  withConfigOption(config.command("show"))
+    .argument("[path]", "a part of it, such as models.fast.targets[0]")
+    .description("print the configuration in force: defaults filled in, secrets hidden")
+    .option("--json", "print JSON instead of YAML")
+    .addHelpText("after", SHOW_HELP)
+    .action((path: string | undefined, options: ShowOptions) => {
+      const shown = effectiveConfig(loadForCommand(options.config, world, parts));
+      const part = path === undefined ? shown : partAt(shown, path);
+      if (part === undefined) throw new ExitError(1, `Cannot show ${path}: there is no such key`);
+      const text = options.json
+        ? JSON.stringify(part, null, 2)
+        : stringify(part, { lineWidth: 0 }).trimEnd();
+      world.print(text);
+    });
+}
+
+const SHOW_HELP = `
+Examples:
+  pointsman config show
+  pointsman config show server.logging
+  pointsman config show 'models.fast.targets[0]' --json`;

@@ -1,0 +1,89 @@
+import { isObject, type Json, type JsonObject } from "../json.ts";
+import { checkInbound, checkModelName } from "./check_providers.ts";
+import type { Finding } from "./diagnose.ts";
+import type { CheckFacts } from "./parts.ts";
+import type { ConfigPath } from "./problem.ts";
+import { groupSchema } from "./schema_groups.ts";
+import { suggest } from "./suggest.ts";
+import { entriesOf, itemsOf, member, textOf } from "./view.ts";
+
+/** Groups with a target to use, and targets that name what is there. */
+export function* checkGroups(root: Json, facts: CheckFacts): Iterable<Finding> {
+  for (const [name, group] of entriesOf(member(root, "models"))) {
+    const path = ["models", name];
+    const targets = member(group, "targets");
+    if (Array.isArray(targets) && targets.every((target) => isDisabled(target))) {
+      const message = "a group needs at least one enabled target";
+      yield { code: "conflict", path: [...path, "targets"], at: "value", message };
+    }
+    const strategy = textOf(member(group, "strategy"));
+    const known = strategy === null || facts.strategies.has(strategy);
+    if (!known && groupSchema.shape.strategy.unwrap().safeParse(strategy).success) {
+      const message = `strategy "${strategy}" is not part of this build`;
+      yield { code: "unusable", path: [...path, "strategy"], at: "value", message };
+    }
+    for (const [index, target] of itemsOf(targets)) {
+      yield* checkTarget(root, target, [...path, "targets", index], facts);
+    }
+  }
+}
+
+function isDisabled(target: Json): boolean {
+  return member(target, "enabled") === false;
+}
+
+function* checkTarget(
+  root: Json,
+  target: JsonObject,
+  path: ConfigPath,
+  facts: CheckFacts,
+): Iterable<Finding> {
+  if ("model_ref" in target && "model" in target) {
+    const message = '"model_ref" is given, too; a target has exactly one of them';
+    yield { code: "conflict", path: [...path, "model"], at: "key", message };
+  }
+  if (!("model_ref" in target) && !("model" in target)) {
+    const message = 'missing key "model_ref"; expected "model_ref" or "model"';
+    yield { code: "missing-key", path, at: "key", message };
+  }
+  const name = textOf(target["provider"]);
+  if (name === null) return;
+  const providers = member(root, "providers");
+  const provider = member(providers, name);
+  if (provider === undefined) {
+    const names = entriesOf(providers).map(([name]) => name);
+    const message = `no provider is named "${name}"`;
+    const suggestion = suggest(name, names);
+    yield {
+      code: "unknown-reference",
+      path: [...path, "provider"],
+      at: "value",
+      message,
+      suggestion,
+    };
+    return;
+  }
+  yield* checkModelRef(provider, textOf(target["model_ref"]), path);
+  yield* checkModelName(provider, textOf(target["model"]), path, facts);
+  yield* checkInbound(
+    target,
+    textOf(target["dialect"]) ?? textOf(member(provider, "dialect")),
+    path,
+  );
+}
+
+function* checkModelRef(
+  provider: Json,
+  ref: string | null,
+  path: ConfigPath,
+): Iterable<Finding> {
+  const models = member(provider, "models");
+  if (ref === null || (isObject(models) && Object.hasOwn(models, ref))) return;
+  yield {
+    code: "unknown-reference",
+    path: [...path, "model_ref"],
+    at: "value",
+    message: `the provider has no model "${ref}"`,
+    suggestion: suggest(ref, entriesOf(models).map(([name]) => name)),
+  };
+}

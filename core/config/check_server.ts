@@ -1,0 +1,44 @@
+import type { Json } from "../json.ts";
+import type { Finding } from "./diagnose.ts";
+import { isLoopback, parseListen } from "./listen.ts";
+import { suggest } from "./suggest.ts";
+import { entriesOf, itemsOf, member, textOf } from "./view.ts";
+
+/** SHA-256 of the token that the documentation shows. */
+const DEMO_TOKEN = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
+
+/** The default group, the tolerances, and who may see the demo token's door. */
+export function* checkServer(root: Json): Iterable<Finding> {
+  const server = member(root, "server");
+  const group = textOf(member(server, "default_model_group"));
+  const groups = entriesOf(member(root, "models")).map(([name]) => name);
+  if (group !== null && !groups.includes(group)) {
+    yield {
+      code: "unknown-reference",
+      path: ["server", "default_model_group"],
+      at: "value",
+      message: `no group is named "${group}"`,
+      suggestion: suggest(group, groups),
+    };
+  }
+  const tolerance = ["openai_compatibility", "tolerate_responses_body_on_chat_endpoint"] as const;
+  if (member(server, ...tolerance) === true) {
+    const path = ["server", ...tolerance];
+    yield { code: "unusable", path, at: "value", message: "true is not available yet" };
+  }
+  yield* demoToken(root);
+}
+
+function* demoToken(root: Json): Iterable<Finding> {
+  const listen = parseListen(textOf(member(root, "server", "listen")) ?? "127.0.0.1:8080");
+  if (!listen || isLoopback(listen)) return;
+  for (const [index, caller] of itemsOf(member(root, "callers"))) {
+    if (textOf(caller["token_sha256"])?.toLowerCase() !== DEMO_TOKEN) continue;
+    yield {
+      code: "conflict",
+      path: ["callers", index, "token_sha256"],
+      at: "value",
+      message: "the demo token is public and server.listen is not loopback; generate another",
+    };
+  }
+}

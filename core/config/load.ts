@@ -1,0 +1,118 @@
+import { dirname, join, resolve } from "node:path";
+import type { Snapshot } from "../snapshot.ts";
+import { checkAll } from "./check.ts";
+import { compile } from "./compile.ts";
+import { diagnose, type Finding } from "./diagnose.ts";
+import { readVariables } from "./env_file.ts";
+import { expandTree, type Expansion, scalarOf } from "./expand.ts";
+import type { CompileFacts, Parts } from "./parts.ts";
+import { type ConfigPath, pathText, type Problem, sortProblems } from "./problem.ts";
+import { fileProblem, problemAt, problemOf, shownFile } from "./report.ts";
+import { type Config, configSchema } from "./schema.ts";
+import { readSource, type Sources } from "./sources.ts";
+import { type ConfigTree, readTree } from "./tree.ts";
+import type { Draft } from "./tree_reader.ts";
+import { warnings } from "./warnings.ts";
+
+/** What came of reading a configuration. */
+export type LoadResult =
+  | {
+    readonly ok: true;
+    readonly snapshot: Snapshot;
+    /** As written, defaults filled in; it holds secrets. */
+    readonly config: Config;
+    /** Warnings only. */
+    readonly problems: readonly Problem[];
+    /** Absolute paths that were looked at, present or not. */
+    readonly files: readonly string[];
+  }
+  | {
+    readonly ok: false;
+    readonly problems: readonly Problem[];
+    readonly files: readonly string[];
+  };
+
+/** Reads, expands, checks and compiles a configuration. Problems name `path` as it is given. */
+export function loadConfig(path: string, sources: Sources, parts: Parts): LoadResult {
+  const envPath = join(dirname(path), "env.json");
+  const files = [resolve(path), resolve(envPath)];
+  const variables = readVariables(envPath, sources);
+  const source = readSource(path, sources) ?? { unreadable: "the file does not exist" };
+  if ("unreadable" in source) {
+    const missing = fileProblem(path, "unusable", source.unreadable);
+    return { ok: false, problems: [...variables.problems, missing], files };
+  }
+  const facts: CompileFacts = {
+    ...parts,
+    now: sources.now(),
+    folder: dirname(resolve(path)),
+    lookup: (name) => sources.env(name) || variables.lookup(name),
+  };
+  const { config, problems } = check(path, readTree(source.text), facts);
+  const all = sortProblems([...variables.problems, ...problems], [path, envPath].map(shownFile));
+  if (!config || all.some(({ severity }) => severity === "error")) {
+    return { ok: false, problems: all, files };
+  }
+  return { ok: true, snapshot: compile(config, facts), config, problems: all, files };
+}
+
+interface Checked {
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+}
+
+/** Everything that can be said about a text; the configuration is there when the schema took it. */
+function check(file: string, tree: ConfigTree, facts: CompileFacts): Checked {
+  const expansion = expandTree(tree, (name) => facts.lookup(name));
+  const flaws = [...tree.flaws, ...expansion.flaws];
+  const problems = flaws.map((flaw) => problemAt(file, flaw, tree.places));
+  if (tree.broken) return { config: null, problems };
+  const { config, findings } = parse(tree, expansion);
+  findings.push(...checkAll(expansion.value, facts));
+  const reported = new Set(flaws.map(({ path }) => path));
+  const known = findings.filter(({ path }) => !reported.has(pathText(path)));
+  problems.push(...known.map((finding) => problemOf(file, finding, tree.places)));
+  const clean = problems.every(({ severity }) => severity !== "error");
+  if (config && clean) {
+    const warned = warnings(config, { ...facts, unsetKeys: expansion.unsetKeys });
+    problems.push(
+      ...warned.map((finding) => ({
+        ...problemOf(file, finding, tree.places),
+        severity: "warning" as const,
+      })),
+    );
+  }
+  return { config, problems };
+}
+
+/** Runs the schema; a value that is exactly one reference takes the type its key asks for. */
+function parse(
+  tree: ConfigTree,
+  { value, references }: Expansion,
+): { config: Config | null; findings: Finding[] } {
+  for (let round = 0;; round++) {
+    const result = configSchema.safeParse(value);
+    if (result.success) return { config: result.data, findings: [] };
+    const typed = result.error.issues.filter(({ path }) =>
+      references.has(pathText(path as ConfigPath)) && retype(value, path as ConfigPath)
+    );
+    if (typed.length > 0 && round < 10) continue;
+    return {
+      config: null,
+      findings: [...diagnose(configSchema, result.error.issues, tree.value)],
+    };
+  }
+}
+
+/** Reads the text at a path as YAML would; tells whether that changed it. */
+function retype(root: Draft, path: ConfigPath): boolean {
+  const parent = path.slice(0, -1).reduce<Draft | undefined>(
+    (value, step) => (value as { [key: string]: Draft } | undefined)?.[step],
+    root,
+  ) as { [key: string | number]: Draft } | undefined;
+  const last = path.at(-1);
+  const value = last === undefined ? undefined : parent?.[last];
+  if (!parent || last === undefined || typeof value !== "string") return false;
+  parent[last] = scalarOf(value);
+  return typeof parent[last] !== "string";
+}

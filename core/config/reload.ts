@@ -1,0 +1,112 @@
+import type { Log } from "../log.ts";
+import type { Snapshot } from "../snapshot.ts";
+import type { LoadResult } from "./load.ts";
+import { formatProblem, type Problem, totals } from "./problem.ts";
+import { keepRestartOnly } from "./restart_only.ts";
+import { watchFiles } from "./watch.ts";
+
+/** The configuration in force. Closing it stops watching. */
+export interface LiveConfig extends Disposable {
+  /** The snapshot for calls that begin now. */
+  current(): Snapshot;
+  /** Reads the configuration again; tells whether it was taken. */
+  reload(): boolean;
+}
+
+/** What a live configuration needs. */
+export interface LiveConfigOptions {
+  /** What the process started with. */
+  readonly initial: LoadResult & { readonly ok: true };
+  load(): LoadResult;
+  readonly log: Log;
+  /** Called after each swap, and not for the initial snapshot. */
+  onSwap?(snapshot: Snapshot): void;
+  /** Quiet time before a change counts, ms. */
+  readonly debounceMs?: number;
+}
+
+/**
+ * Holds the snapshot in force and swaps it when the config file or `env.json` changes, or on SIGHUP.
+ * A configuration with errors changes nothing, and every error is logged.
+ */
+export function liveConfig(options: LiveConfigOptions): LiveConfig {
+  const { initial, log, debounceMs = 250 } = options;
+  let snapshot = initial.snapshot;
+
+  function reload(): boolean {
+    const result = tryLoad(options);
+    if (!result?.ok) {
+      if (result) logRejected(log, result.problems);
+      return false;
+    }
+    const merged = keepRestartOnly(snapshot, result.snapshot);
+    snapshot = merged.snapshot;
+    logProblems(log, result.problems);
+    const stateMoved = result.config.state_path !== initial.config.state_path;
+    logWaiting(log, [...merged.waiting, ...(stateMoved ? ["state_path"] : [])]);
+    const fields = { fingerprint: snapshot.fingerprint, groups: snapshot.groups.size };
+    log.write("info", "config_reloaded", "configuration reloaded", fields);
+    options.onSwap?.(snapshot);
+    return true;
+  }
+
+  const watch = watchFiles({
+    files: initial.files,
+    debounceMs,
+    onChange: reload,
+    onFailure: () => log.write("warn", "config_warning", BLIND),
+  });
+  const signal = onHangup(reload);
+  return {
+    current: () => snapshot,
+    reload,
+    [Symbol.dispose]() {
+      watch[Symbol.dispose]();
+      signal[Symbol.dispose]();
+    },
+  };
+}
+
+const BLIND = "cannot watch the configuration; send SIGHUP to reload it";
+
+/** Logs what a start or a reload found. */
+export function logProblems(log: Log, problems: readonly Problem[]): void {
+  for (const problem of problems) {
+    const { code, path } = problem;
+    const [level, event] = problem.severity === "error"
+      ? ["error", "config_rejected"] as const
+      : ["warn", "config_warning"] as const;
+    log.write(level, event, formatProblem(problem), { code, path });
+  }
+}
+
+function logRejected(log: Log, problems: readonly Problem[]): void {
+  logProblems(log, problems);
+  const msg = `configuration not changed: ${totals(problems)}`;
+  log.write("error", "config_rejected", msg);
+}
+
+function logWaiting(log: Log, keys: readonly string[]): void {
+  for (const path of keys) {
+    const msg = `${path} changes at the next start; the running value stays`;
+    log.write("warn", "config_warning", msg, { path });
+  }
+}
+
+/** A loader that throws rejects the configuration like any other error. */
+function tryLoad({ load, log }: LiveConfigOptions): LoadResult | null {
+  try {
+    return load();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.write("error", "config_rejected", `configuration not changed: ${reason}`);
+    return null;
+  }
+}
+
+function onHangup(reload: () => void): Disposable {
+  if (Deno.build.os === "windows") return { [Symbol.dispose]() {} };
+  const listener = () => void reload();
+  Deno.addSignalListener("SIGHUP", listener);
+  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGHUP", listener) };
+}

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { block, filled, list, map, name } from "./kinds.ts";
+import { callerSchema, membershipSchema, projectSchema, userSchema } from "./schema_accounts.ts";
+import { groupSchema } from "./schema_groups.ts";
+import { providerSchema } from "./schema_models.ts";
+import { serverSchema } from "./schema_server.ts";
+
+const statePath = filled("path").refine((path) => !/^https?:\/\//i.test(path), {
+  error: "not available yet; expected a local path",
+  params: { code: "unusable" },
+});
+
+/** The whole configuration file. The schema is the type, the reference and the JSON Schema. */
+export const configSchema = block({
+  server: serverSchema.prefault({}).describe("the server"),
+  state_path: statePath.default("./state/router.kv").describe("state store; restart-only"),
+  providers: map(name(), providerSchema).describe("upstreams by name"),
+  models: map(name(), groupSchema).describe("model groups by name"),
+  users: list(userSchema).default([]).describe("people and service accounts"),
+  projects: list(projectSchema).default([]).describe("projects"),
+  project_memberships: list(membershipSchema).default([]).describe("who is in which project"),
+  callers: list(callerSchema).default([]).describe("who may call, by token"),
+});
+
+/** A configuration, read: defaults filled in, USD as nano-USD, times as `Date`, sizes as bytes. */
+export type Config = z.infer<typeof configSchema>;
+
+/** JSON Schema 2020-12 of the file, with descriptions and defaults. */
+export function configJsonSchema(): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(configSchema, { io: "input", target: "draft-2020-12" });
+}

@@ -1,0 +1,102 @@
+import type { z } from "zod";
+import {
+  block,
+  choice,
+  dialect,
+  filled,
+  flag,
+  list,
+  ms,
+  name,
+  numeric,
+  text,
+  whole,
+} from "./kinds.ts";
+import { CAPABILITIES_LATER, capabilityKeys, validationSchema } from "./schema_models.ts";
+
+const target = block({
+  provider: name().describe("key of `providers`"),
+  model_ref: name().optional().describe("catalog model; exactly one of this and `model`"),
+  model: filled().optional().describe("inline upstream id"),
+  id: filled().max(300).optional()
+    .describe("unique; unset: `<provider>/<ref or model>`, repeats `#2`"),
+  weight: whole().default(1).describe("0 = never chosen first, last-resort fallback"),
+  enabled: flag().default(true).describe("removed when false"),
+  tool_only: flag().default(false).describe("only for calls with tools"),
+  dialect: dialect().optional().describe("unset: the provider's"),
+  timeout_ms: ms().optional().describe("limit of an attempt; unset: the group's"),
+  tags: list(filled()).default([]).describe("labels"),
+  display_name: text().optional().describe("label"),
+  region: text().optional().describe("label"),
+  validation: validationSchema.optional().describe("how the target was evaluated"),
+  ...capabilityKeys,
+}, CAPABILITIES_LATER);
+
+/** A target, read. */
+export type TargetConfig = z.infer<typeof target>;
+
+const retry = block({
+  max_attempts: whole().default(0).describe("0 = the whole plan"),
+  total_deadline_ms: ms().optional().describe("all attempts; unset: `server.upstream.timeout_ms`"),
+  jitter_base_ms: ms().default(50).describe("base of the wait before later retries"),
+  jitter_max_ms: ms().default(1000).describe("longest wait before a retry"),
+  budget_percent: numeric("pct", 0, 100).default(0)
+    .describe("share of calls that may be retries; 0 = off"),
+});
+
+const breaker = block({
+  enabled: flag().default(true).describe("whether failing targets are put behind the others"),
+  consecutive_failures: whole(1).default(5).describe("failures in a row that open it"),
+  error_rate: numeric("ratio", 0, 1).default(0.5).describe("or: share of failures in the window"),
+  min_requests: whole(1).default(20).describe("least calls in the window for that share"),
+  window_ms: ms().default(30_000).describe("length of the window"),
+  open_ms: ms().default(10_000).describe("how long it stays open at first"),
+  multiplier: numeric("num", 1).default(2).describe("growth of that time"),
+  max_open_ms: ms().default(300_000).describe("longest time open"),
+  access_open_ms: ms().default(60_000).describe("time open after a refused credential"),
+  half_open_probes: whole(1).default(1).describe("calls that try it again"),
+});
+
+/** Keys of a model group. */
+export const groupSchema = block({
+  strategy: choice(["static", "failover", "weighted"], [
+    "dynamic_score",
+    "script",
+    "external",
+    "latency",
+    "cost",
+  ]).default("weighted").describe("who is tried first, and who next"),
+  targets: list(target).describe("at least one enabled"),
+  attempt_timeout_ms: ms().optional()
+    .describe("unset: `server.upstream.default_attempt_timeout_ms`"),
+  stream_idle_timeout_ms: ms().optional()
+    .describe("unset: `server.upstream.stream_idle_timeout_ms`"),
+  unknown_limits: choice(["allow", "reject"]).optional()
+    .describe("unset: `server.eligibility.unknown_limits`"),
+  retry: retry.prefault({}).describe("how attempts follow one another"),
+  breaker: breaker.prefault({}).describe("when a target counts as broken"),
+}, [
+  "base_strategy",
+  "include_request",
+  "cache",
+  "content_capture",
+  "hedge",
+  "budget_pressure",
+  "affinity",
+  "script",
+  "script_timeout_ms",
+  "script_heap_mb",
+  "script_max_concurrent",
+  "script_permissions",
+  "script_http",
+  "on_error",
+  "rollout",
+  "shadow",
+  "routing_policy",
+  "external_policy",
+  "pii_filter",
+  "contract",
+]);
+
+/** A model group, read. */
+export type GroupConfig = z.infer<typeof groupSchema>;

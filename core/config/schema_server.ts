@@ -1,0 +1,115 @@
+import type { z } from "zod";
+import {
+  block,
+  bytes,
+  choice,
+  cidr,
+  filled,
+  flag,
+  list,
+  listen,
+  ms,
+  name,
+  pattern,
+  whole,
+} from "./kinds.ts";
+
+const MiB = 2 ** 20;
+
+const upstream = block({
+  timeout_ms: ms().default(600_000)
+    .describe("an attempt: to the last byte, or to a stream's first event"),
+  default_attempt_timeout_ms: ms().default(0)
+    .describe("tighter cap of each attempt; 0 = only `timeout_ms`"),
+  stream_idle_timeout_ms: ms().default(120_000).describe("silence inside a stream; 0 = off"),
+  max_response_bytes: bytes().default(32 * MiB).describe("largest unary reply"),
+  max_frame_bytes: bytes().default(8 * MiB).describe("largest frame of a stream"),
+  allow_private_image_urls: flag().default(false)
+    .describe("true turns the check of image addresses off"),
+});
+
+const logging = block({
+  path: filled("path").default("./state/journal/requests.jsonl")
+    .describe("the journal; restart-only"),
+  rotate_mb: whole(1).default(256).describe("size of a journal segment, MiB"),
+  keep: whole().default(14).describe("segments kept; only shipped ones are removed"),
+  fsync: choice(["interval", "call"]).default("interval")
+    .describe("`call`: before the last byte of each call"),
+  fsync_interval_ms: ms().default(1000).describe("time between two syncs to disk"),
+  max_unshipped_mb: whole().default(4096).describe("journal not yet shipped, MiB; 0 = no bound"),
+  on_full: choice(["refuse", "warn"]).default("refuse")
+    .describe("beyond that bound: 503 `journal-unavailable`, or a warning"),
+  level: choice(["debug", "info", "warn", "error"]).default("info")
+    .describe("least level of console lines"),
+  format: choice(["json", "text"]).default("json").describe("form of console lines"),
+});
+
+const usageDb = block({
+  enabled: flag().default(true).describe("off: the journal is still written; restart-only"),
+  driver: choice(["sqlite"], ["postgres"]).default("sqlite").describe("database; restart-only"),
+  path: filled("path").default("./state/usage.sqlite").describe("file (0600); restart-only"),
+  ship_interval_ms: ms().default(250).describe("time between two shipments of journal lines"),
+  ship_batch: whole(1).default(500).describe("lines per transaction"),
+}, ["dsn", "migration_policy"]);
+
+const clientIp = block({
+  trusted_proxy_cidrs: list(cidr()).default([])
+    .describe("forwarded headers count only from these peers"),
+  header_order: list(pattern("string", /^[A-Za-z0-9-]{1,64}$/, "a header name"))
+    .default(["X-Forwarded-For", "X-Real-IP"]).describe("first header that is present wins"),
+  store_ip: flag().default(true).describe("whether usage rows hold the caller's address"),
+});
+
+const compatibility = block({
+  tolerate_responses_body_on_chat_endpoint: flag().default(false)
+    .describe("a Responses body on the Chat path; `true` is not available yet"),
+});
+
+const eligibility = block({
+  unknown_limits: choice(["allow", "reject"]).default("allow")
+    .describe("whether a target without `context_tokens` is used"),
+});
+
+/** Keys of `server`. */
+export const serverSchema = block({
+  listen: listen().default("127.0.0.1:8080")
+    .describe("`host:port`, `[v6]:port`; `:port` is every interface; restart-only"),
+  default_model_group: name().optional().describe("group of a call that omits `model`"),
+  token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
+    .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
+  expose_route_headers: flag().default(true)
+    .describe("false hides `x-router-provider` and `x-router-model`"),
+  expose_rejections: flag().default(false)
+    .describe("true names targets and reasons in `no-eligible-target`"),
+  max_request_bytes: bytes().default(32 * MiB).describe("beyond: 413 `request-too-large`"),
+  body_timeout_ms: ms().default(30_000).describe(
+    "to receive a body; beyond: 408 `request-timeout`",
+  ),
+  shutdown_grace_ms: ms().default(30_000)
+    .describe("calls in flight may finish, then are cut and settled"),
+  upstream: upstream.prefault({}).describe("limits of upstream calls"),
+  eligibility: eligibility.prefault({}).describe("which targets may serve"),
+  logging: logging.prefault({}).describe("the journal and the console"),
+  usage_db: usageDb.prefault({}).describe("the usage database"),
+  client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
+  openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
+}, [
+  "workers",
+  "traffic_shape",
+  "cache",
+  "diagnostics",
+  "rollups",
+  "decision_telemetry",
+  "signals",
+  "conversation_salt",
+  "policies",
+  "metrics",
+  "content_capture",
+  "retention",
+  "admin_auth",
+  "admin_reports",
+  "license",
+]);
+
+/** `server`, read. */
+export type ServerConfig = z.infer<typeof serverSchema>;

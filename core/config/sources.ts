@@ -1,0 +1,45 @@
+/** A file as text, with its permission bits (`null` where the system has none). */
+export interface FileText {
+  readonly text: string;
+  readonly mode: number | null;
+}
+
+/** The world a configuration is read from. */
+export interface Sources {
+  /** `null`: there is no such file. Throws when it cannot be read as UTF-8. */
+  readFile(path: string): FileText | null;
+  env(name: string): string | undefined;
+  /** Epoch ms. */
+  now(): number;
+}
+
+/** Reads a file; one that is there and cannot be read gives the reason. */
+export function readSource(
+  path: string,
+  sources: Sources,
+): FileText | null | { readonly unreadable: string } {
+  try {
+    return sources.readFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { unreadable: `cannot read the file: ${reason}` };
+  }
+}
+
+/** The disk and the environment of this process, the latter through `env`. */
+export function diskSources(world: Pick<Sources, "env" | "now">): Sources {
+  return {
+    env: (name) => world.env(name),
+    now: () => world.now(),
+    readFile(path) {
+      try {
+        const bytes = Deno.readFileSync(path);
+        const { mode } = Deno.statSync(path);
+        return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), mode };
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return null;
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import type { DialectName } from "./dialect_name.ts";
+import type { RequestFeatures } from "./features.ts";
+import type { Group, Target } from "./snapshot.ts";
+
+/** Sizes from which a request is a large coding-agent payload: bytes of body, tokens, bytes of tools. */
+const LARGE = { requestBytes: 262_144, estimatedInputTokens: 65_536, toolSchemaBytes: 65_536 };
+
+/** Reason of the one rule that can make a refusal a context-length error. */
+export const CONTEXT_EXCEEDED = "request-shape-context-exceeded";
+
+/** A request as the rules see it. */
+export interface Asked {
+  readonly dialect: DialectName;
+  readonly features: RequestFeatures;
+  readonly unknownLimits: Group["unknownLimits"];
+}
+
+/** One rule: the labels under which it rejects a target; none when the target passes. */
+type Rule = (target: Target, asked: Asked) => readonly string[];
+
+const when = (rejects: boolean, label: string): readonly string[] => rejects ? [label] : NONE;
+const NONE: readonly string[] = [];
+
+const lacks = (target: Target, { dialect }: Asked, support: string) =>
+  !target.toolSupport[dialect].includes(support);
+
+/** True when a declared limit is passed. */
+const over = (value: number, limit: number | null) => limit !== null && value > limit;
+
+/** The rules, in the order in which reasons are listed. Labels are a closed list and hold no data. */
+const RULES: readonly Rule[] = [
+  (target) => when(target.provider.credentialMissing, "credential-missing"),
+  (target, { dialect }) => when(!target.inboundDialects.includes(dialect), "dialect-not-accepted"),
+  (target, { features }) => when(target.toolOnly && features.toolCount === 0, "tool-only-target"),
+  (target, asked) =>
+    when(asked.features.toolCount > 0 && lacks(target, asked, "tools"), "tool-support"),
+  (target, asked) =>
+    when(
+      asked.features.toolChoice !== "omitted" && lacks(target, asked, "tool_choice"),
+      "tool-choice-support",
+    ),
+  (target, asked) =>
+    when(
+      asked.features.parallelToolCalls !== null && lacks(target, asked, "parallel_tool_calls"),
+      "parallel-tool-calls-support",
+    ),
+  (target, asked) =>
+    when(
+      asked.features.structuredOutput !== "none" && lacks(target, asked, "structured_outputs"),
+      "structured-output-support",
+    ),
+  (target, { features }) =>
+    missing(features.inputModalities, target.inputModalities, "input-modality-"),
+  (target, { features }) =>
+    missing(features.outputModalities, target.outputModalities, "output-modality-"),
+  (target, { features }) =>
+    when(
+      target.shape.requiredInputModalities.some((kind) => !features.inputModalities.includes(kind)),
+      "request-shape-required-input-modality",
+    ),
+  (target, { features }) =>
+    when(features.reasoning.requested && !target.reasoning.supported, "reasoning-support"),
+  (target, { features }) =>
+    when(features.outputCap !== null && !target.honorsMaxTokens, "max-tokens-honored"),
+  (target, { features }) =>
+    when(
+      features.outputCap !== null &&
+        features.outputCap < (target.shape.minRequestedOutputTokens ?? 0),
+      "request-shape-min-output-tokens",
+    ),
+  (target, { features }) =>
+    when(
+      features.outputCap !== null &&
+        over(features.outputCap, target.shape.maxRequestedOutputTokens),
+      "request-shape-max-output-tokens",
+    ),
+  (target, { features }) =>
+    when(
+      over(features.estimatedInputTokens + features.reservedOutputTokens, target.contextTokens),
+      CONTEXT_EXCEEDED,
+    ),
+  (target, { features }) =>
+    when(
+      over(features.requestBytes, target.shape.maxRequestBytes),
+      "request-shape-max-request-bytes",
+    ),
+  (target, { features }) =>
+    when(
+      over(features.estimatedInputTokens, target.shape.maxEstimatedInputTokens),
+      "request-shape-max-input-tokens",
+    ),
+  (target, { features }) =>
+    when(
+      over(features.toolSchemaBytes, target.shape.maxToolSchemaBytes),
+      "request-shape-tool-schema-bytes",
+    ),
+  (target, { features }) =>
+    when(
+      !target.shape.supportsLargeCodingAgentPayloads && isLarge(features),
+      "request-shape-large-payload",
+    ),
+  (target, { features }) =>
+    when(
+      target.shape.unsupportedRequestFeatures.size > 0 &&
+        FEATURE_NAMES.some(([name, present]) =>
+          target.shape.unsupportedRequestFeatures.has(name) && present(features)
+        ),
+      "request-shape-unsupported-feature",
+    ),
+  (target, { unknownLimits }) =>
+    when(
+      unknownLimits === "reject" && target.contextTokens === null,
+      "request-shape-limit-unknown",
+    ),
+];
+
+/** What `unsupported_request_features` may name, and when a request has it. */
+const FEATURE_NAMES: readonly (readonly [string, (features: RequestFeatures) => boolean])[] = [
+  ["previous_response_id", (features) => features.previousResponseId],
+  ["function_call_output", (features) => features.hasToolResults],
+  ["stream_options", (features) => features.streamOptions],
+  ["tool_choice", (features) => features.toolChoice !== "omitted"],
+  ["forced_tool_choice", isForced],
+  ["parallel_tool_calls", (features) => features.parallelToolCalls !== null],
+  ["hosted_tools", (features) => features.hostedTools.length > 0],
+];
+
+function isForced({ toolChoice }: RequestFeatures): boolean {
+  return toolChoice === "required" || toolChoice === "named";
+}
+
+function isLarge(features: RequestFeatures): boolean {
+  return features.requestBytes >= LARGE.requestBytes ||
+    features.estimatedInputTokens >= LARGE.estimatedInputTokens ||
+    features.toolSchemaBytes >= LARGE.toolSchemaBytes;
+}
+
+function missing(
+  asked: readonly string[],
+  declared: readonly string[],
+  prefix: string,
+): readonly string[] {
+  if (asked.every((kind) => declared.includes(kind))) return NONE;
+  return asked.filter((kind) => !declared.includes(kind)).map((kind) => prefix + kind);
+}
+
+/**
+ * Every reason why a target cannot serve a request, in the order of the rules; empty when it can. A
+ * declared capability is a permission: absent means "no". Only unknown size limits differ.
+ */
+export function rejections(target: Target, asked: Asked): readonly string[] {
+  let reasons: string[] | null = null;
+  for (const rule of RULES) {
+    for (const label of rule(target, asked)) (reasons ??= []).push(label);
+  }
+  return reasons ?? NONE;
+}
+
+/** What a request requires, as `no-eligible-target` and policies name it. */
+export function requirementsOf(features: RequestFeatures): readonly string[] {
+  const forced = isForced(features);
+  return [
+    ...["text", "image", "audio", "video", "file"].filter((kind) =>
+      features.inputModalities.includes(kind)
+    ),
+    ...(features.toolCount > 0 ? ["tools"] : []),
+    ...(features.toolChoice !== "omitted" ? ["tool_choice"] : []),
+    ...(forced ? ["forced_tool_choice"] : []),
+    ...(features.parallelToolCalls !== null ? ["parallel_tool_calls"] : []),
+    ...(features.structuredOutput !== "none" ? ["structured_outputs"] : []),
+    ...(features.reasoning.requested ? ["reasoning"] : []),
+    ...(features.outputCap !== null ? ["max_tokens"] : []),
+    ...(features.previousResponseId ? ["previous_response_id"] : []),
+    ...(features.hostedTools.length > 0 ? ["hosted_tools"] : []),
+  ];
+}

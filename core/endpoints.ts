@@ -1,0 +1,142 @@
+import type { Arrival } from "./accept.ts";
+import { errorAnswer, json } from "./answer.ts";
+import { authenticate, keyError } from "./auth.ts";
+import type { Parts } from "./call.ts";
+import type { Dialect } from "./dialect.ts";
+import { GatewayError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import type { Credential, Snapshot } from "./snapshot.ts";
+import type { CallerTotals } from "./record.ts";
+
+/** What an endpoint that is no call needs: the dialect is the one its answer is in. */
+export interface Visit extends Arrival {
+  readonly dialect: Dialect;
+  /** The last segment, for paths that name a thing; else empty. */
+  readonly name: string;
+}
+
+/** Answers a request that is no call. */
+export type Endpoint = (parts: Parts, visit: Visit) => Response | Promise<Response>;
+
+/** Who asks, if its key may be used now. */
+function identify(parts: Parts, { request }: Arrival): { snapshot: Snapshot; who: Credential } {
+  const snapshot = parts.current();
+  const who = authenticate(request.headers, snapshot);
+  const refused = keyError(who, parts.now());
+  if (refused) throw refused;
+  return { snapshot, who };
+}
+
+const privately = (id: string, dialect: Dialect): [string, string][] => [
+  ...dialect.requestIdHeaders.map((name): [string, string] => [name, id]),
+  ["cache-control", "no-store"],
+];
+
+/** `GET /v1/models`: the groups the caller may use, in config order. */
+export const listModels: Endpoint = (parts, visit) => {
+  const { snapshot, who } = identify(parts, visit);
+  const listed = listedFor(snapshot, who).map((group) => group.listed);
+  const query = new URLSearchParams(visit.search);
+  return json(visit.dialect.encodeModelList(listed, query), {
+    headers: privately(visit.id, visit.dialect),
+  });
+};
+
+/** `GET /v1/models/{id}`: one of them; any other id is refused as a call to it would be. */
+export const showModel: Endpoint = (parts, visit) => {
+  const { snapshot, who } = identify(parts, visit);
+  const group = listedFor(snapshot, who).find(({ name }) => name === visit.name);
+  if (!group) {
+    throw new GatewayError(
+      "model-not-allowed",
+      "Cannot use this model: it is not allowed for the key",
+      {
+        model: visit.name.slice(0, 128),
+      },
+    );
+  }
+  return json(visit.dialect.encodeModel(group.listed), {
+    headers: privately(visit.id, visit.dialect),
+  });
+};
+
+function listedFor({ groups }: Snapshot, { caller }: Credential) {
+  return [...groups.values()].filter(({ name }) => caller.allow.has(name));
+}
+
+/** `GET /v1/usage`: who the caller is, and what it used in this UTC day and month. */
+export const showUsage: Endpoint = async (parts, visit) => {
+  const { snapshot, who } = identify(parts, visit);
+  const now = parts.now();
+  const [dayFrom, dayTo] = utcDay(now);
+  const [monthFrom, monthTo] = utcMonth(now);
+  const totals = async (from: number, to: number) =>
+    parts.store ? usageOf(await parts.store.totals(who.caller.id, from, to)) : null;
+  return json({
+    object: "router.usage",
+    generated_at: new Date(now).toISOString(),
+    caller: identity(who),
+    groups: listedFor(snapshot, who).map(({ name }) => name),
+    usage: { day: await totals(dayFrom, dayTo), month: await totals(monthFrom, monthTo) },
+  }, { headers: privately(visit.id, visit.dialect) });
+};
+
+function identity({ caller, tokenId }: Credential): JsonObject {
+  return {
+    id: caller.id,
+    owner_user: caller.ownerUser,
+    project: caller.project,
+    environment: caller.environment,
+    token_id: tokenId || null,
+    status: caller.status,
+    expires_at: caller.expiresAt === null ? null : new Date(caller.expiresAt).toISOString(),
+    key_state: "active",
+    quota_state: "ok",
+  };
+}
+
+function usageOf(totals: CallerTotals): JsonObject {
+  return {
+    requests: totals.requests,
+    errors: totals.errors,
+    cache_hits: totals.cacheHits,
+    input_tokens: totals.inputTokens,
+    cached_input_tokens: totals.cachedInputTokens,
+    cache_write_tokens: totals.cacheWriteTokens,
+    output_tokens: totals.outputTokens,
+    reasoning_tokens: totals.reasoningTokens,
+    image_tokens: totals.imageTokens,
+    total_tokens: totals.inputTokens + totals.outputTokens,
+    cost_usd: Number(totals.costNusd) / 1e9,
+    unpriced_requests: totals.unpricedRequests,
+  };
+}
+
+function utcDay(now: number): [number, number] {
+  const from = Math.floor(now / 86_400_000) * 86_400_000;
+  return [from, from + 86_400_000];
+}
+
+function utcMonth(now: number): [number, number] {
+  const date = new Date(now);
+  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
+  return [Date.UTC(year, month, 1), Date.UTC(year, month + 1, 1)];
+}
+
+/** `GET /v1/responses` as a WebSocket: refused by name, so that agents fall back to HTTP at once. */
+export const refuseWebSocket: Endpoint = (_parts, { request, dialect, id }) => {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+    return errorAnswer(
+      dialect,
+      new GatewayError(
+        "responses-websocket-unsupported",
+        "Cannot upgrade to a WebSocket: use POST with streaming",
+      ),
+      id,
+    );
+  }
+  throw new GatewayError("method-not-allowed", "Cannot GET this path", { allow: "POST" });
+};
+
+/** Agents probe their base URL. */
+export const answerProbe: Endpoint = () => new Response(null);

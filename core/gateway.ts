@@ -1,0 +1,103 @@
+import type { Build, Parts } from "./call.ts";
+import type { LiveConfig } from "./config/reload.ts";
+import type { Dialect } from "./dialect.ts";
+import { createHealth } from "./health.ts";
+import type { Log } from "./log.ts";
+import type { Journal, UsageStore } from "./record.ts";
+import type { Registry } from "./registry.ts";
+import { createRetryBudget } from "./retry.ts";
+import { type Server, startServer } from "./server.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
+
+/** Time to ship what is left when the gateway ends, ms. */
+const SHIP_MS = 10_000;
+
+/** What a gateway is made of; `main.ts` knows the names. */
+export interface GatewayOptions {
+  readonly config: LiveConfig;
+  readonly dialects: Registry<Dialect>;
+  readonly builtins: Registry<BuiltinUpstream>;
+  readonly journal: Journal;
+  readonly store: UsageStore | null;
+  readonly log: Log;
+  readonly build: Build;
+  readonly replica: string | null;
+  readonly copiesTraceHeaders: boolean;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  readonly url: string;
+  /** Drains, then closes the journal and the store; called again, it does not wait for calls. */
+  stop(): Promise<void>;
+}
+
+/** Starts listening. */
+export function startGateway(options: GatewayOptions): Gateway {
+  const { server: settings } = options.config.current();
+  const server = startServer(partsOf(options), settings.listen);
+  let stopping: Promise<void> | null = null;
+  return {
+    url: server.url,
+    stop() {
+      if (stopping) void server.drain(0);
+      stopping ??= stopAll(server, options);
+      return stopping;
+    },
+  };
+}
+
+async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
+  const { config, journal, store } = options;
+  await server.drain(config.current().server.shutdownGraceMs);
+  await journal.close();
+  await store?.close(SHIP_MS);
+  config[Symbol.dispose]();
+}
+
+function partsOf(options: GatewayOptions): Parts {
+  const { config, log } = options;
+  const now = Date.now;
+  const clock = () => performance.now();
+  const random = Math.random;
+  return {
+    current: () => config.current(),
+    dialects: options.dialects,
+    fetch: createUpstreamFetch(options.builtins),
+    journal: options.journal,
+    store: options.store,
+    health: createHealth({ now, clock, random, log }),
+    log,
+    build: options.build,
+    live: new Set(),
+    retries: createRetryBudget(clock),
+    now,
+    clock,
+    random,
+    newId: () => crypto.randomUUID().replaceAll("-", ""),
+    resolve: resolveHost,
+    copiesTraceHeaders: options.copiesTraceHeaders,
+    replica: options.replica,
+  };
+}
+
+/** What a reload may change in parts that live longer than a snapshot. */
+export function applySettings(
+  { server }: Snapshot,
+  { log, journal }: { log: Log; journal: Journal },
+) {
+  log.configure(server.logging);
+  journal.configure(server.logging);
+}
+
+/** A host may have addresses of one family only; it has none when both look-ups fail. */
+async function resolveHost(hostname: string, signal: AbortSignal): Promise<readonly string[]> {
+  const answers = await Promise.allSettled([
+    Deno.resolveDns(hostname, "A", { signal }),
+    Deno.resolveDns(hostname, "AAAA", { signal }),
+  ]);
+  const found = answers.flatMap((answer) => answer.status === "fulfilled" ? answer.value : []);
+  if (found.length === 0) throw new Error("Cannot resolve the host name");
+  return found;
+}

@@ -1,0 +1,140 @@
+import { Breaker, type BreakerState } from "./breaker.ts";
+import type { Log } from "./log.ts";
+import type { Group, Target } from "./snapshot.ts";
+import type { TargetSignals } from "./strategy.ts";
+import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
+
+/** Backoff of a target whose provider limits us, ms: the defaults of a traffic shape. */
+const BACKOFF = {
+  upstream_rate_limited: { min: 1_000, max: 60_000 },
+  upstream_quota_exhausted: { min: 30_000, max: 300_000 },
+} as const;
+
+interface TargetHealth {
+  readonly breaker: Breaker;
+  inflight: number;
+  backoffUntil: number;
+  backoffStep: number;
+}
+
+/** How an attempt ended; `null`: it reached the end, or says nothing about the target. */
+export interface AttemptEnd {
+  readonly probe: boolean;
+  readonly error: UpstreamError | null;
+  /** False for what the caller caused: it left, or its own deadline passed. */
+  readonly counts: boolean;
+}
+
+/** What one process knows of its targets. State belongs to provider, model and dialect. */
+export interface Health {
+  signals(target: Target): TargetSignals;
+  /** Whether a target should be tried behind the others. */
+  deferred(target: Target): boolean;
+  /** Takes the probe of a half-open target; true when this call is the probe. */
+  claimProbe(group: Group, target: Target): boolean;
+  begin(target: Target): void;
+  end(group: Group, target: Target, attempt: AttemptEnd): void;
+  /** Gives back a probe that was claimed and never sent. */
+  abandonProbe(target: Target): void;
+}
+
+/** `now` is epoch ms, `clock` monotonic ms, `random` in [0, 1). */
+export interface HealthWorld {
+  now(): number;
+  clock(): number;
+  random(): number;
+  readonly log: Log;
+}
+
+/** Builds the health of all targets, empty. */
+export function createHealth({ now, clock, random, log }: HealthWorld): Health {
+  const targets = new Map<string, TargetHealth>();
+
+  function of(target: Target): TargetHealth {
+    let health = targets.get(target.key);
+    if (!health) {
+      health = { breaker: new Breaker(), inflight: 0, backoffUntil: 0, backoffStep: 0 };
+      targets.set(target.key, health);
+    }
+    return health;
+  }
+
+  /** The provider's wait, else doubling; spread upwards, so never earlier than asked. */
+  function backOff(health: TargetHealth, error: UpstreamError): void {
+    const limits = error.class === "upstream_quota_exhausted"
+      ? BACKOFF.upstream_quota_exhausted
+      : BACKOFF.upstream_rate_limited;
+    const asked = error.retryAfterMs ?? limits.min * 2 ** health.backoffStep;
+    const wait = Math.min(limits.max, Math.max(limits.min, asked));
+    health.backoffUntil = Math.max(health.backoffUntil, clock() + wait * (1 + 0.2 * random()));
+    health.backoffStep = Math.min(health.backoffStep + 1, 16);
+  }
+
+  function tell(target: Target, change: "opened" | "closed", error: UpstreamError | null): void {
+    const fields = {
+      provider: target.provider.name,
+      model: target.model,
+      error: error?.class,
+      status: error?.status,
+    };
+    if (change === "opened") log.write("warn", "breaker_opened", "Target is failing", fields);
+    else log.write("info", "breaker_closed", "Target serves again", fields);
+  }
+
+  return {
+    signals(target) {
+      const { breaker, inflight, backoffUntil } = of(target);
+      const shift = now() - clock();
+      return {
+        ...NOTHING_OBSERVED,
+        inflight,
+        breaker: breaker.state(clock()),
+        breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
+        backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
+      };
+    },
+    deferred(target) {
+      const health = targets.get(target.key);
+      if (!health) return false;
+      return health.breaker.state(clock()) !== "closed" || health.backoffUntil > clock();
+    },
+    claimProbe: (group, target) => of(target).breaker.claimProbe(group.breaker, clock()),
+    begin: (target) => void (of(target).inflight += 1),
+    end(group, target, { probe, error, counts }) {
+      const health = of(target);
+      health.inflight -= 1;
+      if (!counts) return release(health, probe);
+      const follow = error === null ? "success" : UPSTREAM_CLASSES[error.class].breaker;
+      if (error !== null && follow === "backoff") backOff(health, error);
+      if (follow === "success") health.backoffStep = 0;
+      const outcome = follow === "backoff" ? "none" : follow;
+      const at = { options: group.breaker, now: clock(), random: random() };
+      const change = health.breaker.record(outcome, probe, at);
+      release(health, probe);
+      if (change) tell(target, change, error);
+    },
+    abandonProbe: (target) => of(target).breaker.releaseProbe(),
+  };
+}
+
+function release(health: TargetHealth, probe: boolean): void {
+  if (probe) health.breaker.releaseProbe();
+}
+
+const NOTHING_OBSERVED: TargetSignals = Object.freeze({
+  inflight: 0,
+  observations: 0,
+  successes: 0,
+  p50LatencyMs: null,
+  p95LatencyMs: null,
+  p50TtfbMs: null,
+  outputTokensPerSec: null,
+  errorRate: null,
+  timeoutRate: null,
+  meanOutputTokens: null,
+  cachedInputShare: null,
+  inputTokenRatio: null,
+  breaker: "closed" satisfies BreakerState,
+  breakerUntil: null,
+  backoffUntil: null,
+});

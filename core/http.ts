@@ -1,0 +1,182 @@
+import type { Arrival } from "./accept.ts";
+import { errorAnswer, json } from "./answer.ts";
+import { Unauthorized } from "./auth.ts";
+import type { Parts } from "./call.ts";
+import { clientAddress } from "./client_ip.ts";
+import { clientLabel } from "./client_label.ts";
+import type { Dialect } from "./dialect.ts";
+import {
+  answerProbe,
+  type Endpoint,
+  listModels,
+  refuseWebSocket,
+  showModel,
+  showUsage,
+} from "./endpoints.ts";
+import { countTokens, makeCall } from "./engine.ts";
+import { asGatewayError, GatewayError } from "./errors.ts";
+import { type Drain, healthz, readyz, version } from "./health_endpoints.ts";
+import { safeCause } from "./settle.ts";
+
+/** What answers on a path, by method. */
+type Methods = Readonly<Partial<Record<string, Endpoint>>>;
+
+/** Answers one HTTP request; `peer` is the address of the other side. Never throws. */
+export type Handler = (request: Request, peer: string) => Promise<Response>;
+
+/** Paths whose last segment is a name; that segment follows the prefix. */
+const NAMED: readonly (readonly [string, Methods])[] = [["/v1/models/", { GET: showModel }]];
+
+/** Builds the handler of all paths. A new path is one line in `routesOf`. */
+export function createHandler(parts: Parts, drain: Drain): Handler {
+  const routes = routesOf(parts, drain);
+  return async (request, peer) => {
+    const { path, search } = splitUrl(request.url);
+    const found = find(routes, path);
+    const dialect = found?.dialect ?? dialectOf(parts, path, request.headers);
+    const arrival = { request, search, peer, id: `req_${parts.newId()}` };
+    try {
+      if (drain.draining && request.method === "POST") throw shuttingDown();
+      const endpoint = endpointFor(found, request.method);
+      return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
+    } catch (thrown) {
+      return failed(parts, { dialect, arrival, template: found?.template ?? "", thrown });
+    }
+  };
+}
+
+interface Found {
+  readonly methods: Methods;
+  /** `null` where the answer's dialect depends on the request's headers. */
+  readonly dialect: Dialect | null;
+  readonly name: string;
+  readonly template: string;
+}
+
+function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
+  const call: Endpoint = (parts, visit) => makeCall(parts, visit.dialect, visit);
+  const count: Endpoint = async (parts, visit) =>
+    json(visit.dialect.encodeTokenCount(await countTokens(parts, visit.dialect, visit)));
+  const probe = { HEAD: answerProbe };
+  const alive = healthz(parts.clock());
+  const ready = readyz(drain);
+  const fixed: readonly (readonly [string, Methods, Dialect | null])[] = [
+    ...parts.dialects.items.flatMap((dialect) => [
+      ...dialect.paths.map((path) => [path, callMethods(path, call), dialect] as const),
+      ...dialect.countPaths.map((path) => [path, { POST: count }, dialect] as const),
+    ]),
+    ["/", probe, null],
+    ["/anthropic", probe, null],
+    ["/healthz", { GET: alive, HEAD: alive }, null],
+    ["/readyz", { GET: ready, HEAD: ready }, null],
+    ["/v1", probe, null],
+    ["/v1/models", { GET: listModels }, null],
+    ["/v1/usage", { GET: showUsage }, null],
+    ["/version", { GET: version, HEAD: version }, null],
+  ];
+  return new Map(
+    fixed.map(([path, methods, dialect]) => [path, { methods, dialect, name: "", template: path }]),
+  );
+}
+
+function callMethods(path: string, call: Endpoint): Methods {
+  return path === "/v1/responses" ? { POST: call, GET: refuseWebSocket } : { POST: call };
+}
+
+function find(routes: ReadonlyMap<string, Found>, path: string): Found | null {
+  const fixed = routes.get(path);
+  if (fixed) return fixed;
+  for (const [prefix, methods] of NAMED) {
+    const name = path.startsWith(prefix) ? decodeName(path.slice(prefix.length)) : "";
+    if (name !== "") return { methods, dialect: null, name, template: `${prefix}{id}` };
+  }
+  return null;
+}
+
+/** Group names may hold a slash; escapes that do not decode name nothing. */
+function decodeName(text: string): string {
+  if (text.endsWith("/")) return "";
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+function endpointFor(found: Found | null, method: string): Endpoint {
+  if (!found) throw new GatewayError("not-found", "Cannot find this path");
+  const endpoint = found.methods[method];
+  if (endpoint) return endpoint;
+  const allow = Object.keys(found.methods).sort().join(", ");
+  throw new GatewayError("method-not-allowed", `Cannot ${safeMethod(method)} this path`, { allow });
+}
+
+const safeMethod = (method: string) => /^[A-Z]{1,10}$/.test(method) ? method : "use this method on";
+
+/** Errors of unknown paths and of model lists come in the dialect the request seems to speak. */
+function dialectOf({ dialects }: Parts, path: string, headers: Headers): Dialect {
+  const speaking = dialects.items.find((dialect) => dialect.speaks(path, headers));
+  const dialect = speaking ?? dialects.items[0];
+  if (!dialect) throw new RangeError("Cannot answer without a dialect");
+  return dialect;
+}
+
+interface Failure {
+  readonly dialect: Dialect;
+  readonly arrival: Arrival;
+  readonly template: string;
+  readonly thrown: unknown;
+}
+
+function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): Response {
+  const error = asGatewayError(thrown);
+  if (error instanceof Unauthorized) recordStranger(parts, arrival, template, error);
+  if (error.type === "internal-error") {
+    parts.log.write("error", "call_failed", error.message, {
+      request_id: arrival.id,
+      error: error.type,
+      cause: safeCause(error.cause),
+    });
+  }
+  return errorAnswer(dialect, error, arrival.id);
+}
+
+/** Nobody's call has no usage row; it leaves a security event. */
+function recordStranger(
+  parts: Parts,
+  { id, request, peer }: Arrival,
+  template: string,
+  error: Unauthorized,
+): void {
+  const address = clientAddress(request.headers, peer, parts.current().server.clientIp);
+  parts.journal.appendSecurityEvent({
+    id: `sec_${parts.newId()}`,
+    request_id: id,
+    ts: parts.now(),
+    event_type: "auth_failed",
+    surface: "api",
+    http_method: request.method,
+    path_template: template,
+    outcome: "denied",
+    reason_code: error.reason,
+    client: clientLabel(request.headers.get("user-agent")),
+    ip_source: address === null ? "" : address === peer ? "peer" : "forwarded",
+    ip_address: address,
+    ip_version: address === null ? 0 : address.includes(":") ? 6 : 4,
+    status_code: error.status,
+  });
+}
+
+function shuttingDown(): GatewayError {
+  return new GatewayError("shutting-down", "Cannot accept the call: the gateway is shutting down");
+}
+
+/** Cheaper than `new URL` on the path of every call. */
+function splitUrl(url: string): { path: string; search: string } {
+  const from = url.indexOf("/", url.indexOf("://") + 3);
+  if (from < 0) return { path: "/", search: "" };
+  const query = url.indexOf("?", from);
+  return query < 0
+    ? { path: url.slice(from), search: "" }
+    : { path: url.slice(from, query), search: url.slice(query) };
+}

@@ -1,0 +1,20 @@
+/** A group as callers see it in model lists. */
+export interface ListedModel {
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly displayName: string;
+  /** Smallest known context of the group's targets, tokens. */
+  readonly contextTokens: number | null;
+  /** Largest output cap the group's targets take, tokens. */
+  readonly maxOutputTokens: number | null;
+  /** `null` without reasoning. */
+  readonly reasoning: ListedReasoning | null;
+}
+
+/** Reasoning of a group as callers see it. */
+export interface ListedReasoning {
+  readonly efforts: readonly string[];
+  readonly defaultEffort: string;
+  readonly summaries: boolean;
+}

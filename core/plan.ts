@@ -1,0 +1,64 @@
+import { GatewayError } from "./errors.ts";
+import type { Plan, RouteContext, TargetSelector } from "./strategy.ts";
+
+/** A plan that holds: indexes into the context's targets, the first one first, none twice. */
+export interface CheckedPlan {
+  readonly order: readonly number[];
+  readonly classLabel: string | null;
+}
+
+const CLASS_LABEL = /^[A-Za-z0-9_.:-]{1,64}$/;
+
+/**
+ * Checks what a strategy returned, whoever wrote it: one validation for every strategy.
+ *
+ * @throws {GatewayError} `internal-error` with the fault `policy-plan-invalid` or
+ * `policy-ineligible-target`
+ */
+export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
+  const first = firstTarget(plan, context);
+  if (plan.fallbackIndexes !== undefined && plan.fallbacks !== undefined) {
+    throw fault("policy-plan-invalid");
+  }
+  const rest = plan.fallbackIndexes?.map((index) => inRange(index, context)) ??
+    plan.fallbacks?.map((selector) => find(selector, context)) ??
+    context.targets.map((target) => target.index);
+  return {
+    order: [...new Set([first, ...rest])],
+    classLabel: plan.classLabel === undefined ? null : safeLabel(plan.classLabel),
+  };
+}
+
+function firstTarget(plan: Plan, context: RouteContext): number {
+  const byIndex = plan.targetIndex === undefined ? null : inRange(plan.targetIndex, context);
+  const bySelector = plan.target === undefined ? null : find(plan.target, context);
+  const first = byIndex ?? bySelector;
+  if (first === null) throw fault("policy-plan-invalid");
+  if (bySelector !== null && bySelector !== first) throw fault("policy-plan-invalid");
+  return first;
+}
+
+function inRange(index: number, { targets }: RouteContext): number {
+  if (Number.isInteger(index) && index >= 0 && index < targets.length) return index;
+  throw fault("policy-ineligible-target");
+}
+
+function find(selector: TargetSelector, { targets }: RouteContext): number {
+  const found = targets.find((target) =>
+    typeof selector === "string"
+      ? target.id === selector
+      : target.provider === selector.provider && target.model === selector.model
+  );
+  if (!found) throw fault("policy-ineligible-target");
+  return found.index;
+}
+
+function safeLabel(label: string): string {
+  return CLASS_LABEL.test(label) ? label : "unsafe_class_label";
+}
+
+function fault(name: "policy-plan-invalid" | "policy-ineligible-target"): GatewayError {
+  return new GatewayError("internal-error", "Cannot follow the plan of the group's strategy", {
+    fault: name,
+  });
+}

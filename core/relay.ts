@@ -1,0 +1,20 @@
+import { type Reply, type UnaryReply } from "./attempt.ts";
+import { replyHeaders } from "./answer.ts";
+import type { Call, Parts } from "./call.ts";
+import { relayStream } from "./relay_stream.ts";
+import { settle } from "./settle.ts";
+
+/** Step 6: gives the reply to the caller as it came. A unary call is settled first. */
+export async function relay(parts: Parts, call: Call, reply: Reply): Promise<Response> {
+  if (reply.kind === "stream") return relayStream(parts, call, reply);
+  return await relayUnary(parts, call, reply);
+}
+
+async function relayUnary(parts: Parts, call: Call, reply: UnaryReply): Promise<Response> {
+  const now = parts.clock();
+  call.firstByteOutAt = call.firstContentAt = now;
+  const { status, facts, contentType, bytes } = reply;
+  const durable = settle(parts, call, { status, error: null, partial: false, facts });
+  if (durable) await durable;
+  return new Response(bytes, { status, headers: replyHeaders(parts, call, contentType) });
+}

@@ -1,0 +1,151 @@
+import { hash } from "node:crypto";
+import type { Call, Parts } from "./call.ts";
+import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
+import { GatewayError } from "./errors.ts";
+import type { RequestFeatures } from "./features.ts";
+import { type CheckedPlan, checkPlan } from "./plan.ts";
+import type { Group, Target } from "./snapshot.ts";
+import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
+import { viewOf } from "./target_view.ts";
+
+/** What `send` walks: targets in order; `probe` when the first one is tried as a half-open target. */
+export interface Route {
+  readonly targets: readonly Target[];
+  readonly probe: boolean;
+}
+
+/**
+ * Step 4: eligible targets, the group's strategy, one check of its plan, and the passes over it.
+ *
+ * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`
+ */
+export async function route(parts: Parts, call: Call): Promise<Route> {
+  const { group, features } = call;
+  if (!group || !features) throw new TypeError("Cannot route a call that was not admitted");
+  const { eligible, rejected } = filter(call, group, features);
+  if (eligible.length === 0) throw noTarget(call, group, features, rejected);
+  const context = contextOf(parts, call, { group, features, eligible, rejected });
+  const started = parts.clock();
+  const decided = group.decide(context);
+  const plan = checkPlan(decided instanceof Promise ? await decided : decided, context);
+  call.decideMs = parts.clock() - started;
+  call.classLabel = plan.classLabel;
+  return available(parts, group, ordered(plan, eligible));
+}
+
+function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Target[] {
+  return plan.order.flatMap((index) => eligible[index] ?? []);
+}
+
+function filter(call: Call, group: Group, features: RequestFeatures) {
+  const asked = { dialect: call.dialect.name, features, unknownLimits: group.unknownLimits };
+  const eligible: Target[] = [];
+  const rejected: RejectedTarget[] = [];
+  for (const target of group.targets) {
+    const reasons = rejections(target, asked);
+    if (reasons.length === 0) eligible.push(target);
+    else {
+      const { id, provider, model } = target;
+      rejected.push({ id, provider: provider.name, model, reasons });
+    }
+  }
+  return { eligible, rejected };
+}
+
+interface Filtered {
+  readonly group: Group;
+  readonly features: RequestFeatures;
+  readonly eligible: readonly Target[];
+  readonly rejected: readonly RejectedTarget[];
+}
+
+/** Everything the decision may depend on. */
+function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
+  const { caller, tokenId } = call.credential;
+  return {
+    version: 1,
+    requestId: call.id,
+    group: filtered.group.name,
+    now: call.ts,
+    seed: seedOf(call.id),
+    dialect: call.dialect.name,
+    features: filtered.features,
+    requirements: requirementsOf(filtered.features),
+    caller: {
+      id: caller.id,
+      user: caller.ownerUser,
+      project: caller.project,
+      environment: caller.environment,
+      tokenId: tokenId || null,
+      role: null,
+    },
+    targets: filtered.eligible.map((target, index): TargetView =>
+      viewOf(target, index, parts.health.signals(target))
+    ),
+    rejected: filtered.rejected,
+  };
+}
+
+/** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */
+function seedOf(id: string): number {
+  return hash("sha256", id, "buffer").readUInt32BE(0);
+}
+
+/** Targets that fail now go behind the others; when all do, the plan stands. */
+function available(parts: Parts, group: Group, targets: readonly Target[]): Route {
+  if (!targets.some((target) => parts.health.deferred(target))) return { targets, probe: false };
+  const [first] = targets;
+  const probe = first !== undefined && parts.health.claimProbe(group, first);
+  const ready = (target: Target) => (probe && target === first) || !parts.health.deferred(target);
+  return {
+    targets: [...targets.filter(ready), ...targets.filter((target) => !ready(target))],
+    probe,
+  };
+}
+
+/** Only context size in the way is the caller's to mend; agents compact on that answer. */
+function noTarget(
+  call: Call,
+  group: Group,
+  features: RequestFeatures,
+  rejected: readonly RejectedTarget[],
+): GatewayError {
+  const onlyContext = rejected.some(({ reasons }) =>
+    reasons.length === 1 && reasons[0] === CONTEXT_EXCEEDED
+  );
+  if (onlyContext) return contextExceeded(group, features.estimatedInputTokens);
+  const requirements = requirementsOf(features);
+  const reasons = new Set(rejected.flatMap((target) => target.reasons.slice(0, 1)));
+  return new GatewayError(
+    "no-eligible-target",
+    `Cannot route: no target of group "${group.name}" takes this request on ${call.dialect.name}`,
+    {
+      model: group.name,
+      dialect: call.dialect.name,
+      requirements,
+      target_count: group.targets.length,
+      hint: [...reasons].sort().join(", "),
+      ...(call.snapshot.server.exposeRejections
+        ? {
+          rejections: rejected.map(({ provider, model, reasons }) => ({
+            target: `${provider}/${model}`,
+            reasons,
+          })),
+        }
+        : {}),
+    },
+  );
+}
+
+/** The prompt is too long for every target; the words are those agents look for. */
+export function contextExceeded(group: Group, tokens: number): GatewayError {
+  const known = group.targets.flatMap((target) => target.contextTokens ?? []);
+  const max = known.length > 0 ? Math.max(...known) : null;
+  return new GatewayError(
+    "context-length-exceeded",
+    max === null
+      ? `prompt is too long: ${tokens} tokens`
+      : `prompt is too long: ${tokens} tokens > ${max} maximum`,
+    { tokens, max_tokens: max },
+  );
+}

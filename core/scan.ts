@@ -1,0 +1,191 @@
+import { Buffer, isAscii } from "node:buffer";
+import { GatewayError } from "./errors.ts";
+import { isObject } from "./json.ts";
+import type { Member, WireRequest } from "./wire.ts";
+
+/** Deepest nesting a body may have; the top-level object is 1. */
+const MAX_DEPTH = 256;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const COMMA = 44;
+const COLON = 58;
+
+/** Half-open byte range of an array element. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Reads a request body: UTF-8 without a byte order mark, one JSON object, no top-level key twice,
+ * nesting of at most 256.
+ *
+ * @throws {GatewayError} `invalid-request`; `details.reason` is `utf-8`, `bom`, `json`, `not-object`,
+ * `depth` or `duplicate-key`. The message never quotes the body.
+ *
+ * @example Usage
+ * ```ts
+ * import { readWire } from "@/core/scan.ts";
+ *
+ * const wire = readWire(new TextEncoder().encode('{"model":"fast","messages":[]}'));
+ * const { start, end } = wire.members.get("model")!;
+ * if (start !== 9 || end !== 15) throw new Error("Cannot find the model");
+ * ```
+ */
+export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
+  const body = parse(decodeUtf8(bytes));
+  if (!isObject(body)) throw invalid("not-object", "Cannot read the body: expected a JSON object");
+  return { bytes, body, members: scanMembers(bytes, 0, bytes.length) };
+}
+
+/**
+ * Finds the members of a JSON object in bytes that `JSON.parse` has accepted.
+ *
+ * @param start where the object begins; white space before it is skipped
+ * @returns members in wire order by unescaped key, with offsets into `bytes`
+ * @throws {GatewayError} `invalid-request` for a repeated key or nesting over 256
+ */
+export function scanMembers(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): ReadonlyMap<string, Member> {
+  const text = oneByteText(bytes, start, end);
+  const members = new Map<string, Member>();
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text.charCodeAt(at) === QUOTE) {
+    const keyEnd = skipString(text, at);
+    const key = readKey(bytes, text, { start: at, end: keyEnd, base: start });
+    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const valueEnd = skipValue(text, valueStart);
+    if (members.has(key)) throw repeated(key);
+    members.set(key, {
+      key,
+      keyStart: start + at,
+      start: start + valueStart,
+      end: start + valueEnd,
+    });
+    at = nextItem(text, valueEnd);
+  }
+  return members;
+}
+
+/**
+ * Finds the elements of a JSON array in bytes that `JSON.parse` has accepted.
+ *
+ * @param start where the array begins; white space before it is skipped
+ * @throws {GatewayError} `invalid-request` for nesting over 256
+ */
+export function scanElements(bytes: Uint8Array, start: number, end: number): readonly Span[] {
+  const text = oneByteText(bytes, start, end);
+  const spans: Span[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (at < text.length && text[at] !== "]") {
+    const valueEnd = skipValue(text, at);
+    spans.push({ start: start + at, end: start + valueEnd });
+    at = nextItem(text, valueEnd);
+  }
+  return spans;
+}
+
+/** One character per byte, so that offsets are byte offsets and searches are native. */
+function oneByteText(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  if (isAscii(bytes)) return oneByteText(bytes, 0, bytes.length);
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
+    throw invalid("bom", "Cannot read the body: it begins with a byte order mark");
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid("utf-8", "Cannot read the body: it is not UTF-8");
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid("json", "Cannot read the body: it is not JSON");
+  }
+}
+
+function readKey(
+  bytes: Uint8Array,
+  text: string,
+  { start, end, base }: { readonly start: number; readonly end: number; readonly base: number },
+): string {
+  const raw = text.slice(start + 1, end - 1);
+  if (/^[^\\\x80-\xff]*$/.test(raw)) return raw;
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)));
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  for (let code = text.charCodeAt(at); code === 32 || (code >= 9 && code <= 13);) {
+    code = text.charCodeAt(++at);
+  }
+  return at;
+}
+
+/** From an opening quote to the byte after the closing one: a quote after an even run of `\`. */
+function skipString(text: string, open: number): number {
+  for (let from = open + 1;;) {
+    const quote = text.indexOf('"', from);
+    let slash = quote - 1;
+    while (text.charCodeAt(slash) === BACKSLASH) slash--;
+    if ((quote - slash) % 2 === 1) return quote + 1;
+    from = quote + 1;
+  }
+}
+
+function skipValue(text: string, start: number): number {
+  const first = text.charCodeAt(start);
+  if (first === QUOTE) return skipString(text, start);
+  if (first === 123 || first === 91) return skipNested(text, start);
+  let at = start;
+  while (at < text.length && !isDelimiter(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function isDelimiter(code: number): boolean {
+  return code === COMMA || code === 125 || code === 93 || code <= 32;
+}
+
+function skipNested(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start;;) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = skipString(text, at);
+      continue;
+    }
+    at++;
+    if (code === COMMA || code === COLON) continue;
+    if (code === 123 || code === 91) depth++;
+    else if (code === 125 || code === 93) depth--;
+    if (depth === 0) return at;
+    // The object or array around this value is one level more.
+    if (depth >= MAX_DEPTH) {
+      throw invalid("depth", `Cannot read the body: it nests deeper than ${MAX_DEPTH}`);
+    }
+  }
+}
+
+/** From the end of an item to the start of the next one, or to the closing bracket. */
+function nextItem(text: string, end: number): number {
+  const at = skipSpace(text, end);
+  return text.charCodeAt(at) === COMMA ? skipSpace(text, at + 1) : at;
+}
+
+function repeated(key: string): GatewayError {
+  const path = /^[\w.-]{1,64}$/.test(key) ? key : "a member";
+  return invalid("duplicate-key", `Cannot read the body: ${path} is there twice`, path);
+}
+
+function invalid(reason: string, message: string, path?: string): GatewayError {
+  return new GatewayError("invalid-request", message, { reason, path });
+}

@@ -1,0 +1,72 @@
+import { cutCall, type Parts } from "./call.ts";
+import type { Drain } from "./health_endpoints.ts";
+import { createHandler } from "./http.ts";
+
+/** Time for calls that were cut to write their last frame, ms. */
+const CUT_MS = 1_000;
+
+/** A listening gateway. */
+export interface Server {
+  /** `http://host:port` to reach it. */
+  readonly url: string;
+  /** Ends when the server has stopped. */
+  readonly finished: Promise<void>;
+  /**
+   * Stops: no new calls; those in flight may finish within the grace, then they are cut and settled.
+   * A second call skips the grace.
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+/**
+ * Listens for calls.
+ *
+ * @throws {Deno.errors.AddrInUse} when the port is taken
+ */
+export function startServer(
+  parts: Parts,
+  listen: { readonly hostname: string; readonly port: number },
+): Server {
+  const drain: Drain = { draining: false };
+  const handle = createHandler(parts, drain);
+  const server = Deno.serve({
+    ...listen,
+    onListen: () => {},
+    onError: () => new Response(null, { status: 500 }),
+  }, (request, info) => handle(request, peerOf(info.remoteAddr)));
+  const { hostname, port } = server.addr;
+  let hurry = () => {};
+  return {
+    url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
+    finished: server.finished,
+    async drain(graceMs) {
+      if (drain.draining) return hurry();
+      drain.draining = true;
+      parts.log.write("info", "drain_started", "Gateway is draining", { calls: parts.live.size });
+      const stopped = server.shutdown();
+      await firstOf(stopped, graceMs, (skip) => hurry = skip);
+      for (const call of [...parts.live]) cutCall(call, "shutting-down");
+      await firstOf(stopped, CUT_MS, (skip) => hurry = skip);
+      parts.log.write("info", "drain_finished", "Gateway is drained", { calls: parts.live.size });
+    },
+  };
+}
+
+function peerOf(address: Deno.Addr): string {
+  return "hostname" in address ? address.hostname : "";
+}
+
+/** Ends with the promise, after `ms`, or when `skip` is called. */
+async function firstOf(
+  promise: Promise<void>,
+  ms: number,
+  offer: (skip: () => void) => void,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+    offer(resolve);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

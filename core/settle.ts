@@ -1,0 +1,63 @@
+import { type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
+import { callRecord } from "./call_record.ts";
+import { costOf } from "./cost.ts";
+import { settleUsage } from "./settle_usage.ts";
+
+/**
+ * Step 7: usage, cost and the journal line, exactly once however the call ends. Never throws.
+ *
+ * @returns a promise only when the line is not yet as durable as configured
+ */
+export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> | undefined {
+  if (call.settled) return undefined;
+  call.settled = true;
+  call.onCut = null;
+  parts.live.delete(call);
+  const usage = settleUsage({
+    facts: ending.facts,
+    complete: ending.error === null,
+    delivered: call.firstContentAt !== null,
+    estimatedInput: call.features?.estimatedInputTokens ?? 0,
+  });
+  const imageCount = call.features?.imageCount ?? 0;
+  const serving = servingAttempt(call);
+  const cost = serving && usage.source !== "none"
+    ? costOf({ ...usage, imageCount }, serving.target.prices)
+    : null;
+  const durable = parts.journal.append(callRecord(parts, call, { ...ending, usage, cost }));
+  tell(parts, call, ending);
+  return durable;
+}
+
+/** A call that ends well is in the journal, and in the log only for those who debug. */
+function tell(parts: Parts, call: Call, { status, error }: Ending): void {
+  const attempt = call.attempts.at(-1);
+  const fields = {
+    request_id: call.id,
+    caller: call.credential.caller.id,
+    group: call.group?.name,
+    provider: attempt?.target.provider.name,
+    model: attempt?.target.model,
+    attempts: call.attempts.length,
+    status,
+    duration_ms: Math.round(parts.clock() - call.startedAt),
+  };
+  if (error === null) {
+    return parts.log.write("debug", "call_settled", "Call is settled", fields);
+  }
+  const level = error.type === "internal-error" ? "error" : status >= 500 ? "warn" : "info";
+  parts.log.write(level, "call_failed", error.message, {
+    ...fields,
+    error: error.type,
+    class: attempt?.error?.class,
+    cause: error.type === "internal-error" ? safeCause(error.cause) : undefined,
+  });
+}
+
+/** Where a fault of ours was thrown, without its message: that may quote what a caller sent. */
+export function safeCause(cause: unknown): string | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const frames = cause.stack?.split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 3) ?? [];
+  const places = frames.map((line) => line.replace(/^\s+at /, "").replace(/\(?\w+:\/\/.*\//, ""));
+  return [cause.name, ...places].join(" < ");
+}

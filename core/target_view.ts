@@ -1,0 +1,52 @@
+import type { Prices, Target } from "./snapshot.ts";
+import type { TargetSignals, TargetView } from "./strategy.ts";
+
+type StaticView = Omit<TargetView, "index" | "signals">;
+
+/** What never changes of a target is made once: targets live as long as their snapshot. */
+const views = new WeakMap<Target, StaticView>();
+
+/** A target as strategies see it: an allow-list of facts, without secrets or addresses. */
+export function viewOf(target: Target, index: number, signals: TargetSignals): TargetView {
+  let view = views.get(target);
+  if (!view) views.set(target, view = staticView(target));
+  return { index, ...view, signals };
+}
+
+function staticView(target: Target): StaticView {
+  const { supported, mode, control } = target.reasoning;
+  return {
+    groupIndex: target.groupIndex,
+    id: target.id,
+    provider: target.provider.name,
+    model: target.model,
+    modelRef: target.modelRef,
+    dialect: target.dialect,
+    displayName: target.displayName,
+    tier: target.tier,
+    region: target.region,
+    tags: target.tags,
+    weight: target.weight,
+    toolOnly: target.toolOnly,
+    keyId: target.provider.keyId || null,
+    honorsMaxTokens: target.honorsMaxTokens,
+    contextTokens: target.contextTokens,
+    inputModalities: target.inputModalities,
+    outputModalities: target.outputModalities,
+    toolSupport: target.toolSupport,
+    reasoning: supported ? { mode, control } : null,
+    prices: pricesView(target.prices),
+  };
+}
+
+function pricesView(prices: Prices): TargetView["prices"] {
+  const number = (price: bigint | null) => price === null ? null : Number(price);
+  return {
+    input: number(prices.input),
+    cachedInput: number(prices.cachedInput),
+    cacheWrite: number(prices.cacheWrite),
+    output: number(prices.output),
+    image: number(prices.image),
+    perImage: number(prices.perImage),
+  };
+}

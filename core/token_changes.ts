@@ -1,0 +1,221 @@
+import { ExitError, type World } from "./command.ts";
+import { configPath, loadForCommand } from "./commands.ts";
+import { parseDuration } from "./config/duration.ts";
+import { addCaller, type CallerEntry, callerYaml, changeCaller } from "./config/edit_callers.ts";
+import { loadConfig, type LoadResult } from "./config/load.ts";
+import type { Parts } from "./config/parts.ts";
+import { formatProblems } from "./config/problem.ts";
+import type { Config } from "./config/schema.ts";
+import type { CallerConfig } from "./config/schema_accounts.ts";
+import { diskSources } from "./config/sources.ts";
+import { replaceFile, writeNew } from "./config/write.ts";
+import { makeToken, type Token, tokenKey } from "./tokens.ts";
+
+interface ChangeOptions {
+  readonly config?: string;
+  readonly out?: string;
+  readonly write?: true;
+  readonly json?: true;
+}
+
+/** Flags of `tokens generate`. */
+export interface GenerateOptions extends ChangeOptions {
+  readonly ownerUser: string;
+  readonly project: string;
+  readonly env: string;
+  /** Groups, separated by commas. */
+  readonly allow: string;
+  readonly id?: string;
+  readonly expires?: string;
+}
+
+/** Flags of `tokens rotate`. */
+export interface RotateOptions extends ChangeOptions {
+  readonly id: string;
+  readonly grace: string;
+}
+
+/** Flags of `tokens revoke`. */
+export interface RevokeOptions extends ChangeOptions {
+  readonly id: string;
+}
+
+const MAX_GRACE = 30 * 86_400_000;
+const MAX_PREVIOUS = 2;
+
+/** A change of the configuration, worked out and checked but not made. */
+interface Change {
+  readonly token: Token | null;
+  /** The caller as it will be. */
+  readonly caller: CallerEntry;
+  apply(text: string): string;
+}
+
+/** Makes a caller with a fresh token. */
+export function generateToken(options: GenerateOptions, world: World, parts: Parts): void {
+  const { config } = loadForCommand(options.config, world, parts);
+  const id = options.id ?? freeId(config, `${options.project}-${options.env}`);
+  const owner = { user: options.ownerUser, project: options.project, environment: options.env };
+  const token = freshToken(config, owner, world);
+  const caller: CallerEntry = {
+    id,
+    owner_user: options.ownerUser,
+    project: options.project,
+    environment: options.env,
+    expires_at: options.expires,
+    token_id: token.tokenId,
+    token_sha256: token.tokenSha256,
+    allow: options.allow.split(",").map((group) => group.trim()).filter(Boolean),
+  };
+  finish({ token, caller, apply: (text) => addCaller(text, caller) }, options, world, parts);
+}
+
+/** Gives a caller a fresh token; the old one stays valid for the grace. */
+export function rotateToken(options: RotateOptions, world: World, parts: Parts): void {
+  const grace = parseDuration(options.grace);
+  if (grace === null || grace > MAX_GRACE) {
+    throw new ExitError(2, `Cannot rotate: --grace "${options.grace}" is not 0s to 30d`);
+  }
+  const { config } = loadForCommand(options.config, world, parts);
+  const [index, caller] = findCaller(config, options.id);
+  const { owner_user: user, project, environment } = caller;
+  const token = freshToken(config, { user, project, environment }, world);
+  const changes: CallerEntry = {
+    token_sha256: token.tokenSha256,
+    token_id: token.tokenId,
+    previous_tokens: previousTokens(caller, world.now(), grace),
+  };
+  finish(changeOf(token, caller, index, changes), options, world, parts);
+}
+
+/** Disables a caller. */
+export function revokeToken(options: RevokeOptions, world: World, parts: Parts): void {
+  const { config } = loadForCommand(options.config, world, parts);
+  const [index, caller] = findCaller(config, options.id);
+  const changes: CallerEntry = { status: "disabled", previous_tokens: undefined };
+  finish(changeOf(null, caller, index, changes), options, world, parts);
+}
+
+function changeOf(
+  token: Token | null,
+  caller: CallerConfig,
+  index: number,
+  changes: CallerEntry,
+): Change {
+  const { expires_at: expires, previous_tokens: previous, ...rest } = caller;
+  return {
+    token,
+    caller: {
+      ...rest,
+      expires_at: expires?.toISOString(),
+      previous_tokens: previous.length > 0 ? previous.map(writtenToken) : undefined,
+      ...changes,
+    },
+    apply: (text) => changeCaller(text, index, changes),
+  };
+}
+
+/** The previous tokens that stay, with the current one in front for the grace. */
+function previousTokens(caller: CallerConfig, now: number, grace: number) {
+  const valid = caller.previous_tokens.filter(({ valid_until }) => valid_until.getTime() > now);
+  const { token_sha256, token_id } = caller;
+  const current = { token_sha256, token_id, valid_until: new Date(now + grace) };
+  const kept = [...(grace > 0 ? [current] : []), ...valid];
+  if (kept.length > MAX_PREVIOUS) {
+    const message = `Cannot rotate: caller "${caller.id}" already has ${MAX_PREVIOUS} previous ` +
+      "tokens that are valid; use --grace 0s, or wait";
+    throw new ExitError(1, message);
+  }
+  return kept.length > 0 ? kept.map(writtenToken) : undefined;
+}
+
+function writtenToken(token: CallerConfig["previous_tokens"][number]): CallerEntry {
+  return {
+    token_sha256: token.token_sha256,
+    ...(token.token_id === undefined ? {} : { token_id: token.token_id }),
+    valid_until: token.valid_until.toISOString(),
+  };
+}
+
+function findCaller(config: Config, id: string): readonly [number, CallerConfig] {
+  const wanted = id.trim().toLowerCase();
+  const index = config.callers.findIndex((caller) => caller.id === wanted);
+  const caller = config.callers[index];
+  if (caller) return [index, caller];
+  throw new ExitError(1, `Cannot find a caller: none has the id "${wanted}"`);
+}
+
+function freeId(config: Config, wanted: string): string {
+  const taken = new Set(config.callers.map(({ id }) => id));
+  let id = wanted.toLowerCase();
+  for (let repeat = 2; taken.has(id); repeat++) id = `${wanted.toLowerCase()}-${repeat}`;
+  return id;
+}
+
+interface Owner {
+  readonly user: string;
+  readonly project: string;
+  readonly environment: string;
+}
+
+function freshToken(config: Config, owner: Owner, world: World): Token {
+  const taken = new Set(
+    config.callers.flatMap(({ token_id, previous_tokens }) => [
+      token_id ?? "",
+      ...previous_tokens.map((token) => token.token_id ?? ""),
+    ]),
+  );
+  const labels = { issuer: config.server.token_issuer, ...owner };
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  return makeToken({ ...labels, key: tokenKey(labels, world.now(), taken), secret });
+}
+
+/** Checks a change, makes it when asked to, and says what came of it. */
+function finish(change: Change, options: ChangeOptions, world: World, parts: Parts): void {
+  const path = configPath(options.config, world);
+  const text = change.apply(Deno.readTextFileSync(path));
+  const tried = tryOut(path, text, world, parts);
+  if (!tried.ok) throw new ExitError(1, formatProblems(tried.problems));
+  const { token } = change;
+  if (token && options.out !== undefined) writeToken(options.out, token);
+  if (options.write) replaceFile(path, text);
+  world.print(options.json ? json(change, options) : prose(change, options, path));
+}
+
+/** Loads a text as if it stood in the file. */
+function tryOut(path: string, text: string, world: World, parts: Parts): LoadResult {
+  const disk = diskSources(world);
+  const readFile = (file: string) => {
+    const found = disk.readFile(file);
+    return found && file === path ? { ...found, text } : found;
+  };
+  return loadConfig(path, { ...disk, readFile }, parts);
+}
+
+function writeToken(out: string, { token }: Token): void {
+  try {
+    writeNew(out, `${token}\n`, 0o600);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new ExitError(1, `Cannot write the token: ${out} exists, and is never overwritten`);
+  }
+}
+
+function json({ token, caller }: Change, { out }: ChangeOptions): string {
+  if (!token) return JSON.stringify({ caller }, null, 2);
+  const shown = out === undefined ? token.token : null;
+  const facts = { token: shown, token_id: token.tokenId, token_sha256: token.tokenSha256, caller };
+  return JSON.stringify(facts, null, 2);
+}
+
+function prose({ token, caller }: Change, { out, write }: ChangeOptions, path: string): string {
+  const shown = token
+    ? [out === undefined ? `Token, shown only now: ${token.token}` : `Token written to ${out}`]
+    : [];
+  return [
+    ...shown,
+    ...(write
+      ? [`Caller "${caller["id"]}" written to ${path}`]
+      : [`Nothing is active yet. Put this into ${path}, or use --write:`, "", callerYaml(caller)]),
+  ].join("\n");
+}

@@ -1,0 +1,184 @@
+import type { ErrorType } from "./errors.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
+
+/** Why an attempt failed; a closed list, used in rows, headers and metrics. */
+export type UpstreamClass = keyof typeof UPSTREAM_CLASSES;
+
+/**
+ * What follows a failed attempt. `next`: which target may be tried. `breaker`: `failure` counts
+ * against the target, `opens` opens its breaker at once, `backoff` defers the target, `none` is the
+ * request's own fault. `error`: what the caller is told when it was the last attempt.
+ */
+export const UPSTREAM_CLASSES = {
+  upstream_timeout: { next: "any", breaker: "failure", error: "upstream-timeout" },
+  upstream_network: { next: "any", breaker: "failure", error: "upstream-failed" },
+  upstream_overloaded: { next: "any", breaker: "failure", error: "upstream-failed" },
+  upstream_bad_response: { next: "any", breaker: "failure", error: "upstream-failed" },
+  empty_stream: { next: "any", breaker: "failure", error: "upstream-failed" },
+  upstream_rate_limited: { next: "any", breaker: "backoff", error: "upstream-rate-limited" },
+  upstream_quota_exhausted: { next: "any", breaker: "backoff", error: "upstream-quota-exhausted" },
+  upstream_auth_failed: { next: "any", breaker: "opens", error: "upstream-access-denied" },
+  upstream_access_denied: { next: "any", breaker: "opens", error: "upstream-access-denied" },
+  upstream_context_length: { next: "larger", breaker: "none", error: "context-length-exceeded" },
+  upstream_bad_request: { next: "none", breaker: "none", error: "upstream-failed" },
+  upstream_request_too_large: { next: "none", breaker: "none", error: "upstream-failed" },
+  upstream_status: { next: "none", breaker: "none", error: "upstream-failed" },
+} as const satisfies Record<
+  string,
+  {
+    next: "any" | "larger" | "none";
+    breaker: "failure" | "opens" | "backoff" | "none";
+    error: ErrorType;
+  }
+>;
+
+/** A failed attempt. */
+export interface UpstreamError {
+  readonly class: UpstreamClass;
+  /** HTTP status of the provider; `null` when none came. */
+  readonly status: number | null;
+  /** The provider's code when it is a known one; never prose. */
+  readonly code: string | null;
+  /** What the provider asked to wait, ms. */
+  readonly retryAfterMs: number | null;
+}
+
+/** Codes of providers that may be shown and stored. */
+const KNOWN_CODES: ReadonlySet<string> = new Set([
+  "account_deactivated",
+  "api_error",
+  "authentication_error",
+  "billing_error",
+  "billing_hard_limit_reached",
+  "billing_not_active",
+  "content_policy_violation",
+  "context_length_exceeded",
+  "insufficient_quota",
+  "internal_error",
+  "invalid_api_key",
+  "invalid_prompt",
+  "invalid_request_error",
+  "model_not_found",
+  "not_found_error",
+  "overloaded_error",
+  "permission_error",
+  "rate_limit_error",
+  "rate_limit_exceeded",
+  "request_too_large",
+  "server_error",
+  "timeout_error",
+  "tokens_exceeded",
+  "unsupported_parameter",
+  "unsupported_value",
+]);
+
+const CONTEXT_TEXT = new RegExp(
+  [
+    "context (length|window)",
+    "maximum context",
+    "(prompt|input) is too long",
+    "too many (input )?tokens",
+    "reduce the length of the (messages|prompt|input)",
+  ].join("|"),
+  "i",
+);
+const CREDIT_TEXT = /credit balance|insufficient (credit|balance|funds)/i;
+const OVERLOAD_TEXT = /overload|retry/i;
+
+/** The parts of a provider's error that classification reads. */
+interface WireError {
+  readonly codes: readonly string[];
+  readonly message: string;
+}
+
+const text = (value: unknown): string => typeof value === "string" ? value : "";
+
+/** Reads `{error:{..}}`, `{error:".."}`, `{message}`, `{detail}`, a bare error, or one of these in an array. */
+function readWireError(body: Json | undefined): WireError {
+  const value = Array.isArray(body) ? body[0] : body;
+  if (!isObject(value)) return { codes: [], message: "" };
+  const error = value["error"];
+  if (typeof error === "string") return { codes: [], message: error };
+  const source: JsonObject = isObject(error) ? error : value;
+  return {
+    codes: [text(source["code"]), text(source["type"])].filter((code) => code !== ""),
+    message: text(source["message"]) || text(value["detail"]),
+  };
+}
+
+/** What an error value means by its code and words alone, whatever the status said. */
+function classifyByContent(error: WireError): UpstreamClass | null {
+  const has = (test: (code: string) => boolean) => error.codes.some(test);
+  if (has((code) => code === "context_length_exceeded")) return "upstream_context_length";
+  if (has((code) => code === "insufficient_quota" || code.startsWith("billing_"))) {
+    return "upstream_quota_exhausted";
+  }
+  if (CREDIT_TEXT.test(error.message)) return "upstream_quota_exhausted";
+  if (has((code) => code.startsWith("rate_limit"))) return "upstream_rate_limited";
+  if (has((code) => code === "overloaded_error")) return "upstream_overloaded";
+  return null;
+}
+
+function classifyByStatus(status: number, error: WireError): UpstreamClass {
+  if ([400, 413, 422].includes(status) && CONTEXT_TEXT.test(error.message)) {
+    return "upstream_context_length";
+  }
+  if (status === 402) return "upstream_quota_exhausted";
+  if (status === 429) return "upstream_rate_limited";
+  if (status === 408 || status === 504) return "upstream_timeout";
+  if (status >= 500) return "upstream_overloaded";
+  if (status === 409 && OVERLOAD_TEXT.test(error.message)) return "upstream_overloaded";
+  if (status === 401) return "upstream_auth_failed";
+  if (status === 403 || status === 404) return "upstream_access_denied";
+  if (status === 400 || status === 422) return "upstream_bad_request";
+  if (status === 413) return "upstream_request_too_large";
+  if (status < 400) return "upstream_bad_response";
+  return "upstream_status";
+}
+
+/**
+ * Classifies an answer that is no reply. The body is read for codes and words that name the cause;
+ * text and HTML give only what the status says.
+ */
+export function classifyAnswer(
+  status: number,
+  body: Json | undefined,
+  retryAfterMs: number | null,
+): UpstreamError {
+  const error = readWireError(body);
+  return {
+    class: classifyByContent(error) ?? classifyByStatus(status, error),
+    status,
+    code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
+    retryAfterMs,
+  };
+}
+
+/** Classifies an error event inside a stream that began with 200. */
+export function classifyEvent(event: JsonObject | null, status: number): UpstreamError {
+  const error = readWireError(event ?? undefined);
+  const context = CONTEXT_TEXT.test(error.message) ? "upstream_context_length" : null;
+  return {
+    class: classifyByContent(error) ?? context ?? "upstream_overloaded",
+    status,
+    code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
+    retryAfterMs: null,
+  };
+}
+
+/** A failure without an answer, or with one that cannot be used. */
+export function failure(name: UpstreamClass, status: number | null = null): UpstreamError {
+  return { class: name, status, code: null, retryAfterMs: null };
+}
+
+/** Reads `retry-after-ms`, else `Retry-After` (seconds or a date), as ms from `now` (epoch ms). */
+export function retryAfterMs(headers: Headers, now: number): number | null {
+  const exact = Number(headers.get("retry-after-ms") ?? NaN);
+  if (Number.isFinite(exact) && exact >= 0) return Math.ceil(exact);
+  const value = headers.get("retry-after");
+  if (value === null) return null;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds) && seconds >= 0) return Math.ceil(seconds * 1000);
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? null : Math.max(0, date - now);
+}

@@ -1,0 +1,49 @@
+import type { Dialect } from "@/core/dialect.ts";
+import { encodeAnthropicModel, encodeAnthropicModelList } from "../anthropic_models.ts";
+import { messagesEdits } from "./edits.ts";
+import { encodeMessagesError, encodeMessagesTokenCount } from "./errors.ts";
+import { readMessage } from "./reply.ts";
+import { messagesFeatures } from "./request.ts";
+import { tapMessages } from "./stream.ts";
+
+const PATHS = ["/v1/messages", "/anthropic/v1/messages"] as const;
+
+/** The version of the wire format when the caller names none. */
+const DEFAULT_VERSION = "2023-06-01";
+
+/** Anthropic Messages. */
+export const anthropicMessages: Dialect = {
+  name: "anthropic",
+  endpoint: "messages",
+  paths: PATHS,
+  countPaths: PATHS.map((path) => `${path}/count_tokens`),
+  requestIdHeaders: ["x-request-id", "request-id"],
+  authScheme: "x-api-key",
+  speaks: (path, headers) =>
+    headers.has("anthropic-version") || /^\/(anthropic|v1\/messages)(\/|$)/.test(path),
+  features: messagesFeatures,
+  edits: messagesEdits,
+  upstreamUrl,
+  upstreamHeaders,
+  readReply: readMessage,
+  tap: tapMessages,
+  encodeError: encodeMessagesError,
+  encodeTokenCount: encodeMessagesTokenCount,
+  encodeModelList: encodeAnthropicModelList,
+  encodeModel: encodeAnthropicModel,
+};
+
+/** Of the caller's query only `beta=true` goes on. */
+function upstreamUrl(baseUrl: string, search: string): string {
+  const beta = search !== "" && new URLSearchParams(search).get("beta") === "true";
+  return `${baseUrl}/v1/messages${beta ? "?beta=true" : ""}`;
+}
+
+function upstreamHeaders(headers: Headers): Record<string, string> {
+  const version = headers.get("anthropic-version") ?? DEFAULT_VERSION;
+  // Headers joins repeats with ", "; the wire joins them with ",".
+  const beta = headers.get("anthropic-beta")?.split(/\s*,\s*/).join(",");
+  return beta ? { "anthropic-version": version, "anthropic-beta": beta } : {
+    "anthropic-version": version,
+  };
+}

@@ -1,0 +1,48 @@
+import type { ReplyFacts } from "@/core/dialect.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { tokenCount, type UsageReport } from "@/core/usage.ts";
+import { utf8Bytes } from "../content_bytes.ts";
+import { objectOrEmpty, usageReport } from "../usage_report.ts";
+
+/**
+ * Reads a `message`.
+ *
+ * @see https://docs.anthropic.com/en/api/messages
+ */
+export function readMessage(body: Json): ReplyFacts | null {
+  if (!isObject(body) || !Array.isArray(body["content"]) || body["type"] === "error") return null;
+  const blocks = body["content"].filter(isObject);
+  return {
+    usage: messageUsage(objectOrEmpty(body["usage"])),
+    servedModel: typeof body["model"] === "string" ? body["model"] : null,
+    finishReason: typeof body["stop_reason"] === "string" ? body["stop_reason"] : null,
+    contentBytes: blocks.reduce((sum, block) => sum + blockBytes(block), 0),
+    toolCalls: blocks.filter(isCall).length,
+  };
+}
+
+/** Reads `usage`: `input_tokens` leaves out what was read from or written to the cache. */
+export function messageUsage(usage: JsonObject): UsageReport | null {
+  const input = tokenCount(usage["input_tokens"]);
+  const cachedInput = tokenCount(usage["cache_read_input_tokens"]);
+  const cacheWrite = tokenCount(usage["cache_creation_input_tokens"]);
+  return usageReport({
+    input: input === null ? null : input + (cachedInput ?? 0) + (cacheWrite ?? 0),
+    output: usage["output_tokens"],
+    cachedInput,
+    cacheWrite,
+    reasoning: objectOrEmpty(usage["output_tokens_details"])["thinking_tokens"],
+  });
+}
+
+/** UTF-8 bytes of text, thinking and tool input of one block. */
+export function blockBytes(block: JsonObject): number {
+  const { input } = block;
+  const called = isObject(input) && Object.keys(input).length > 0 ? JSON.stringify(input) : "";
+  return utf8Bytes(block["text"]) + utf8Bytes(block["thinking"]) + utf8Bytes(called);
+}
+
+/** Whether a block is a call of a tool that the caller runs. */
+export function isCall(block: JsonObject): boolean {
+  return block["type"] === "tool_use";
+}

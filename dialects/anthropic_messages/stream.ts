@@ -1,0 +1,112 @@
+import type { FrameKind, Tap } from "@/core/dialect.ts";
+import { isObject, type JsonObject } from "@/core/json.ts";
+import { utf8Bytes } from "../content_bytes.ts";
+import { faultOf, frameJson } from "../frame_json.ts";
+import { objectOrEmpty } from "../usage_report.ts";
+import { encodeMessagesError } from "./errors.ts";
+import { blockBytes, isCall, messageUsage } from "./reply.ts";
+
+/** What a tap of Messages streams knows so far. */
+interface State {
+  /** Per field the last value that was not null; the wire's numbers are cumulative. */
+  usage: JsonObject;
+  servedModel: string | null;
+  finishReason: string | null;
+  contentBytes: number;
+  toolCalls: number;
+  fault: JsonObject | null;
+  done: boolean;
+}
+
+/**
+ * Reads a stream of Messages events as it passes.
+ *
+ * @see https://docs.anthropic.com/en/docs/build-with-claude/streaming
+ */
+export function tapMessages(): Tap {
+  const state: State = {
+    usage: {},
+    servedModel: null,
+    finishReason: null,
+    contentBytes: 0,
+    toolCalls: 0,
+    fault: null,
+    done: false,
+  };
+  return {
+    read({ event, data }) {
+      if (state.done) return "other";
+      if (data === "") return "preamble";
+      const value = frameJson(data);
+      return value ? readEvent(state, value, event) : "other";
+    },
+    facts: () => ({
+      usage: messageUsage(state.usage),
+      servedModel: state.servedModel,
+      finishReason: state.finishReason,
+      contentBytes: state.contentBytes,
+      toolCalls: state.toolCalls,
+    }),
+    fault: () => state.fault,
+    complete: () => state.done || state.finishReason !== null,
+    errorFrame: (error, requestId) =>
+      `event: error\ndata: ${JSON.stringify(encodeMessagesError(error, requestId))}\n\n`,
+  };
+}
+
+function readEvent(state: State, value: JsonObject, event: string): FrameKind {
+  switch (value["type"] ?? event) {
+    case "message_start":
+      return readStart(state, objectOrEmpty(value["message"]));
+    case "ping":
+      return "preamble";
+    case "content_block_start":
+      return readBlockStart(state, objectOrEmpty(value["content_block"]));
+    case "content_block_delta":
+      return readDelta(state, objectOrEmpty(value["delta"]));
+    case "message_delta":
+      return readMessageDelta(state, value);
+    case "message_stop":
+      state.done = true;
+      return "terminal";
+    case "error":
+      state.fault = faultOf(value["error"] ?? value);
+      return "error";
+    default:
+      return "other";
+  }
+}
+
+function readStart(state: State, message: JsonObject): FrameKind {
+  mergeUsage(state, message["usage"]);
+  if (typeof message["model"] === "string") state.servedModel = message["model"];
+  return "preamble";
+}
+
+/** A block that starts with content: a call, redacted thinking, or text in the opening frame. */
+function readBlockStart(state: State, block: JsonObject): FrameKind {
+  const bytes = blockBytes(block);
+  state.contentBytes += bytes;
+  if (isCall(block)) state.toolCalls++;
+  return isCall(block) || block["type"] === "redacted_thinking" || bytes > 0 ? "content" : "other";
+}
+
+function readDelta(state: State, delta: JsonObject): FrameKind {
+  const bytes = utf8Bytes(delta["text"]) + utf8Bytes(delta["thinking"]) +
+    utf8Bytes(delta["partial_json"]);
+  state.contentBytes += bytes;
+  return bytes > 0 ? "content" : "other";
+}
+
+function readMessageDelta(state: State, value: JsonObject): FrameKind {
+  const reason = objectOrEmpty(value["delta"])["stop_reason"];
+  if (typeof reason === "string") state.finishReason = reason;
+  mergeUsage(state, value["usage"]);
+  return "other";
+}
+
+function mergeUsage(state: State, usage: JsonObject[string]): void {
+  if (!isObject(usage)) return;
+  const stated = Object.entries(usage).filter(([, field]) => field !== null);
+  state.usage = { ...state.usage, ...Object.fromEntries(stated) };
+}

@@ -1,0 +1,29 @@
+import type { Dialect } from "@/core/dialect.ts";
+import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
+import { openAiHeaders } from "../openai_headers.ts";
+import { chatEdits } from "./edits.ts";
+import { encodeChatError, encodeChatTokenCount } from "./errors.ts";
+import { readChatReply } from "./reply.ts";
+import { chatFeatures } from "./request.ts";
+import { tapChat } from "./stream.ts";
+
+/** OpenAI Chat Completions; also what paths speak that belong to no dialect. */
+export const openAiChat: Dialect = {
+  name: "openai-chat",
+  endpoint: "chat",
+  paths: ["/v1/chat/completions"],
+  countPaths: [],
+  requestIdHeaders: ["x-request-id"],
+  authScheme: "bearer",
+  speaks: (path) => path.startsWith("/v1/chat/"),
+  features: chatFeatures,
+  edits: chatEdits,
+  upstreamUrl: (baseUrl) => `${baseUrl}/chat/completions`,
+  upstreamHeaders: openAiHeaders,
+  readReply: readChatReply,
+  tap: tapChat,
+  encodeError: encodeChatError,
+  encodeTokenCount: encodeChatTokenCount,
+  encodeModelList: encodeOpenAiModelList,
+  encodeModel: encodeOpenAiModel,
+};

@@ -1,0 +1,186 @@
+import { GatewayError } from "@/core/errors.ts";
+import type { RequestedReasoning, ToolChoiceMode, WireFeatures } from "@/core/features.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { WireRequest } from "@/core/wire.ts";
+import {
+  booleanField,
+  countField,
+  invalidField,
+  listField,
+  metadataKeys,
+  numberField,
+  objectField,
+  objectListField,
+  textField,
+} from "../fields.ts";
+import { hostedTypes, isHostedOpenAiTool, refuseForbiddenTools } from "../hosted_tools.ts";
+import {
+  addAudio,
+  addFile,
+  addImage,
+  addJson,
+  addMessageText,
+  addText,
+  newTally,
+  talliedFeatures,
+  type Tally,
+} from "../tally.ts";
+import { openAiToolChoice } from "../tool_choice.ts";
+
+/** Fields that only a Responses body has. */
+const RESPONSES_FIELDS = [
+  "input",
+  "instructions",
+  "reasoning",
+  "text",
+  "previous_response_id",
+  "max_output_tokens",
+] as const;
+
+/**
+ * Reads the features of a Chat Completions body.
+ *
+ * @throws {GatewayError} `invalid-request`, `responses-body-on-chat-endpoint-disabled`,
+ * `provider-hosted-tools-forbidden`
+ * @see https://platform.openai.com/docs/api-reference/chat/create
+ */
+export function chatFeatures({ body }: WireRequest): WireFeatures {
+  refuseResponsesBody(body);
+  if (listField(body, "messages") === null) throw invalidField("messages", "a list", "missing");
+  const messages = objectListField(body, "messages");
+  const tools = objectListField(body, "tools");
+  const toolChoice = openAiToolChoice(body["tool_choice"]);
+  refuseForbiddenTools(tools, { choice: body["tool_choice"], computer: false });
+  const tally = newTally();
+  messages.forEach((message, index) => addMessage(tally, message, index));
+  const structuredOutput = readFormat(tally, body);
+  return {
+    ...talliedFeatures(tally),
+    ...switches(body),
+    ...cap(body),
+    messageCount: messages.length,
+    toolCount: tools.length + objectListField(body, "functions").length,
+    hostedTools: hosted(tools, body),
+    toolChoice: legacyToolChoice(toolChoice, body),
+    structuredOutput,
+    outputModalities: outputModalities(body),
+    reasoning: readReasoning(body),
+    metadataKeys: metadataKeys(body),
+    choices: countField(body, "n") ?? 1,
+  };
+}
+
+function refuseResponsesBody(body: JsonObject): void {
+  const field = RESPONSES_FIELDS.find((name) => (body[name] ?? null) !== null);
+  if (field === undefined) return;
+  throw new GatewayError(
+    "responses-body-on-chat-endpoint-disabled",
+    `Cannot read ${field} on the Chat path: it belongs to a Responses body`,
+    { path: field, reason: "responses-field" },
+  );
+}
+
+function switches(body: JsonObject) {
+  const options = objectField(body, "stream_options");
+  const usage = options && booleanField(options, "include_usage", "stream_options.include_usage");
+  return {
+    stream: booleanField(body, "stream") === true,
+    temperatureSet: numberField(body, "temperature") !== null,
+    streamOptions: options !== null,
+    usageAsked: usage === true,
+    previousResponseId: false,
+    parallelToolCalls: booleanField(body, "parallel_tool_calls"),
+  };
+}
+
+/** `max_tokens` wins over `max_completion_tokens`. */
+function cap(body: JsonObject): Pick<WireFeatures, "outputCap" | "outputCapField"> {
+  const [older, newer] = [
+    countField(body, "max_tokens"),
+    countField(body, "max_completion_tokens"),
+  ];
+  if (older !== null) return { outputCap: older, outputCapField: "max_tokens" };
+  return { outputCap: newer, outputCapField: newer === null ? null : "max_completion_tokens" };
+}
+
+function hosted(tools: readonly JsonObject[], body: JsonObject): readonly string[] {
+  const types = hostedTypes(tools, isHostedOpenAiTool);
+  const search = (body["web_search_options"] ?? null) !== null;
+  return search ? [...types, "web_search_options"].sort() : types;
+}
+
+function legacyToolChoice(mode: ToolChoiceMode, body: JsonObject): ToolChoiceMode {
+  return mode === "omitted" ? openAiToolChoice(body["function_call"]) : mode;
+}
+
+function outputModalities(body: JsonObject): readonly string[] {
+  const asked = (listField(body, "modalities") ?? []).filter((item) => typeof item === "string");
+  return [...new Set(["text", ...asked])];
+}
+
+function readFormat(tally: Tally, body: JsonObject): WireFeatures["structuredOutput"] {
+  const format = objectField(body, "response_format");
+  const type = format?.["type"];
+  if (type === "json_object") return type;
+  if (type !== "json_schema") return "none";
+  const wrapper = format?.["json_schema"];
+  if (isObject(wrapper)) addJson(tally, wrapper["schema"]);
+  return type;
+}
+
+function readReasoning(body: JsonObject): RequestedReasoning {
+  const effort = textField(body, "reasoning_effort");
+  const thinking = objectField(body, "thinking");
+  const budgetTokens = thinking && countField(thinking, "budget_tokens", "thinking.budget_tokens");
+  const thinks = thinking !== null && thinking["type"] !== "disabled";
+  const source = effort !== null ? "reasoning_effort" : thinking ? "thinking" : null;
+  const kind = effort !== null ? "effort" : budgetTokens !== null ? "budget" : "none";
+  const requested = (effort !== null && effort !== "none") || thinks;
+  return { requested, kind, effort, budgetTokens, source };
+}
+
+function addMessage(tally: Tally, message: JsonObject, index: number): void {
+  if (message["role"] === "user") tally.turnCount++;
+  if (message["role"] === "tool" || message["role"] === "function") tally.hasToolResults = true;
+  addText(tally, message["name"]);
+  addText(tally, message["reasoning_content"] ?? message["reasoning"]);
+  addMessageText(tally, message["refusal"]);
+  addContent(tally, message["content"], `messages[${index}].content`);
+  const calls = message["tool_calls"];
+  if (Array.isArray(calls)) { for (const call of calls) addCall(tally, call); }
+  addFunction(tally, message["function_call"]);
+}
+
+function addContent(tally: Tally, content: Json | undefined, path: string): void {
+  if (content === undefined || content === null) return;
+  if (typeof content === "string") return addMessageText(tally, content);
+  if (!Array.isArray(content)) throw invalidField(path, "a string or a list");
+  for (const part of content) addPart(tally, part);
+}
+
+function addPart(tally: Tally, part: Json): void {
+  if (!isObject(part)) return addMessageText(tally, part);
+  const type = part["type"];
+  if (type === "image_url") return addImage(tally, memberOr(part["image_url"], "url"));
+  if (type === "input_audio") return addAudio(tally, memberOr(part["input_audio"], "data"));
+  if (type === "file") return addFile(tally, memberOr(part["file"], "file_data"));
+  if (type === "video_url" || type === "input_video") tally.videoCount++;
+  else addMessageText(tally, part["text"] ?? part["refusal"]);
+}
+
+function addCall(tally: Tally, call: Json): void {
+  if (!isObject(call)) return;
+  addFunction(tally, call["function"]);
+  addFunction(tally, call["custom"]);
+}
+
+function addFunction(tally: Tally, called: Json | undefined): void {
+  if (!isObject(called)) return;
+  addText(tally, called["name"]);
+  addText(tally, called["arguments"] ?? called["input"]);
+}
+
+/** A member of an object; a bare value stands for itself. */
+function memberOr(value: Json | undefined, key: string): Json | undefined {
+  return isObject(value) ? value[key] : value;
+}

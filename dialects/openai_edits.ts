@@ -1,0 +1,42 @@
+import type { Json } from "@/core/json.ts";
+import { scanElements } from "@/core/scan.ts";
+import type { Target } from "@/core/snapshot.ts";
+import { type EditNote, type MemberEditor, removeItems } from "@/core/splice.ts";
+import type { Edit, WireRequest } from "@/core/wire.ts";
+import { forbiddenTools, isHostedOpenAiTool, typeOf } from "./hosted_tools.ts";
+
+const TOOLS: EditNote = { field: "tools", action: "stripped" };
+
+/**
+ * Removes hosted search and image tools, and with the last tool `tools` and `tool_choice`, unless the
+ * target runs hosted tools.
+ *
+ * @throws {GatewayError} `provider-hosted-tools-forbidden` when the tool choice forces a removed tool
+ */
+export function hostedToolEdits(request: WireRequest, target: Target, edit: MemberEditor): Edit[] {
+  const { body, bytes, members } = request;
+  if (target.toolSupport[target.dialect].includes("hosted_tools")) return [];
+  const member = members.get("tools");
+  const tools: readonly Json[] = Array.isArray(body["tools"]) ? body["tools"] : [];
+  const notes = tools.map((tool) => isHostedOpenAiTool(typeOf(tool)) ? TOOLS : undefined);
+  const choice = body["tool_choice"];
+  if (isHostedOpenAiTool(typeOf(choice))) throw forbiddenTools([typeOf(choice)]);
+  edit.remove("web_search_options", "web_search_options");
+  if (!member || notes.every((note) => note === undefined)) return [];
+  if (notes.includes(undefined)) {
+    return removeItems(bytes, scanElements(bytes, member.start, member.end), notes);
+  }
+  if (isForced(choice)) throw forbiddenTools([...new Set(tools.map(typeOf))]);
+  edit.remove("tools", "tools");
+  edit.remove("tool_choice", "tool_choice");
+  return [];
+}
+
+/** Sends `store: false` to targets that demand it. */
+export function forceStoreFalse({ body }: WireRequest, target: Target, edit: MemberEditor): void {
+  if (target.forceStoreFalse && body["store"] !== false) edit.set("store", "false", "store");
+}
+
+function isForced(choice: Json | undefined): boolean {
+  return choice !== undefined && choice !== null && choice !== "auto" && choice !== "none";
+}

@@ -1,0 +1,141 @@
+import { Buffer } from "node:buffer";
+import type { WireFeatures } from "@/core/features.ts";
+import type { Json } from "@/core/json.ts";
+
+/** Running counts of one walk over a request body. */
+export interface Tally {
+  asciiChars: number;
+  otherChars: number;
+  /** Code points of message content alone. */
+  messageTextChars: number;
+  turnCount: number;
+  hasToolResults: boolean;
+  imageCount: number;
+  audioCount: number;
+  fileCount: number;
+  videoCount: number;
+  mediaTokens: number;
+  readonly imageUrls: string[];
+}
+
+/** The features that a tally gives. */
+export type TalliedFeatures = Pick<
+  WireFeatures,
+  | "asciiChars"
+  | "otherChars"
+  | "textChars"
+  | "messageTextChars"
+  | "turnCount"
+  | "hasToolResults"
+  | "imageCount"
+  | "audioCount"
+  | "fileCount"
+  | "mediaTokens"
+  | "imageUrls"
+  | "inputModalities"
+>;
+
+/** A tally of nothing. */
+export function newTally(): Tally {
+  return {
+    asciiChars: 0,
+    otherChars: 0,
+    messageTextChars: 0,
+    turnCount: 0,
+    hasToolResults: false,
+    imageCount: 0,
+    audioCount: 0,
+    fileCount: 0,
+    videoCount: 0,
+    mediaTokens: 0,
+    imageUrls: [],
+  };
+}
+
+/** Counts text that is input but no message content: names, arguments, schemas, reasoning. */
+export function addText(tally: Tally, value: Json | undefined): void {
+  if (typeof value !== "string" || value === "") return;
+  const other = otherCodePoints(value);
+  tally.otherChars += other.codePoints;
+  tally.asciiChars += value.length - other.units;
+}
+
+/** Counts message content. */
+export function addMessageText(tally: Tally, value: Json | undefined): void {
+  const before = tally.asciiChars + tally.otherChars;
+  addText(tally, value);
+  tally.messageTextChars += tally.asciiChars + tally.otherChars - before;
+}
+
+/** Counts JSON as its text: a response schema, the arguments of a call. */
+export function addJson(tally: Tally, value: Json | undefined): void {
+  if (value !== undefined && value !== null) addText(tally, JSON.stringify(value));
+}
+
+/** Counts an image; a URL, inline data too, is kept for admission. */
+export function addImage(tally: Tally, url: Json | undefined): void {
+  tally.imageCount++;
+  if (typeof url === "string") tally.imageUrls.push(url);
+}
+
+/** Counts an audio part by its base64 data. */
+export function addAudio(tally: Tally, data: Json | undefined): void {
+  tally.audioCount++;
+  tally.mediaTokens += mediaTokens(data);
+}
+
+/** Counts a file part by its base64 data; without data it counts the least. */
+export function addFile(tally: Tally, data: Json | undefined): void {
+  tally.fileCount++;
+  tally.mediaTokens += mediaTokens(data);
+}
+
+/** The features a tally gives. */
+export function talliedFeatures(tally: Tally): TalliedFeatures {
+  const { messageTextChars, turnCount, hasToolResults, imageUrls, mediaTokens } = tally;
+  const { asciiChars, otherChars, imageCount, audioCount, fileCount, videoCount } = tally;
+  const kinds = { image: imageCount, audio: audioCount, video: videoCount, file: fileCount };
+  const present = Object.entries(kinds).filter(([, count]) => count > 0).map(([kind]) => kind);
+  return {
+    asciiChars,
+    otherChars,
+    textChars: asciiChars + otherChars,
+    messageTextChars,
+    turnCount,
+    hasToolResults,
+    imageCount,
+    audioCount,
+    fileCount,
+    mediaTokens,
+    imageUrls,
+    inputModalities: ["text", ...present],
+  };
+}
+
+/** Tokens of an audio or file part: decoded bytes / 50, at least 500. */
+function mediaTokens(data: Json | undefined): number {
+  if (typeof data !== "string") return 500;
+  const comma = data.startsWith("data:") ? data.indexOf(",") + 1 : 0;
+  const padding = data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0;
+  const bytes = Math.floor((data.length - comma) * 3 / 4) - padding;
+  return Math.max(500, Math.ceil(bytes / 50));
+}
+
+/** Non-ASCII content of a text, in code points and in UTF-16 units. */
+function otherCodePoints(text: string): { codePoints: number; units: number } {
+  const extraBytes = Buffer.byteLength(text) - text.length;
+  if (extraBytes === 0) return { codePoints: 0, units: 0 };
+  // Where non-ASCII is rare it is cheaper to cut the rest out than to look at every character.
+  const dense = extraBytes * 32 > text.length;
+  const rest = dense ? text : text.replace(/[^\u0080-\uffff]+/g, "");
+  let units = 0;
+  let codePoints = 0;
+  for (let at = 0; at < rest.length; at++) {
+    const code = rest.charCodeAt(at);
+    if (code < 128) continue;
+    units++;
+    // The second half of a surrogate pair belongs to the first.
+    if ((code & 0xfc00) !== 0xdc00) codePoints++;
+  }
+  return { codePoints, units };
+}

@@ -1,0 +1,12 @@
+import { configReference } from "@/core/config/reference.ts";
+
+/** Files in this folder that are made from the code, with their texts. */
+export function generatedDocs(): ReadonlyMap<string, string> {
+  return new Map([["CONFIG.md", configReference()]]);
+}
+
+if (import.meta.main) {
+  for (const [name, text] of generatedDocs()) {
+    Deno.writeTextFileSync(new URL(name, import.meta.url), text);
+  }
+}

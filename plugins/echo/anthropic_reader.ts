@@ -1,0 +1,49 @@
+import type { Json, JsonObject } from "@/core/json.ts";
+import { type Allowed, type Ask, makeAsk, objectOf, objectsOf, textOf } from "./ask.ts";
+import { textsOf, type Tool, type Turn } from "./ask.ts";
+
+/** Reads a Messages request. */
+export function readMessages(body: JsonObject): Ask {
+  const system: Turn = { role: "system", text: joined(body["system"]), images: 0, result: null };
+  const format = objectOf(objectOf(body["output_config"])["format"] ?? body["output_format"]);
+  return makeAsk({
+    body,
+    turns: [system, ...objectsOf(body["messages"]).map(readTurn)],
+    cap: body["max_tokens"],
+    tools: objectsOf(body["tools"]).flatMap(readTool),
+    allowed: readChoice(objectOf(body["tool_choice"])),
+    schema: format["schema"],
+  });
+}
+
+function readTurn(message: JsonObject): Turn {
+  const blocks = objectsOf(message["content"]);
+  const results = blocks.filter((block) => block["type"] === "tool_result");
+  const inputs = blocks.flatMap((block) =>
+    block["type"] === "tool_use" ? [JSON.stringify(block["input"] ?? {})] : []
+  );
+  const thoughts = blocks.map((block) => textOf(block["thinking"]));
+  return {
+    role: textOf(message["role"]),
+    text: [...thoughts, joined(message["content"]), ...inputs].join(""),
+    images: blocks.filter((block) => block["type"] === "image").length,
+    result: results.length > 0 ? joined(results.at(-1)?.["content"]) : null,
+  };
+}
+
+/** A string, or the text blocks of a list. */
+function joined(content: Json | undefined): string {
+  return textOf(content) + textsOf(objectsOf(content));
+}
+
+/** Tools the provider runs or types itself have no schema here, so the echo cannot call them. */
+function readTool(tool: JsonObject): readonly Tool[] {
+  if (tool["type"] !== undefined && tool["type"] !== "custom") return [];
+  const schema = tool["input_schema"] ?? { type: "object" };
+  return [{ type: "function", name: textOf(tool["name"]), namespace: null, schema }];
+}
+
+function readChoice(choice: JsonObject): Allowed {
+  if (choice["type"] === "none") return "none";
+  return choice["type"] === "tool" ? [textOf(choice["name"])] : "all";
+}

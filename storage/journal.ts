@@ -1,0 +1,160 @@
+import { dirname } from "node:path";
+import type { Log } from "../core/log.ts";
+import type { Journal, JournalState } from "../core/record.ts";
+import type { LoggingSettings } from "../core/snapshot.ts";
+import { type OpenAppendFile, openAppendFile } from "./append_file.ts";
+import { groupSync } from "./group_sync.ts";
+import { journalsOf, sideFiles } from "./journal_folder.ts";
+import { createLineEncoder } from "./line.ts";
+import { LineWriter } from "./line_writer.ts";
+
+/** A journal, and what the usage store tells it. */
+export interface OpenJournal extends Journal {
+  /** Bytes not shipped yet, as the store counted them; lines written since are added. */
+  setUnshipped(bytes: number): void;
+  /** Lines that could be neither written nor held. */
+  readonly lost: number;
+}
+
+/** What a journal needs of its surroundings. */
+export interface JournalWorld {
+  readonly log: Log;
+  /** Epoch ms. */
+  now(): number;
+  /** Whether a usage store ships the segments and removes them; else the newest `keep` stay. */
+  readonly shipped: boolean;
+  /** For tests: the file, and ms between tries after a failed write (1,000). */
+  readonly openFile?: OpenAppendFile;
+  readonly retryMs?: number;
+}
+
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** Longest wait of a finishing call for a line that cannot be written, ms. */
+const MAX_WAIT_MS = 1_000;
+
+/**
+ * Opens the call journal and the event journal beside it, repairs a torn last line, and locks the
+ * folder.
+ *
+ * @throws Error when another gateway holds the folder, or it cannot be written
+ */
+export function openJournal(settings: LoggingSettings, world: JournalWorld): OpenJournal {
+  Deno.mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 });
+  const lock = takeLock(settings.path);
+  try {
+    return createJournal(settings, world, lock);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function createJournal(
+  settings: LoggingSettings,
+  world: JournalWorld,
+  lock: Deno.FsFile,
+): OpenJournal {
+  const files = journalsOf(settings.path);
+  const calls = new LineWriter(files.calls, writerOptions(settings, world));
+  const events = new LineWriter(files.events, writerOptions(settings, world));
+  for (const { recovery } of [calls, events]) reportTorn(recovery, world.log);
+  const lines = createLineEncoder();
+  const synced = settings.fsync === "call" ? groupSync(() => calls.sync()) : null;
+  const backlog = createBacklog(settings, world.log);
+  let seq = calls.seqAtStart;
+  let eventSeq = events.seqAtStart;
+
+  return {
+    append(record) {
+      const line = lines.call(seq += 1, record);
+      calls.write(line);
+      backlog.add(line.length);
+      if (calls.failed) return within(calls.drained(), MAX_WAIT_MS);
+      return synced?.();
+    },
+    appendSecurityEvent(event) {
+      events.write(lines.event(eventSeq += 1, "security_access_events", event));
+    },
+    get state(): JournalState {
+      if (calls.failed) return "write-failed";
+      return backlog.refuses() ? "full" : "ok";
+    },
+    get lost() {
+      return calls.lost + events.lost;
+    },
+    configure: backlog.configure,
+    setUnshipped: backlog.set,
+    close() {
+      calls.close();
+      events.close();
+      lock.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Counts unshipped bytes; nothing is counted before the store reports for the first time. */
+function createBacklog(
+  settings: { readonly maxUnshippedBytes: number; readonly onFull: "refuse" | "warn" },
+  log: Log,
+) {
+  let limits = settings;
+  let unshipped: number | null = null;
+  let warned = false;
+  const isFull = () => limits.maxUnshippedBytes > 0 && (unshipped ?? 0) >= limits.maxUnshippedBytes;
+
+  return {
+    configure: (next: typeof limits) => void (limits = next),
+    add: (bytes: number) => void (unshipped === null || (unshipped += bytes)),
+    refuses: () => limits.onFull === "refuse" && isFull(),
+    set(bytes: number) {
+      unshipped = bytes;
+      if (isFull() && !warned) {
+        log.write("warn", "shipper_backoff", "Journal holds more unshipped bytes than its limit", {
+          unshipped_bytes: bytes,
+          max_unshipped_bytes: limits.maxUnshippedBytes,
+        });
+      }
+      warned = isFull();
+    },
+  };
+}
+
+function writerOptions(settings: LoggingSettings, { log, now, ...world }: JournalWorld) {
+  return {
+    rotateBytes: settings.rotateBytes,
+    keep: world.shipped ? null : settings.keep,
+    fsyncIntervalMs: settings.fsyncIntervalMs,
+    retryMs: world.retryMs ?? 1_000,
+    maxHeldBytes: MAX_HELD_BYTES,
+    openFile: world.openFile ?? openAppendFile,
+    now,
+    onFailed(error: unknown) {
+      const { name, code } = error as { readonly name?: string; readonly code?: string };
+      log.write("error", "journal_write_failed", "Cannot write the journal", { name, code });
+    },
+    onRecovered(lines: number) {
+      log.write("info", "journal_recovered", "Journal is written again", { lines });
+    },
+  };
+}
+
+function reportTorn(recovery: LineWriter["recovery"], log: Log): void {
+  if (recovery === "torn") {
+    log.write("warn", "journal_torn", "Journal ended in a torn line, which was moved aside");
+  }
+}
+
+function takeLock(path: string): Deno.FsFile {
+  const file = Deno.openSync(sideFiles(path).lock, { create: true, write: true, mode: 0o600 });
+  if (file.tryLockSync(true)) return file;
+  file.close();
+  throw new Error(`Cannot open the journal "${path}": another gateway writes it`);
+}
+
+async function within(done: Promise<void>, ms: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([done, late.promise]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,178 @@
+import { dirname } from "node:path";
+import type { Log } from "../core/log.ts";
+import type { CallerTotals, UsageStore } from "../core/record.ts";
+import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
+import type { ShipCounts } from "./shipper.ts";
+import type { FromWorker, ToWorker, WorkerSettings } from "./worker_messages.ts";
+
+/** What a usage store needs. */
+export interface UsageStoreOptions {
+  readonly logging: LoggingSettings;
+  readonly usageDb: UsageDbSettings;
+  readonly log: Log;
+  /** Recorded with migrations. */
+  readonly routerVersion: string;
+  /** Told of the bytes that are not shipped; hand in the journal's `setUnshipped`. */
+  onUnshipped(bytes: number): void;
+}
+
+/** A usage store, and what its shipper counted since the start. */
+export interface OpenUsageStore extends UsageStore {
+  readonly counts: ShipCounts;
+}
+
+/** A caller of `totals` that waits. */
+interface Waiter {
+  resolve(totals: CallerTotals): void;
+  reject(error: Error): void;
+}
+
+const RESTART_MS = 5_000;
+
+/**
+ * Opens the usage database in a storage worker and returns at once; nothing waits for it. The worker
+ * ships the journal, and is started again should it end.
+ */
+export function openUsageStore(options: UsageStoreOptions): OpenUsageStore {
+  return new WorkerStore(options);
+}
+
+class WorkerStore implements OpenUsageStore {
+  up = false;
+  counts: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
+  readonly #options: UsageStoreOptions;
+  readonly #settings: WorkerSettings;
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #closed = Promise.withResolvers<void>();
+  #worker: Worker | null = null;
+  #started = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #lastId = 0;
+
+  constructor(options: UsageStoreOptions) {
+    this.#options = options;
+    this.#settings = workerSettings(options);
+    options.onUnshipped(0);
+    // Starting a thread takes 30 ms: the gateway listens first.
+    this.#timer = setTimeout(() => this.#start(), 0);
+  }
+
+  totals(callerId: string, from: number, to: number): Promise<CallerTotals> {
+    if (!this.#started) this.#start();
+    if (!this.#worker) {
+      return Promise.reject(new Error("Cannot add up: the storage worker is down"));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<CallerTotals>();
+    const id = this.#lastId += 1;
+    this.#waiters.set(id, { resolve, reject });
+    this.#send({ type: "totals", id, callerId, from, to });
+    return promise;
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    if (!this.#started) this.#start();
+    clearTimeout(this.#timer);
+    if (!this.#worker) return;
+    this.#send({ type: "close" });
+    const late = Promise.withResolvers<void>();
+    this.#timer = setTimeout(late.resolve, timeoutMs);
+    await Promise.race([this.#closed.promise, late.promise]);
+    clearTimeout(this.#timer);
+    this.#end("closed");
+  }
+
+  #send(message: ToWorker): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #start(): void {
+    this.#started = true;
+    clearTimeout(this.#timer);
+    try {
+      const folder = dirname(this.#settings.databasePath);
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      this.#worker = startWorker(this.#settings);
+      this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        this.#failed(event.message);
+      };
+      this.#send({ type: "start", settings: this.#settings });
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : "unknown");
+    }
+  }
+
+  #failed(reason: string): void {
+    this.#end(reason);
+    this.#options.log.write("error", "shipper_backoff", "Storage worker ended", { reason });
+    this.#timer = setTimeout(() => this.#start(), RESTART_MS);
+  }
+
+  /** Stops the thread; who waits for it is told. */
+  #end(reason: string): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.up = false;
+    for (const id of [...this.#waiters.keys()]) this.#settle(id)?.reject(cannotAddUp(reason));
+  }
+
+  #settle(id: number): Waiter | undefined {
+    const waiter = this.#waiters.get(id);
+    this.#waiters.delete(id);
+    return waiter;
+  }
+
+  #take(message: FromWorker): void {
+    switch (message.type) {
+      case "status":
+        this.up = message.up;
+        this.counts = message.counts;
+        if (message.unshippedBytes >= 0) this.#options.onUnshipped(message.unshippedBytes);
+        return;
+      case "totals":
+        return this.#settle(message.id)?.resolve(message.totals);
+      case "totals-failed":
+        return this.#settle(message.id)?.reject(cannotAddUp(message.reason));
+      case "log": {
+        const { level, event, msg, fields } = message;
+        return this.#options.log.write(level, event, msg, fields);
+      }
+      case "closed":
+        return this.#closed.resolve();
+    }
+  }
+}
+
+function cannotAddUp(reason: string): Error {
+  return new Error(`Cannot add up: ${reason}`);
+}
+
+function workerSettings({ logging, usageDb, routerVersion }: UsageStoreOptions): WorkerSettings {
+  return {
+    journalPath: logging.path,
+    databasePath: usageDb.path,
+    shipIntervalMs: usageDb.shipIntervalMs,
+    shipBatch: usageDb.shipBatch,
+    keep: logging.keep,
+    routerVersion,
+  };
+}
+
+function startWorker({ journalPath, databasePath }: WorkerSettings): Worker {
+  const files = [dirname(journalPath), databasePath];
+  const permissions: Deno.PermissionOptionsObject = {
+    read: files,
+    write: files,
+    net: false,
+    env: false,
+    run: false,
+    ffi: false,
+    sys: false,
+    import: false,
+  };
+  return new Worker(new URL("./worker.ts", import.meta.url), {
+    type: "module",
+    deno: { permissions },
+  });
+}

@@ -1,0 +1,52 @@
+/** A half-open span of time, epoch ms. */
+export interface TimeWindow {
+  readonly from: number;
+  readonly to: number;
+}
+
+const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/**
+ * Reads a point in time: RFC 3339, `YYYY-MM-DD`, or `YYYY-MM-DD HH:MM:SS`, UTC when it does not say.
+ *
+ * @throws RangeError
+ * @example Usage
+ * ```ts
+ * import { parseTime } from "@/storage/time_window.ts";
+ *
+ * if (parseTime("1970-01-02") !== 86_400_000) throw new Error("Cannot read a day");
+ * ```
+ */
+export function parseTime(text: string): number {
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?)?$/i.exec(
+    text,
+  );
+  const [, day, clock = "00:00:00", zone = "Z"] = match ?? [];
+  const time = Date.parse(`${day}T${clock}${zone.toUpperCase()}`);
+  if (match && Number.isFinite(time)) return time;
+  throw new RangeError(`Cannot read time "${text}": expected RFC 3339 or YYYY-MM-DD[ HH:MM:SS]`);
+}
+
+/**
+ * The window of `--since`, `--from` and `--to`; the last 24 hours when nothing is given.
+ *
+ * @throws RangeError
+ */
+export function parseWindow(
+  { since, from, to }: { since?: string; from?: string; to?: string },
+  now: number,
+): TimeWindow {
+  if (since !== undefined && from !== undefined) {
+    throw new RangeError("Cannot use --since and --from together");
+  }
+  const end = to === undefined ? now + 1 : parseTime(to);
+  const begin = from === undefined ? end - duration(since ?? "24h") : parseTime(from);
+  if (begin < end) return { from: begin, to: end };
+  throw new RangeError("Cannot report on an empty window: --from must be before --to");
+}
+
+function duration(text: string): number {
+  const [, count, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  if (count && unit) return Number(count) * UNITS[unit]!;
+  throw new RangeError(`Cannot read span "${text}": expected a number and m, h or d`);
+}

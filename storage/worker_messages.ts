@@ -1,0 +1,45 @@
+import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
+import type { CallerTotals } from "../core/record.ts";
+import type { ShipCounts } from "./shipper.ts";
+
+/** What the storage worker is started with; times in ms. */
+export interface WorkerSettings {
+  readonly journalPath: string;
+  readonly databasePath: string;
+  readonly shipIntervalMs: number;
+  readonly shipBatch: number;
+  readonly keep: number;
+  readonly routerVersion: string;
+}
+
+/** What the serving thread says. */
+export type ToWorker =
+  | { readonly type: "start"; readonly settings: WorkerSettings }
+  | {
+    readonly type: "totals";
+    readonly id: number;
+    readonly callerId: string;
+    readonly from: number;
+    readonly to: number;
+  }
+  /** Ship until nothing is left, then say `closed`. */
+  | { readonly type: "close" };
+
+/** What the storage worker says. */
+export type FromWorker =
+  | {
+    readonly type: "status";
+    readonly up: boolean;
+    readonly unshippedBytes: number;
+    readonly counts: ShipCounts;
+  }
+  | { readonly type: "totals"; readonly id: number; readonly totals: CallerTotals }
+  | { readonly type: "totals-failed"; readonly id: number; readonly reason: string }
+  | {
+    readonly type: "log";
+    readonly level: LogLevel;
+    readonly event: LogEvent;
+    readonly msg: string;
+    readonly fields: LogFields;
+  }
+  | { readonly type: "closed" };

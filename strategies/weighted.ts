@@ -1,0 +1,14 @@
+import { z } from "zod";
+import { randomFrom } from "../core/random.ts";
+import type { Strategy } from "../core/strategy.ts";
+import { drawByWeight } from "./weight.ts";
+
+/** A draw by weight from the context's seed; fallbacks are more draws without replacement. */
+export const weighted: Strategy = {
+  name: "weighted",
+  options: z.strictObject({}),
+  create: () => ({ targets, seed }) => {
+    const [first, ...rest] = drawByWeight(targets, randomFrom(seed));
+    return { targetIndex: first?.index ?? 0, fallbackIndexes: rest.map(({ index }) => index) };
+  },
+};

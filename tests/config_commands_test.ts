@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Command } from "commander";
+import { ExitError } from "@/core/command.ts";
+import { configCommands } from "@/core/commands.ts";
+import { tokenCommands } from "@/core/token_commands.ts";
+import { tokenDigestHex } from "@/core/tokens.ts";
+import { BASE, NOW, parts } from "./config_support.ts";
+
+const TEXT = `# Head
+${BASE.trimEnd()}
+  # The build machine
+  - id: shop-prod # keep
+    owner_user: ana
+    project: shop
+    environment: prod
+    token_sha256: ${"cd".repeat(32)}
+    token_id: rtr_pointsman_ana_shop_prod_k20261120
+    allow: [demo]
+# Tail
+`;
+
+interface Ran {
+  readonly out: string;
+  readonly code: number;
+}
+
+interface Shell extends Disposable {
+  readonly dir: string;
+  readonly path: string;
+  /** Runs a command line on the configuration of a fresh folder. */
+  run(line: string, stdin?: string): Promise<Ran>;
+  text(): string;
+}
+
+function shell(text = TEXT): Shell {
+  const dir = Deno.makeTempDirSync();
+  const path = join(dir, "config.yaml");
+  Deno.writeTextFileSync(path, text, { mode: 0o640 });
+  return {
+    dir,
+    path,
+    text: () => Deno.readTextFileSync(path),
+    [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }),
+    async run(line, stdin = "") {
+      const printed: string[] = [];
+      const print = (text: string) => void printed.push(text.replaceAll(dir, "DIR"));
+      const world = {
+        env: (name: string) => name === "POINTSMAN_CONFIG" ? path : undefined,
+        stdin: () => Promise.resolve(stdin),
+        print,
+        printError: print,
+        now: () => NOW,
+      };
+      const program = new Command("pointsman").exitOverride()
+        .configureOutput({ writeOut: print, writeErr: print });
+      configCommands(parts)(program, world);
+      tokenCommands(parts)(program, world);
+      try {
+        await program.parseAsync(line.split(" "), { from: "user" });
+        return { out: printed.join("\n"), code: 0 };
+      } catch (error) {
+        if (!(error instanceof ExitError)) throw error;
+        const message = error.message.replaceAll(dir, "DIR");
+        return { out: [...printed, message].filter(Boolean).join("\n"), code: error.code };
+      }
+    },
+  };
+}
+
+const tokenIn = (out: string) => /rtr_\S+_[0-9A-Za-z]{43}/.exec(out)?.[0] ?? "";
+
+Deno.test("config validate prints the totals, and fails on errors", async () => {
+  using good = shell();
+  assert.deepEqual(await good.run("config validate"), { out: "0 errors, 0 warnings", code: 0 });
+  using bad = shell(`sever: {}\n${BASE}`);
+  assert.deepEqual(await bad.run("config validate"), {
+    out: 'DIR/config.yaml:1:1: sever: unknown key; did you mean "server"?\n1 error, 0 warnings',
+    code: 1,
+  });
+});
+
+Deno.test("config validate --json prints problems for programs", async () => {
+  using bad = shell(`sever: {}\n${BASE}`);
+  const { out, code } = await bad.run("config validate --json");
+  assert.equal(code, 1);
+  assert.deepEqual(JSON.parse(out), [{
+    severity: "error",
+    code: "unknown-key",
+    path: "sever",
+    file: "DIR/config.yaml",
+    line: 1,
+    column: 1,
+    message: "unknown key",
+    suggestion: "server",
+  }]);
+});
+
+Deno.test("config validate --strict fails on warnings", async () => {
+  using warned = shell(BASE.slice(0, BASE.indexOf("callers:")));
+  assert.equal((await warned.run("config validate")).code, 0);
+  assert.equal((await warned.run("config validate --strict")).code, 1);
+});
+
+Deno.test("config validate of a file that is not there is one problem", async () => {
+  using at = shell();
+  const { out, code } = await at.run(`config validate --config ${at.dir}/none.yaml`);
+  assert.equal(code, 1);
+  assert.match(out, /^DIR\/none\.yaml:1:1: the file does not exist\n1 error, 0 warnings/);
+});
+
+Deno.test("config show prints a part, and no secret", async () => {
+  using at = shell();
+  const { out } = await at.run("config show callers[0]");
+  assert.match(out, /token_sha256: "?\*\*\*"?/);
+  assert.equal((await at.run("config show server.logging.level --json")).out, '"info"');
+  assert.equal((await at.run("config show nope")).code, 1);
+});
+
+Deno.test("config schema prints JSON Schema, or the reference", async () => {
+  using at = shell();
+  assert.equal(JSON.parse((await at.run("config schema")).out).type, "object");
+  assert.match((await at.run("config schema --markdown")).out, /# Configuration/);
+});
+
+Deno.test("tokens generate activates nothing by itself", async () => {
+  using at = shell();
+  const { out } = await at.run(
+    "tokens generate --owner-user ana --project shop --env prod --allow demo",
+  );
+  const token = tokenIn(out);
+  assert.match(token, /^rtr_pointsman_ana_shop_prod_k20261120b_/);
+  assert.ok(out.includes(`token_sha256: ${tokenDigestHex(token)}`));
+  assert.match(out, /id: shop-prod-2/);
+  assert.equal(at.text(), TEXT);
+});
+
+Deno.test("tokens generate --write adds the caller, and comments and mode stay", async () => {
+  using at = shell();
+  const { out } = await at.run(
+    "tokens generate --owner-user ana --project shop --env ci --allow demo --id new " +
+      `--expires 2027-01-01T00:00:00Z --out ${at.dir}/new.token --write --json`,
+  );
+  const { token, token_sha256: hash, caller } = JSON.parse(out);
+  assert.equal(token, null);
+  const written = Deno.readTextFileSync(`${at.dir}/new.token`).trim();
+  assert.equal(tokenDigestHex(written), hash);
+  assert.equal(caller.id, "new");
+  assert.equal((Deno.statSync(`${at.dir}/new.token`).mode ?? 0) & 0o777, 0o600);
+  assert.equal((Deno.statSync(at.path).mode ?? 0) & 0o777, 0o640);
+  for (const comment of ["# Head", "# The build machine", "# keep", "# Tail"]) {
+    assert.ok(at.text().includes(comment), comment);
+  }
+  const verified = await at.run("tokens verify", `${written}\n`);
+  assert.deepEqual(verified, { out: "new: active", code: 0 });
+  const left = [...Deno.readDirSync(at.dir)].map(({ name }) => name).toSorted();
+  assert.deepEqual(left, ["config.yaml", "new.token"]);
+});
+
+Deno.test("tokens generate never overwrites a file, and then changes nothing", async () => {
+  using at = shell();
+  Deno.writeTextFileSync(`${at.dir}/there`, "mine");
+  const { out, code } = await at.run(
+    `tokens generate --owner-user a --project b --env c --allow demo --out ${at.dir}/there --write`,
+  );
+  assert.equal(out, "Cannot write the token: DIR/there exists, and is never overwritten");
+  assert.equal(code, 1);
+  assert.equal(at.text(), TEXT);
+  assert.equal(Deno.readTextFileSync(`${at.dir}/there`), "mine");
+});
+
+Deno.test("tokens generate refuses a group that is not there", async () => {
+  using at = shell();
+  const { out, code } = await at.run(
+    "tokens generate --owner-user a --project b --env c --allow dmeo",
+  );
+  assert.equal(code, 1);
+  assert.match(out, /no group is named "dmeo"; did you mean "demo"\?/);
+});
+
+Deno.test("tokens rotate keeps the old token for the grace", async () => {
+  using at = shell();
+  const first = await at.run("tokens rotate --id SHOP-PROD --write");
+  const second = await at.run("tokens rotate --id shop-prod --grace 1h --write");
+  assert.match(tokenIn(second.out), /_k20261120c_/);
+  assert.deepEqual(await at.run("tokens verify", tokenIn(first.out)), {
+    out: "shop-prod: active",
+    code: 0,
+  });
+  assert.match(at.text(), /valid_until: 2026-11-20T13:00:00\.000Z/);
+  assert.match(at.text(), new RegExp(`- token_sha256: ${"cd".repeat(32)}`));
+  const third = await at.run("tokens rotate --id shop-prod --write");
+  assert.equal(third.code, 1);
+  assert.match(third.out, /already has 2 previous tokens that are valid/);
+  assert.equal((await at.run("tokens rotate --id shop-prod --grace 0s --write")).code, 0);
+  assert.equal((await at.run("tokens verify", tokenIn(second.out))).code, 1);
+});
+
+Deno.test("tokens rotate takes a grace of 30 days at most", async () => {
+  using at = shell();
+  const { out, code } = await at.run("tokens rotate --id shop-prod --grace 31d");
+  assert.deepEqual([out, code], ['Cannot rotate: --grace "31d" is not 0s to 30d', 2]);
+});
+
+Deno.test("tokens revoke disables a caller and drops its previous tokens", async () => {
+  using at = shell();
+  const { out } = await at.run("tokens rotate --id shop-prod --write");
+  await at.run("tokens revoke --id shop-prod --write");
+  assert.ok(!at.text().includes("previous_tokens"));
+  const verified = await at.run("tokens verify --json", tokenIn(out));
+  assert.equal(verified.code, 1);
+  assert.equal(JSON.parse(verified.out.trim()).state, "key-disabled");
+});
+
+Deno.test("tokens list tells callers and states, and no hash", async () => {
+  using at = shell();
+  const { out } = await at.run("tokens list");
+  assert.match(
+    out,
+    /^ci +active +- +demo\nshop-prod +active +rtr_pointsman_ana_shop_prod_k20261120/,
+  );
+  assert.ok(!out.includes("abab") && !out.includes("cdcd"));
+  assert.equal(JSON.parse((await at.run("tokens list --json")).out).length, 2);
+});
+
+Deno.test("tokens of a caller that is not there are an error", async () => {
+  using at = shell();
+  const { out, code } = await at.run("tokens revoke --id nobody");
+  assert.deepEqual([out, code], ['Cannot find a caller: none has the id "nobody"', 1]);
+  assert.equal((await at.run("tokens verify", "rtr_nobody_knows_this_token")).code, 1);
+});

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { GatewayError } from "@/core/errors.ts";
+import { readWire, scanElements, scanMembers } from "@/core/scan.ts";
+import { editMembers, splice } from "@/core/splice.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function reasonOf(body: string | Uint8Array<ArrayBuffer>): unknown {
+  try {
+    readWire(typeof body === "string" ? encode(body) : body);
+  } catch (error) {
+    assert(error instanceof GatewayError);
+    assert.equal(error.type, "invalid-request");
+    assert(!error.message.includes("secret"));
+    return error.details["reason"];
+  }
+  return null;
+}
+
+const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+
+Deno.test("scanMembers() finds keys and values through white space and escapes", () => {
+  const text = '\r\n{ "a\\"" :\t"x\\\\" ,"mod\\u0065l":[1, {"a":"]"}],\n"é":-1.5e3 ,"t":true}\n';
+  const bytes = encode(text);
+  const found = [...scanMembers(bytes, 0, bytes.length).values()];
+  assert.deepEqual(found.map(({ key }) => key), ['a"', "model", "é", "t"]);
+  assert.deepEqual(
+    found.map(({ start, end }) => decode(bytes.subarray(start, end))),
+    ['"x\\\\"', '[1, {"a":"]"}]', "-1.5e3", "true"],
+  );
+  assert.deepEqual(
+    found.map(({ keyStart, start }) => decode(bytes.subarray(keyStart, start))),
+    ['"a\\"" :\t', '"mod\\u0065l":', '"é":', '"t":'],
+  );
+});
+
+Deno.test("scanMembers() finds the members of a nested object", () => {
+  const bytes = encode('{"é":1,"o": {"include_usage":false} }');
+  const outer = scanMembers(bytes, 0, bytes.length).get("o")!;
+  const inner = scanMembers(bytes, outer.start, outer.end).get("include_usage")!;
+  assert.equal(decode(bytes.subarray(inner.start, inner.end)), "false");
+  assert.equal(scanMembers(encode("{ }"), 0, 3).size, 0);
+});
+
+Deno.test("scanElements() finds the elements of an array", () => {
+  const bytes = encode('[ {"a":[1]} , "x,]" ,2,null ]');
+  const spans = scanElements(bytes, 0, bytes.length);
+  assert.deepEqual(
+    spans.map(({ start, end }) => decode(bytes.subarray(start, end))),
+    ['{"a":[1]}', '"x,]"', "2", "null"],
+  );
+  assert.deepEqual(scanElements(encode("[\n]"), 0, 3), []);
+});
+
+Deno.test("readWire() refuses a body that is not one JSON object in UTF-8", () => {
+  assert.equal(reasonOf("secret"), "json");
+  assert.equal(reasonOf(""), "json");
+  assert.equal(reasonOf('["secret"]'), "not-object");
+  assert.equal(reasonOf("null"), "not-object");
+  assert.equal(reasonOf(new Uint8Array([0xef, 0xbb, 0xbf, 0x7b, 0x7d])), "bom");
+  assert.equal(reasonOf(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), "utf-8");
+  assert.equal(reasonOf('{"secret":'), "json");
+});
+
+Deno.test("readWire() refuses nesting deeper than 256", () => {
+  assert.equal(reasonOf(nested(256)), null);
+  assert.equal(reasonOf(nested(257)), "depth");
+  assert.equal(reasonOf(nested(100_000)), "depth");
+});
+
+Deno.test("readWire() refuses a top-level key twice, and only there", () => {
+  assert.equal(reasonOf('{"model":"a","mod\\u0065l":"b"}'), "duplicate-key");
+  assert.equal(reasonOf('{"a":{"x":1,"x":2}}'), null);
+  assert.throws(() => readWire(encode('{"model":1,"model":2}')), /model is there twice/);
+});
+
+const space = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
+
+/** JSON text of a value with random white space and escapes. */
+function spell(value: unknown, gaps: readonly string[]): string {
+  let turn = 0;
+  const gap = () => gaps[turn++ % gaps.length] ?? "";
+  const text = (s: string) => turn++ % 2 ? JSON.stringify(s) : `"${[...s].map(escaped).join("")}"`;
+  const write = (item: unknown): string => {
+    if (Array.isArray(item)) {
+      return `[${gap()}${item.map(write).join(`${gap()},${gap()}`)}${gap()}]`;
+    }
+    if (typeof item === "string") return text(item);
+    if (typeof item !== "object" || item === null) return JSON.stringify(item);
+    const members = Object.entries(item).map(([k, v]) => `${text(k)}${gap()}:${gap()}${write(v)}`);
+    return `{${gap()}${members.join(`${gap()},${gap()}`)}${gap()}}`;
+  };
+  return `${gap()}${write(value)}${gap()}`;
+}
+
+function escaped(char: string): string {
+  const units = Array.from({ length: char.length }, (_, at) => char.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
+}
+
+const bodies = fc.record({
+  value: fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ stringUnit: "binary" })),
+  gaps: fc.array(space, { minLength: 1, maxLength: 5 }),
+});
+
+Deno.test("readWire() agrees with JSON.parse on every member", () => {
+  fc.assert(fc.property(bodies, ({ value, gaps }) => {
+    const bytes = encode(spell(value, gaps));
+    const { body, members } = readWire(bytes);
+    assert.deepEqual([...members.keys()].sort(), Object.keys(body).sort());
+    for (const { key, start, end } of members.values()) {
+      assert.deepEqual(JSON.parse(decode(bytes.subarray(start, end))), body[key]);
+    }
+  }));
+});
+
+Deno.test("an edit of the model changes nothing else", () => {
+  fc.assert(fc.property(bodies, fc.nat(), ({ value, gaps }, place) => {
+    const entries = Object.entries(value).filter(([key]) => key !== "model");
+    entries.splice(place % (entries.length + 1), 0, ["model", "fast"]);
+    const bytes = encode(spell(Object.fromEntries(entries), gaps));
+    const wire = readWire(bytes);
+    const edit = editMembers(bytes, wire.members);
+    edit.set("model", '"up-1"', "model");
+    const { start, end } = wire.members.get("model")!;
+    const expected = [...bytes.subarray(0, start), ...encode('"up-1"'), ...bytes.subarray(end)];
+    assert.deepEqual([...splice(bytes, edit.list())], expected);
+  }));
+});
+
+Deno.test("removed members take one comma each, whatever else is added", () => {
+  fc.assert(fc.property(bodies, fc.array(fc.boolean()), ({ value, gaps }, picks) => {
+    const bytes = encode(spell(value, gaps));
+    const wire = readWire(bytes);
+    const keys = [...wire.members.keys()].filter((key) => key !== "new" && key !== "model");
+    const gone = keys.filter((_, at) => picks[at]);
+    const edit = editMembers(bytes, wire.members);
+    edit.set("model", '"up-1"', "model");
+    edit.set("new", "[1]", "new");
+    for (const key of gone) edit.remove(key, key);
+    const kept = Object.entries(wire.body).filter(([key]) => !gone.includes(key));
+    const expected = Object.fromEntries([...kept, ["model", "up-1"], ["new", [1]]]);
+    assert.deepEqual(JSON.parse(decode(splice(bytes, edit.list()))), expected);
+  }));
+});

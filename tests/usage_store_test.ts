@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { openJournal } from "../storage/journal.ts";
+import { openSqlite } from "../storage/sqlite.ts";
+import { openUsageStore } from "../storage/store.ts";
+import {
+  idsBetween,
+  linesOf,
+  makePlace,
+  openDatabase,
+  type Place,
+  record,
+  shipAll,
+  shippedIds,
+  until,
+} from "./storage_fixture.ts";
+
+function open(place: Place) {
+  const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
+  const store = openUsageStore({
+    logging: place.logging,
+    usageDb: place.usageDb,
+    log: place.log,
+    routerVersion: "test",
+    onUnshipped: journal.setUnshipped,
+  });
+  return { journal, store };
+}
+
+function readIds(place: Place): string[] {
+  using db = openSqlite(place.usageDb.path);
+  return shippedIds(db);
+}
+
+Deno.test("usage store adds up a caller, also what was written a moment ago", async () => {
+  using place = makePlace();
+  const { journal, store } = open(place);
+  journal.append(record(1));
+  journal.append(record(2, { status: 502, total_cost_nusd: undefined }));
+  journal.append(record(3, { cache: "hit", reasoning_tokens: 4, cached_input_tokens: 5 }));
+  journal.append(record(4, { caller_id: "other" }));
+  journal.append(record(1_000));
+  const from = 1_763_640_000_000;
+  assert.deepEqual(await store.totals("ci", from, from + 1_000), {
+    requests: 3,
+    errors: 1,
+    cacheHits: 1,
+    inputTokens: 306,
+    cachedInputTokens: 5,
+    cacheWriteTokens: 0,
+    outputTokens: 30,
+    reasoningTokens: 4,
+    imageTokens: 0,
+    costNusd: 2_000n,
+    unpricedRequests: 1,
+  });
+  assert.equal(store.up, true);
+  journal.append(record(5));
+  assert.equal((await store.totals("ci", from, from + 1_000)).requests, 4);
+  assert.equal((await store.totals("nobody", from, from + 1_000)).costNusd, 0n);
+  await journal.close();
+  await store.close(5_000);
+  assert.equal(store.counts.inserted, 6);
+});
+
+Deno.test("usage store ships by itself, and what is left when it closes", async () => {
+  using place = makePlace();
+  const { journal, store } = open(place);
+  for (let n = 1; n <= 50; n += 1) journal.append(record(n));
+  await until(() => store.counts.inserted === 50);
+  for (let n = 51; n <= 60; n += 1) journal.append(record(n));
+  await journal.close();
+  await store.close(5_000);
+  assert.deepEqual(readIds(place), idsBetween(1, 60));
+});
+
+Deno.test("usage store comes back when the database does, and calls notice nothing", async () => {
+  using place = makePlace();
+  Deno.mkdirSync(place.usageDb.path);
+  const { journal, store } = open(place);
+  for (let n = 1; n <= 20; n += 1) journal.append(record(n));
+  await until(() => place.events.includes("shipper_backoff"));
+  assert.equal(store.up, false);
+  assert.equal(journal.state, "ok");
+  await assert.rejects(store.totals("ci", 0, 1), /Cannot add up/);
+  Deno.removeSync(place.usageDb.path);
+  await until(() => store.up);
+  assert.equal(store.counts.inserted, 20);
+  await journal.close();
+  await store.close(5_000);
+  assert.deepEqual(readIds(place), idsBetween(1, 20));
+});
+
+Deno.test("journal is full while the database is away, and takes calls again after", async () => {
+  using place = makePlace({ maxUnshippedBytes: 2_000 });
+  Deno.mkdirSync(place.usageDb.path);
+  const { journal, store } = open(place);
+  for (let n = 1; n <= 20; n += 1) journal.append(record(n));
+  assert.equal(journal.state, "full");
+  Deno.removeSync(place.usageDb.path);
+  await until(() => journal.state === "ok");
+  await journal.close();
+  await store.close(5_000);
+});
+
+Deno.test("usage store that cannot ship closes within its time, and loses nothing", async () => {
+  using place = makePlace();
+  Deno.mkdirSync(place.usageDb.path);
+  const { journal, store } = open(place);
+  journal.append(record(1));
+  await until(() => place.events.includes("shipper_backoff"));
+  await journal.close();
+  const began = performance.now();
+  await store.close(200);
+  assert(performance.now() - began < 2_000);
+  Deno.removeSync(place.usageDb.path);
+  const again = open(place);
+  await until(() => again.store.up);
+  await again.journal.close();
+  await again.store.close(5_000);
+  assert.deepEqual(readIds(place), idsBetween(1, 1));
+});
+
+const WRITER = `
+  import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";
+  import { openUsageStore } from "${new URL("../storage/store.ts", import.meta.url)}";
+  import { record } from "${new URL("./storage_fixture.ts", import.meta.url)}";
+  const { logging, usageDb, first } = JSON.parse(Deno.args[0]);
+  const log = { write() {}, configure() {} };
+  const journal = openJournal(logging, { log, now: Date.now, shipped: true });
+  openUsageStore({ logging, usageDb, log, routerVersion: "t", onUnshipped() {} });
+  for (let n = first; ; n += 1) {
+    journal.append(record(n));
+    if (n % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    if (n % 500 === 0) console.log(n);
+  }
+`;
+
+Deno.test("kill -9 under load loses no whole line and makes no duplicate", async () => {
+  using place = makePlace({ rotateBytes: 200_000, keep: 1_000 });
+  const script = join(place.folder, "writer.ts");
+  Deno.writeTextFileSync(script, WRITER);
+  for (let run = 0; run < 4; run += 1) {
+    const settings = { logging: place.logging, usageDb: place.usageDb, first: run * 1_000_000 };
+    const config = new URL("../deno.json", import.meta.url).pathname;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--config", config, script, JSON.stringify(settings)],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    for (let chunk = 0; chunk <= run * 5; chunk += 1) await reader.read();
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+  }
+  // The next start repairs what the last kill left.
+  await openJournal(place.logging, { log: place.log, now: Date.now, shipped: true }).close();
+  using database = await openDatabase(place);
+  shipAll(database.shipper);
+  const folder = join(place.folder, "journal");
+  const ids = [...Deno.readDirSync(folder)]
+    .filter(({ name }) => /^requests(\.\d{8})?\.jsonl$/.test(name))
+    .flatMap(({ name }) => linesOf(join(folder, name)))
+    .map((line) => String(JSON.parse(line).request_id));
+  assert(ids.length >= 2_000, `${ids.length} lines`);
+  assert.deepEqual(shippedIds(database.db), ids.toSorted());
+  const attempts = database.db.prepare("SELECT count(*) AS n FROM request_attempts").get();
+  assert.equal(attempts?.n, ids.length);
+  assert.equal(database.shipper.counts.rejected, 0);
+});
+
+const FILLER = `
+  import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";
+  import { record } from "${new URL("./storage_fixture.ts", import.meta.url)}";
+  const { logging } = JSON.parse(Deno.args[0]);
+  const log = { write: (_level, event) => console.log(event), configure() {} };
+  const journal = openJournal(logging, { log, now: Date.now, shipped: true });
+  for (let n = 1; n <= 100 && journal.state === "ok"; n += 1) journal.append(record(n));
+  console.log(journal.state);
+  await journal.close();
+`;
+
+Deno.test("journal past the file size the system allows stops at a whole line", async () => {
+  using place = makePlace();
+  const script = join(place.folder, "filler.ts");
+  Deno.writeTextFileSync(script, FILLER);
+  const config = new URL("../deno.json", import.meta.url).pathname;
+  const run = [Deno.execPath(), "run", "-A", "--no-check", "--config", config, script];
+  const { stdout } = await new Deno.Command("sh", {
+    // 512-byte blocks; the signal must be ignored to see the error instead.
+    args: ["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh", ...run, JSON.stringify(place)],
+    env: { DENO_NO_UPDATE_CHECK: "1" },
+  }).output();
+  const said = new TextDecoder().decode(stdout).trim().split("\n");
+  assert(said.includes("journal_write_failed") && said.includes("write-failed"), said.join());
+  assert(linesOf(place.logging.path).length > 5);
+  assert(Deno.readTextFileSync(place.logging.path).endsWith("}\n"));
+});
