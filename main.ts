@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
+import { DEMO_TOKEN } from "./core/config/check_server.ts";
 import { isLoopback, parseListen } from "./core/config/listen.ts";
 import { formatProblems } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
@@ -136,6 +137,9 @@ function withListen(result: ReturnType<typeof loadConfig>, listen: string | unde
     throw new ExitError(2, `Cannot parse --listen "${listen}": expected host:port or :port`);
   }
   const { snapshot } = result;
+  if (snapshot.credentials.has(DEMO_TOKEN) && !isLoopback(address)) {
+    throw new ExitError(1, `Cannot listen on ${listen}: a caller has the documentation's token`);
+  }
   const server = { ...snapshot.server, listen: address };
   return { ...result, snapshot: { ...snapshot, server } };
 }

@@ -9,8 +9,9 @@ export interface BodyLimits {
 /**
  * Reads a request body; limits count decoded bytes.
  *
- * @throws {GatewayError} `request-too-large`, `request-timeout`, or `invalid-request` for an
- * encoding other than `identity` and `gzip` and for a body that breaks off
+ * @throws {GatewayError} `request-too-large`, `request-timeout`, `client-closed-request` when the
+ * caller leaves, or `invalid-request` for an encoding other than `identity` and `gzip` and for gzip
+ * that cannot be read
  */
 export async function readBody(
   request: Request,
@@ -61,12 +62,27 @@ async function beforeDeadline(
     return await Promise.race([read(), late]);
   } catch (error) {
     if (error instanceof GatewayError || request.signal.aborted) throw error;
-    throw new GatewayError("invalid-request", "Cannot read the body: it broke off", {
-      reason: "body",
-    }, { cause: error });
+    throw isUnreadable(error) ? brokenBody(error) : callerLeft(error);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A decompressor throws a `TypeError`; anything else is a connection that ended inside the body. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof TypeError;
+}
+
+function brokenBody(cause: unknown): GatewayError {
+  return new GatewayError("invalid-request", "Cannot read the body: it broke off", {
+    reason: "body",
+  }, { cause });
+}
+
+function callerLeft(cause: unknown): GatewayError {
+  return new GatewayError("client-closed-request", "Cannot read the body: the caller left", {}, {
+    cause,
+  });
 }
 
 /** Reads a stream to its end; more than `maxBytes` cancels it and throws `tooLarge()`. */

@@ -65,7 +65,7 @@ export class Breaker {
     this.#count(at.options, at.now, true);
     const failing = probe || this.#consecutive >= at.options.consecutiveFailures ||
       this.#tooMany(at.options, at.now);
-    return failing ? this.#open(this.#openTime(at.options), at) : null;
+    return failing ? this.#open(this.#openTime(at.options, at.now), at) : null;
   }
 
   #succeed(
@@ -81,13 +81,15 @@ export class Breaker {
     return "closed";
   }
 
-  #openTime(options: BreakerOptions): number {
-    return Math.min(options.maxOpenMs, options.openMs * options.multiplier ** this.#openings);
+  /** Each opening lasts longer than the one before; failures while it lasts are part of it. */
+  #openTime(options: BreakerOptions, now: number): number {
+    const before = this.state(now) === "open" ? this.#openings - 1 : this.#openings;
+    return Math.min(options.maxOpenMs, options.openMs * options.multiplier ** before);
   }
 
   /** A later opening only extends. */
   #open(ms: number, { now, random }: { now: number; random: number }): "opened" | null {
-    const wasOpen = this.#openUntil !== null && now < this.#openUntil;
+    const wasOpen = this.state(now) === "open";
     if (!wasOpen) this.#openings += 1;
     this.#openUntil = Math.max(this.#openUntil ?? 0, now + ms * (0.9 + 0.2 * random));
     return wasOpen ? null : "opened";

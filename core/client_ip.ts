@@ -14,8 +14,9 @@ export function clientAddress(
   if (!isTrusted(peer, settings)) return peer;
   for (const name of settings.headerOrder) {
     const hops = (headers.get(name) ?? "").split(",").map((hop) => hop.trim());
-    const caller = hops.findLast((hop) => ipaddr.isValid(hop) && !isTrusted(hop, settings));
-    if (caller !== undefined) return caller;
+    const caller = hops.findLast((hop) => !isTrusted(hop, settings));
+    // What stands before a hop that is no address may be the caller's own invention.
+    if (caller !== undefined && ipaddr.isValid(caller)) return caller;
   }
   return peer;
 }

@@ -30,7 +30,11 @@ const over = (value: number, limit: number | null) => limit !== null && value > 
 /** The rules, in the order in which reasons are listed. Labels are a closed list and hold no data. */
 const RULES: readonly Rule[] = [
   (target) => when(target.provider.credentialMissing, "credential-missing"),
-  (target, { dialect }) => when(!target.inboundDialects.includes(dialect), "dialect-not-accepted"),
+  (target, { dialect }) =>
+    when(
+      dialect !== target.dialect && !target.inboundDialects.includes(dialect),
+      "dialect-not-accepted",
+    ),
   (target, { features }) => when(target.toolOnly && features.toolCount === 0, "tool-only-target"),
   (target, asked) =>
     when(asked.features.toolCount > 0 && lacks(target, asked, "tools"), "tool-support"),

@@ -58,11 +58,19 @@ async function admitHosts(hosts: readonly string[], resolve: Resolve): Promise<v
 
 const isAddress = (host: string) => ipaddr.isValid(host);
 
-/** `unicast` is what is left of the address space when all special ranges are taken out. */
 function requirePublic(address: string): void {
-  if (!ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast") {
+  if (!ipaddr.isValid(address) || !isPublic(ipaddr.process(address))) {
     throw refuse("image_url_forbidden");
   }
+}
+
+/**
+ * `unicast` is what is left of the address space when all special ranges are taken out. Of IPv6 only
+ * 2000::/3 is given out (RFC 4291 2.4); the rest may embed an IPv4 address.
+ */
+function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  if (address.range() !== "unicast") return false;
+  return address.kind() === "ipv4" || address.toByteArray()[0]! >> 5 === 0b001;
 }
 
 function refuse(reason: Refusal): GatewayError {

@@ -87,7 +87,8 @@ export function createLog(
 
 function readable(line: Readonly<Record<string, unknown>>): string {
   const { ts, level, event: _, msg, ...fields } = line;
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
+  const stated = Object.entries(fields).filter(([_, value]) => value !== undefined);
+  const rest = stated.map(([name, value]) => `${name}=${value}`).join(" ");
   return `${ts} ${String(level).toUpperCase().padEnd(5)} ${msg}${rest ? `  ${rest}` : ""}`;
 }
 

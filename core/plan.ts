@@ -16,6 +16,7 @@ const CLASS_LABEL = /^[A-Za-z0-9_.:-]{1,64}$/;
  * `policy-ineligible-target`
  */
 export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
+  if (typeof plan !== "object" || plan === null) throw fault("policy-plan-invalid");
   const first = firstTarget(plan, context);
   if (plan.fallbackIndexes !== undefined && plan.fallbacks !== undefined) {
     throw fault("policy-plan-invalid");

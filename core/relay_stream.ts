@@ -33,7 +33,8 @@ class StreamRelay {
   #pending: StreamReply["pending"];
   #ended = false;
   #idle: ReturnType<typeof setTimeout> | undefined;
-  #heardAt: number;
+  /** Since when the provider is waited for; `null` while the caller is. */
+  #waitingSince: number | null = null;
   #silent = false;
 
   constructor(parts: Parts, call: Call, reply: StreamReply) {
@@ -42,7 +43,6 @@ class StreamRelay {
     this.#reply = reply;
     this.#held = [...reply.held];
     this.#pending = reply.pending;
-    this.#heardAt = parts.clock();
   }
 
   start(controller: Controller): void {
@@ -72,10 +72,11 @@ class StreamRelay {
 
   async #read(): Promise<ReadBatch | null> {
     const { reader, frames, tap, attempt } = this.#reply;
+    this.#waitingSince = this.#parts.clock();
     const chunk = await (this.#pending ?? reader.read());
+    this.#waitingSince = null;
     this.#pending = null;
     if (chunk.done) return null;
-    this.#heardAt = this.#parts.clock();
     attempt.responseBytes += chunk.value.length;
     return tapBatch(tap, frames.push(chunk.value));
   }
@@ -157,6 +158,8 @@ class StreamRelay {
     this.#ended = true;
     clearTimeout(this.#idle);
     this.#reply.attempt.abort.abort();
+    // An abort alone does not end a body that nobody is reading now.
+    this.#reply.reader.cancel().catch(() => {});
   }
 
   /** Settles, once. A provider that has said all it had to say needs no cancelling. */
@@ -188,7 +191,7 @@ class StreamRelay {
     const limit = this.#call.group?.streamIdleTimeoutMs ?? 0;
     if (limit === 0) return;
     const look = () => {
-      const quiet = this.#parts.clock() - this.#heardAt;
+      const quiet = this.#waitingSince === null ? 0 : this.#parts.clock() - this.#waitingSince;
       if (quiet < limit) return void (this.#idle = setTimeout(look, limit - quiet + 1));
       this.#silent = true;
       this.#reply.attempt.abort.abort();

@@ -19,10 +19,13 @@ export async function send(parts: Parts, call: Call, route: Route): Promise<Repl
   let left: readonly Target[] = route.targets;
   let last: UpstreamError | null = null;
   for (let index = 0; mayTry(parts, call, group, left, index); index++) {
-    await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
-    if (call.cut !== null) throw cutError(call.cut);
+    if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
     const target = left[0]!;
-    const probe = route.probe && index === 0;
+    const probe = index === 0 ? route.probe : parts.health.claimProbe(group, target);
+    if (call.cut !== null) {
+      if (probe) parts.health.abandonProbe(target);
+      throw cutError(call.cut);
+    }
     const timeoutMs = attemptTimeout(parts, call, group, target);
     const outcome = await tryTarget(parts, call, { target, index, timeoutMs, probe });
     if (!("class" in outcome)) return outcome;

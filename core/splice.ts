@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Span } from "./scan.ts";
 import type { Edit, EditAction, Member } from "./wire.ts";
 
@@ -32,7 +33,7 @@ export function splice(
 ): Uint8Array<ArrayBuffer> {
   if (edits.length === 0) return bytes;
   const sorted = inOrder(edits);
-  const texts = sorted.map(({ text }) => new TextEncoder().encode(text));
+  const texts = sorted.map(({ text }) => Buffer.from(text));
   const removed = sorted.reduce((sum, { start, end }) => sum + end - start, 0);
   const added = texts.reduce((sum, { length }) => sum + length, 0);
   const out = new Uint8Array(bytes.length - removed + added);

@@ -54,41 +54,38 @@ const NO_DATA: SseFrame = { event: "", data: "" };
 export function createFrameReader(options: { readonly maxFrameBytes: number }): FrameReader {
   const parse = frameParser();
   const pending = pendingBytes();
-  let overflowed = false;
+  const reader = { overflowed: false, push, rest };
+  return reader;
+
+  function push(chunk: Uint8Array<ArrayBuffer>): FrameBatch {
+    if (reader.overflowed) return { bytes: chunk, frames: NO_FRAMES };
+    const frames: FrameSpan[] = [];
+    let start = 0;
+    for (const end of pending.append(chunk)) {
+      if (end - start > options.maxFrameBytes) return overflow(frames);
+      frames.push({ frame: parse(pending.text(start, end)), start, end });
+      start = end;
+    }
+    if (pending.size() - start > options.maxFrameBytes) return overflow(frames);
+    return { bytes: pending.take(start), frames };
+  }
 
   function overflow(frames: readonly FrameSpan[]): FrameBatch {
-    overflowed = true;
+    reader.overflowed = true;
     return { bytes: pending.take(pending.size()), frames };
   }
 
-  return {
-    get overflowed() {
-      return overflowed;
-    },
-    push(chunk) {
-      if (overflowed) return { bytes: chunk, frames: NO_FRAMES };
-      const frames: FrameSpan[] = [];
-      let start = 0;
-      for (const end of pending.append(chunk)) {
-        if (end - start > options.maxFrameBytes) return overflow(frames);
-        frames.push({ frame: parse(pending.text(start, end)), start, end });
-        start = end;
-      }
-      if (pending.size() - start > options.maxFrameBytes) return overflow(frames);
-      return { bytes: pending.take(start), frames };
-    },
-    rest() {
-      const end = pending.size();
-      if (end === 0) return { bytes: new Uint8Array(0), frames: NO_FRAMES };
-      const frame = parse(`${pending.text(0, end)}\n\n`);
-      return { bytes: pending.take(end), frames: [{ frame, start: 0, end }] };
-    },
-  };
+  function rest(): FrameBatch {
+    const end = pending.size();
+    if (end === 0) return { bytes: new Uint8Array(0), frames: NO_FRAMES };
+    const frame = parse(`${pending.text(0, end)}\n\n`);
+    return { bytes: pending.take(end), frames: [{ frame, start: 0, end }] };
+  }
 }
 
 /** Bytes that wait for the end of their frame. Those that were taken are never written to again. */
 function pendingBytes() {
-  let buffer = Buffer.alloc(0);
+  let buffer = Buffer.from(new ArrayBuffer(0));
   let ownsBuffer = false;
   let start = 0;
   let end = 0;

@@ -120,9 +120,6 @@ function classifyByContent(error: WireError): UpstreamClass | null {
 }
 
 function classifyByStatus(status: number, error: WireError): UpstreamClass {
-  if ([400, 413, 422].includes(status) && CONTEXT_TEXT.test(error.message)) {
-    return "upstream_context_length";
-  }
   if (status === 402) return "upstream_quota_exhausted";
   if (status === 429) return "upstream_rate_limited";
   if (status === 408 || status === 504) return "upstream_timeout";
@@ -146,8 +143,11 @@ export function classifyAnswer(
   retryAfterMs: number | null,
 ): UpstreamError {
   const error = readWireError(body);
+  const saysContext = [400, 413, 422].includes(status) && CONTEXT_TEXT.test(error.message);
   return {
-    class: classifyByContent(error) ?? classifyByStatus(status, error),
+    class: saysContext
+      ? "upstream_context_length"
+      : classifyByContent(error) ?? classifyByStatus(status, error),
     status,
     code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
     retryAfterMs,
@@ -173,12 +173,13 @@ export function failure(name: UpstreamClass, status: number | null = null): Upst
 
 /** Reads `retry-after-ms`, else `Retry-After` (seconds or a date), as ms from `now` (epoch ms). */
 export function retryAfterMs(headers: Headers, now: number): number | null {
-  const exact = Number(headers.get("retry-after-ms") ?? NaN);
-  if (Number.isFinite(exact) && exact >= 0) return Math.ceil(exact);
-  const value = headers.get("retry-after");
-  if (value === null) return null;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds) && seconds >= 0) return Math.ceil(seconds * 1000);
-  const date = Date.parse(value);
+  const exact = headers.get("retry-after-ms") ?? "";
+  if (NUMBER.test(exact)) return Math.ceil(Number(exact));
+  const value = headers.get("retry-after") ?? "";
+  if (NUMBER.test(value)) return Math.ceil(Number(value) * 1000);
+  // Date.parse takes "-5" for a year.
+  const date = /^[A-Z]/i.test(value) ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }
+
+const NUMBER = /^\d{1,15}(\.\d+)?$/;

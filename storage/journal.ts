@@ -54,10 +54,7 @@ function createJournal(
   world: JournalWorld,
   lock: Deno.FsFile,
 ): OpenJournal {
-  const files = journalsOf(settings.path);
-  const calls = new LineWriter(files.calls, writerOptions(settings, world));
-  const events = new LineWriter(files.events, writerOptions(settings, world));
-  for (const { recovery } of [calls, events]) reportTorn(recovery, world.log);
+  const { calls, events } = openWriters(settings, world);
   const lines = createLineEncoder();
   const synced = settings.fsync === "call" ? groupSync(() => calls.sync()) : null;
   const backlog = createBacklog(settings, world.log);
@@ -91,6 +88,15 @@ function createJournal(
       return Promise.resolve();
     },
   };
+}
+
+function openWriters(settings: LoggingSettings, world: JournalWorld) {
+  const files = journalsOf(settings.path);
+  const options = writerOptions(settings, world);
+  const calls = new LineWriter(files.calls, options);
+  const events = new LineWriter(files.events, options);
+  for (const { recovery } of [calls, events]) reportTorn(recovery, world.log);
+  return { calls, events };
 }
 
 /** Counts unshipped bytes; nothing is counted before the store reports for the first time. */

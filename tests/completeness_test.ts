@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { DIALECT_NAMES } from "@/core/dialect.ts";
 import { dialects } from "@/dialects/mod.ts";
+import { upstreams } from "@/plugins/mod.ts";
+import { strategies } from "@/strategies/mod.ts";
+import deno from "../deno.json" with { type: "json" };
 import { DIALECT_FOLDERS, entries, recordings } from "./recordings.ts";
+import { STRATEGY_CASES } from "./strategy_cases.ts";
 
 const FILES = ["edits.ts", "errors.ts", "mod.ts", "reply.ts", "request.ts", "stream.ts"];
+
+const root = new URL("../", import.meta.url);
+const LISTS = { dialects, strategies, upstreams };
 
 Deno.test("every dialect name is registered", () => {
   assert.deepEqual(dialects.names, [...DIALECT_NAMES].sort());
@@ -11,7 +18,7 @@ Deno.test("every dialect name is registered", () => {
 
 for (const name of DIALECT_NAMES) {
   Deno.test(`${name} has the six files of a dialect`, () => {
-    const folder = new URL(`../dialects/${DIALECT_FOLDERS[name]}/`, import.meta.url);
+    const folder = new URL(`dialects/${DIALECT_FOLDERS[name]}/`, root);
     assert.deepEqual(entries(folder), FILES);
   });
 
@@ -23,5 +30,94 @@ for (const name of DIALECT_NAMES) {
       const files = ["facts.golden.json", "features.golden.json", "request.json", reply];
       assert.deepEqual(entries(folder), [...files, "source.json"].sort());
     }
+  });
+}
+
+Deno.test("every dialect folder belongs to a dialect", () => {
+  const folders = foldersIn("dialects/");
+  assert.deepEqual(folders, Object.values(DIALECT_FOLDERS).sort());
+});
+
+Deno.test("every strategy has its file and its table of cases", () => {
+  const files = entries(new URL("strategies/", root));
+  for (const name of strategies.names) {
+    assert(files.includes(`${name}.ts`), name);
+    assert(STRATEGY_CASES[name]?.length, name);
+  }
+  assert.deepEqual(Object.keys(STRATEGY_CASES).sort(), strategies.names);
+});
+
+Deno.test("every file that makes a strategy is registered", () => {
+  const made = entries(new URL("strategies/", root)).filter((file) =>
+    /^export const \w+: Strategy\b/m.test(read(`strategies/${file}`))
+  );
+  assert.deepEqual(made, strategies.names.map((name) => `${name}.ts`));
+});
+
+Deno.test("every plugin folder is registered", () => {
+  const list = read("plugins/mod.ts");
+  const missing = foldersIn("plugins/").filter((folder) => !list.includes(`"./${folder}/mod.ts"`));
+  assert.deepEqual(missing, []);
+});
+
+for (const [name, { items, names }] of Object.entries(LISTS)) {
+  Deno.test(`list of ${name} is sorted, and finds each by its name`, () => {
+    const listed = items.map((item) => item.name);
+    assert.deepEqual(listed, listed.toSorted());
+    assert.deepEqual(names, listed);
+  });
+}
+
+Deno.test("every package of the import map is imported", () => {
+  const imported = new Set(
+    ["core", "dialects", "docs", "plugins", "policies", "storage", "strategies", "tests"]
+      .flatMap((folder) => sourcesIn(`${folder}/`))
+      .concat(read("main.ts"))
+      .flatMap((source) => [...source.matchAll(/\bfrom "([^".][^"]*)"/g)].map(([, name]) => name!)),
+  );
+  const packages = Object.keys(deno.imports).filter((name) => name !== "@/");
+  const used = (name: string) =>
+    [...imported].some((from) => from === name || from.startsWith(`${name}/`));
+  assert.deepEqual(packages.filter((name) => !used(name)), []);
+});
+
+Deno.test("import map is sorted, and every package has one exact version", () => {
+  const names = Object.keys(deno.imports);
+  assert.deepEqual(names, names.toSorted());
+  const packages = Object.entries(deno.imports).filter(([name]) => name !== "@/");
+  for (const [name, from] of packages) {
+    assert.match(from, /^npm:(?:@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(?:\/|$)/, name);
+  }
+});
+
+/** An example that cannot fail proves nothing. */
+Deno.test("every JSDoc example is run, imports what it shows, and can fail", () => {
+  const folders = ["core", "dialects", "plugins", "policies", "storage", "strategies"];
+  const examples = folders.flatMap((folder) => sourcesIn(`${folder}/`)).flatMap(examplesIn);
+  assert(examples.length > 0);
+  for (const example of examples) {
+    assert.match(example, /```ts\n/);
+    assert.match(example, /import (?:type )?\{[^}]*\} from "@\//);
+    assert.match(example, /throw new /);
+  }
+});
+
+function examplesIn(source: string): readonly string[] {
+  const comments = source.match(/\/\*\*[\s\S]*?\*\//g) ?? [];
+  return comments.flatMap((comment) => comment.split("@example").slice(1));
+}
+
+const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
+
+function foldersIn(path: string): readonly string[] {
+  return [...Deno.readDirSync(new URL(path, root))]
+    .flatMap(({ name, isDirectory }) => isDirectory ? [name] : []).sort();
+}
+
+/** Texts of all TypeScript files under a folder. */
+function sourcesIn(path: string): readonly string[] {
+  return [...Deno.readDirSync(new URL(path, root))].flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return sourcesIn(`${path}${name}/`);
+    return name.endsWith(".ts") ? [read(path + name)] : [];
   });
 }

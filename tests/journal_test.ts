@@ -19,8 +19,8 @@ function open(place: Place, changes: Partial<Parameters<typeof openJournal>[1]> 
 const files = (place: Place) =>
   [...Deno.readDirSync(join(place.folder, "journal"))].map(({ name }) => name).toSorted();
 
-/** A disk that can be told to fail: `room` bytes are left. */
-function faultyDisk() {
+/** A disk that can be told to fail: `room` bytes are left, and without room nothing may be cut off. */
+function faultyDisk({ truncates = true } = {}) {
   const disk = { room: Infinity };
   const openFile = (path: string): AppendFile => {
     const file = openAppendFile(path);
@@ -31,6 +31,10 @@ function faultyDisk() {
         const written = file.write(bytes.subarray(0, Math.min(bytes.length, disk.room)));
         disk.room -= written;
         return written;
+      },
+      truncate(size) {
+        if (!truncates && disk.room <= 0) throw new Error("Input/output error");
+        file.truncate(size);
       },
     };
   };
@@ -161,25 +165,28 @@ Deno.test("journal without its state begins under a new id behind the closed seg
 });
 
 for (const room of [0, 1, 57, 200]) {
-  Deno.test(`journal holds lines while the disk takes ${room} bytes, then writes them in order`, async () => {
-    using place = makePlace();
-    const { disk, openFile } = faultyDisk();
-    const journal = open(place, { openFile });
-    journal.append(record(1));
-    disk.room = room;
-    const waits = [2, 3].map((n) => journal.append(record(n)));
-    assert.equal(journal.state, "write-failed");
-    assert(place.events.includes("journal_write_failed"));
-    disk.room = Infinity;
-    await Promise.all(waits);
-    assert.equal(journal.state, "ok");
-    assert(place.events.includes("journal_recovered"));
-    journal.append(record(4));
-    await journal.close();
-    const ids = linesOf(place.logging.path).map((line) => JSON.parse(line).request_id);
-    assert.deepEqual(ids, [1, 2, 3, 4].map(requestId));
-    assert.equal(journal.lost, 0);
-  });
+  for (const truncates of [true, false]) {
+    const disk = `a disk with ${room} bytes left${truncates ? "" : " that cannot truncate"}`;
+    Deno.test(`journal on ${disk} holds lines, then writes them in order`, async () => {
+      using place = makePlace();
+      const { disk, openFile } = faultyDisk({ truncates });
+      const journal = open(place, { openFile });
+      journal.append(record(1));
+      disk.room = room;
+      const waits = [2, 3].map((n) => journal.append(record(n)));
+      assert.equal(journal.state, "write-failed");
+      assert(place.events.includes("journal_write_failed"));
+      disk.room = Infinity;
+      await Promise.all(waits);
+      assert.equal(journal.state, "ok");
+      assert(place.events.includes("journal_recovered"));
+      journal.append(record(4));
+      await journal.close();
+      const ids = linesOf(place.logging.path).map((line) => JSON.parse(line).request_id);
+      assert.deepEqual(ids, [1, 2, 3, 4].map(requestId));
+      assert.equal(journal.lost, 0);
+    });
+  }
 }
 
 Deno.test("finishing call waits at most a second for a line that cannot be written", async () => {

@@ -91,7 +91,10 @@ Deno.test("checksum does not depend on the order of members", async () => {
 
 Deno.test("checksums of released migrations stay as they are", async () => {
   const sums = await Promise.all(migrations.map(async (item) => [item.name, await checksum(item)]));
-  assert.deepEqual(sums, [["call_tables", "0ee7f8d2a7c5ffc378110f8954656c26ece07dee6bafbfbe72a21d0aa457f8a3"]]);
+  assert.deepEqual(sums, [[
+    "call_tables",
+    "0ee7f8d2a7c5ffc378110f8954656c26ece07dee6bafbfbe72a21d0aa457f8a3",
+  ]]);
 });
 
 Deno.test("tables are what the migrations leave", () => {

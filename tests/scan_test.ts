@@ -100,8 +100,14 @@ function escaped(char: string): string {
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
 }
 
+const tricky = fc.string({
+  unit: fc.constantFrom('"', "\\", "{", "]", ",", ":", "a", "é", "\u{1f9ed}"),
+});
 const bodies = fc.record({
-  value: fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ stringUnit: "binary" })),
+  value: fc.dictionary(
+    fc.oneof(tricky, fc.string({ unit: "binary" })),
+    fc.oneof(tricky, fc.array(tricky), fc.jsonValue({ stringUnit: "binary" })),
+  ),
   gaps: fc.array(space, { minLength: 1, maxLength: 5 }),
 });
 

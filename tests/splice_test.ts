@@ -122,7 +122,7 @@ Deno.test("removing every element leaves no comma", () => {
   assert.equal(remove([1]), "[1 , 3]");
   assert.equal(remove([2]), "[1 , 2]");
   assert.equal(remove([1, 2]), "[1 ]");
-  assert.equal(remove([0, 1, 2]), "[]");
+  assert.equal(remove([0, 1, 2]), "[ ]");
   assert.equal(remove([]), "[1 , 2,3]");
 });
 

@@ -93,7 +93,7 @@ const line = fc.oneof(
   fc.constantFrom(": comment", "event: x", "id: 1", "retry: 5", "data", "data:", "unknown: y"),
 );
 const streams = fc.record({
-  frames: fc.array(fc.array(line, { minLength: 1, maxLength: 4 }), { maxLength: 6 }),
+  frames: fc.array(fc.array(line, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 }),
   end: fc.constantFrom("\n", "\r\n", "\r"),
   bom: fc.constantFrom("", "\ufeff"),
   sizes: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 8 }),

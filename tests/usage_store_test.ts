@@ -121,6 +121,35 @@ Deno.test("usage store that cannot ship closes within its time, and loses nothin
   assert.deepEqual(readIds(place), idsBetween(1, 1));
 });
 
+Deno.test("usage store counts on when it had to open the database again", async () => {
+  using place = makePlace();
+  const { journal, store } = open(place);
+  journal.append(record(1));
+  await until(() => store.counts.inserted === 1);
+  const unreadable = join(place.folder, "journal", "requests.7.jsonl");
+  Deno.mkdirSync(unreadable);
+  await until(() => !store.up);
+  Deno.removeSync(unreadable);
+  journal.append(record(2));
+  await until(() => store.counts.inserted === 2);
+  await journal.close();
+  await store.close(5_000);
+});
+
+Deno.test("usage store follows a journal that rotates all the time", async () => {
+  using place = makePlace({ rotateBytes: 1_500, keep: 2 });
+  const fast = { ...place, usageDb: { ...place.usageDb, shipIntervalMs: 0, shipBatch: 3 } };
+  const { journal, store } = open(fast);
+  for (let n = 1; n <= 1_500; n += 1) {
+    journal.append(record(n));
+    if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await journal.close();
+  await store.close(20_000);
+  assert.deepEqual(readIds(place), idsBetween(1, 1_500));
+  assert.deepEqual(store.counts, { inserted: 1_500, duplicate: 0, rejected: 0, gaps: 0 });
+});
+
 const WRITER = `
   import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";
   import { openUsageStore } from "${new URL("../storage/store.ts", import.meta.url)}";

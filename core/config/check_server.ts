@@ -5,7 +5,7 @@ import { suggest } from "./suggest.ts";
 import { entriesOf, itemsOf, member, textOf } from "./view.ts";
 
 /** SHA-256 of the token that the documentation shows. */
-const DEMO_TOKEN = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
+export const DEMO_TOKEN = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
 
 /** The default group, the tolerances, and who may see the demo token's door. */
 export function* checkServer(root: Json): Iterable<Finding> {

@@ -15,7 +15,8 @@ export const openAiChat: Dialect = {
   countPaths: [],
   requestIdHeaders: ["x-request-id"],
   authScheme: "bearer",
-  speaks: (path) => path.startsWith("/v1/chat/"),
+  // What clients expect where nothing says otherwise.
+  speaks: () => true,
   features: chatFeatures,
   edits: chatEdits,
   upstreamUrl: (baseUrl) => `${baseUrl}/chat/completions`,

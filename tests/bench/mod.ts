@@ -1,0 +1,171 @@
+import { load, rawRequest } from "./load.ts";
+import {
+  cpuMs,
+  residentMb,
+  type Running,
+  startBareProxy,
+  startGateway,
+  startMock,
+  TOKEN,
+} from "./processes.ts";
+
+interface Scenario {
+  readonly name: string;
+  readonly body: string;
+  readonly connections: number;
+  readonly calls: number;
+  readonly rounds: number;
+}
+
+const message = (content: string) => ({ role: "user", content });
+const chat = (messages: readonly object[], more: object = {}) =>
+  JSON.stringify({ model: "bench", ...more, messages });
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "unary, 16 connections",
+    body: chat([message("Tell me something short")]),
+    connections: 16,
+    calls: 12_000,
+    rounds: 7,
+  },
+  {
+    name: "unary, 1 connection",
+    body: chat([message("Tell me something short")]),
+    connections: 1,
+    calls: 3_000,
+    rounds: 7,
+  },
+  {
+    name: "SSE of 20 frames, 16 connections",
+    body: chat([message("Tell me something")], { stream: true }),
+    connections: 16,
+    calls: 6_000,
+    rounds: 7,
+  },
+  {
+    name: "1 MB body, 1 connection",
+    body: toolHistory(1 << 20),
+    connections: 1,
+    calls: 100,
+    rounds: 7,
+  },
+];
+
+/** A coding agent's conversation: calls, long results, and what the model said to them. */
+function toolHistory(bytes: number): string {
+  const messages: object[] = [message("Mend the test")];
+  for (let size = 0, call = 0; size < bytes; size += 8_300, call++) {
+    const id = `call_${call}`;
+    const input = JSON.stringify({ path: `src/file_${call}.ts`, lines: [1, 200] });
+    messages.push({
+      role: "assistant",
+      content: null,
+      tool_calls: [{ id, type: "function", function: { name: "read_file", arguments: input } }],
+    });
+    const line = `  const value = compute("${id}", { deep: true });\n`;
+    messages.push({ role: "tool", tool_call_id: id, content: line.repeat(8_000 / line.length) });
+  }
+  return chat(messages);
+}
+
+interface Sample {
+  readonly rps: number;
+  readonly p50: number;
+  readonly cpuUs: number;
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+const spread = (values: readonly number[]) =>
+  `${Math.min(...values).toFixed(2)}..${Math.max(...values).toFixed(2)}`;
+
+async function measure(running: Running, scenario: Scenario): Promise<Sample> {
+  const request = rawRequest(
+    `${running.url}/v1/chat/completions`,
+    { authorization: `Bearer ${TOKEN}` },
+    scenario.body,
+  );
+  const before = await cpuMs(running.pid);
+  const { rps, p50 } = await load(request, scenario);
+  const after = await cpuMs(running.pid);
+  const cpuUs = before === null || after === null ? NaN : (after - before) * 1000 / scenario.calls;
+  return { rps, p50, cpuUs };
+}
+
+/** Rounds are interleaved, so that a busy moment of the machine meets all three alike. */
+async function compare(
+  servers: { readonly direct: Running; readonly bare: Running; readonly gateway: Running },
+  scenario: Scenario,
+): Promise<void> {
+  const warm = { ...scenario, calls: Math.ceil(scenario.calls / 3) };
+  for (const server of Object.values(servers)) await measure(server, warm);
+  const rounds: Record<keyof typeof servers, Sample>[] = [];
+  for (let round = 0; round < scenario.rounds; round++) {
+    rounds.push({
+      direct: await measure(servers.direct, scenario),
+      bare: await measure(servers.bare, scenario),
+      gateway: await measure(servers.gateway, scenario),
+    });
+  }
+  const rps = rounds.map(({ bare, gateway }) => gateway.rps / bare.rps);
+  const added = median(rounds.map(({ direct, gateway }) => gateway.p50 - direct.p50)) /
+    median(rounds.map(({ direct, bare }) => bare.p50 - direct.p50));
+  const cpu = rounds.map(({ bare, gateway }) => gateway.cpuUs / bare.cpuUs);
+  const of = (server: keyof typeof servers, key: keyof Sample) =>
+    median(rounds.map((round) => round[server][key]));
+  print([
+    scenario.name,
+    `${of("direct", "rps").toFixed(0)} / ${of("bare", "rps").toFixed(0)} / ${
+      of("gateway", "rps").toFixed(0)
+    }`,
+    `${of("direct", "p50").toFixed(3)} / ${of("bare", "p50").toFixed(3)} / ${
+      of("gateway", "p50").toFixed(3)
+    }`,
+    `${median(rps).toFixed(2)} (${spread(rps)})`,
+    added.toFixed(2),
+    `${median(cpu).toFixed(2)} (${spread(cpu)})`,
+  ]);
+}
+
+/** Memory after many calls must not grow with their number. */
+async function memory(gateway: Running): Promise<void> {
+  const [scenario] = SCENARIOS;
+  if (!scenario) return;
+  const marks: string[] = [];
+  for (let batch = 0; batch < 5; batch++) {
+    await measure(gateway, { ...scenario, calls: 20_000 });
+    marks.push(`${(batch + 1) * 20}k: ${await residentMb(gateway.pid)} MB`);
+  }
+  console.log(`memory after calls  ${marks.join("  ")}`);
+}
+
+function print(cells: readonly string[]): void {
+  const widths = [34, 26, 26, 22, 10, 22];
+  console.log(cells.map((cell, index) => cell.padEnd(widths[index]!)).join(""));
+}
+
+async function readyMs(gateway: Running): Promise<string> {
+  const from = performance.now();
+  while (!(await fetch(`${gateway.url}/readyz`)).ok) await new Promise((go) => setTimeout(go, 5));
+  return (gateway.startMs + performance.now() - from).toFixed(0);
+}
+
+if (import.meta.main) {
+  const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
+  try {
+    await using direct = await startMock();
+    await using bare = await startBareProxy(direct.url);
+    await using gateway = await startGateway(direct.url, dir);
+    const ready = await readyMs(gateway);
+    console.log(`start to ready  ${ready} ms   idle  ${await residentMb(gateway.pid)} MB\n`);
+    print(["bench", "rps direct/bare/gateway", "p50 ms", "rps ratio (spread)", "added", "cpu ratio"]);
+    const [only] = Deno.args;
+    for (const scenario of SCENARIOS) {
+      if (only && !scenario.name.includes(only)) continue;
+      await compare({ direct, bare, gateway }, scenario);
+    }
+    if (!only || only === "memory") await memory(gateway);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}

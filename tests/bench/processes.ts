@@ -1,0 +1,111 @@
+import { join } from "node:path";
+import { tokenDigestHex } from "@/core/tokens.ts";
+
+/** Obviously no secret. */
+export const TOKEN = `rtr_bench_${"A".repeat(43)}`;
+
+/** A server in its own process. */
+export interface Running extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** From spawn to its first line, ms. */
+  readonly startMs: number;
+}
+
+const here = (file: string) => new URL(file, import.meta.url).pathname;
+const NET = ["--no-remote", "--allow-net"];
+
+/** Starts the mock provider. */
+export function startMock(): Promise<Running> {
+  return spawn([...NET, here("./upstream.ts")]);
+}
+
+/** Starts the bare reverse proxy before an upstream. */
+export function startBareProxy(upstream: string): Promise<Running> {
+  return spawn([...NET, here("./bare_proxy.ts"), upstream]);
+}
+
+/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
+export async function startGateway(upstream: string, dir: string): Promise<Running> {
+  const config = join(dir, "config.yaml");
+  await Deno.writeTextFile(config, configText(upstream));
+  const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
+  return await spawn([
+    ...flags,
+    `--allow-write=${dir}`,
+    here("../../main.ts"),
+    "serve",
+    "--config",
+    config,
+  ]);
+}
+
+function configText(upstream: string): string {
+  return `server: { listen: "127.0.0.1:0", default_model_group: bench }
+providers:
+  mock:
+    base_url: ${upstream}/v1
+    dialect: openai-chat
+    api_key: no-secret
+models:
+  bench:
+    targets:
+      - provider: mock
+        model: bench
+        context_tokens: 1000000
+        tool_support: { openai-chat: [tools, tool_choice] }
+        input_price_per_million_usd: 1
+        output_price_per_million_usd: 2
+callers:
+  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench] }
+`;
+}
+
+async function spawn(args: readonly string[]): Promise<Running> {
+  const started = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", ...args],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream());
+  for await (const text of lines.values({ preventCancel: true })) {
+    const url = /http:\/\/[\d.]+:\d+/.exec(text)?.[0];
+    if (url === undefined) continue;
+    return {
+      url,
+      pid: child.pid,
+      startMs: performance.now() - started,
+      async [Symbol.asyncDispose]() {
+        child.kill("SIGTERM");
+        await lines.cancel();
+        await child.status;
+      },
+    };
+  }
+  throw new Error(`Cannot start ${args.at(-1)}`);
+}
+
+/** CPU a process has used so far, ms; `null` where the system does not tell. */
+export async function cpuMs(pid: number): Promise<number | null> {
+  const stat = await proc(pid, "stat");
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields ? (Number(fields[11]) + Number(fields[12])) * 10 : null;
+}
+
+/** Resident memory of a process, MB; `null` where the system does not tell. */
+export async function residentMb(pid: number): Promise<number | null> {
+  const kb = /VmRSS:\s+(\d+)/.exec(await proc(pid, "status") ?? "")?.[1];
+  return kb === undefined ? null : Math.round(Number(kb) / 1024);
+}
+
+/** Deno itself lets nothing read `/proc` short of all permissions. */
+async function proc(pid: number, file: string): Promise<string | null> {
+  try {
+    const { success, stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/${file}`] })
+      .output();
+    return success ? new TextDecoder().decode(stdout) : null;
+  } catch {
+    return null;
+  }
+}

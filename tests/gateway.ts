@@ -1,0 +1,177 @@
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import { loadConfig } from "@/core/config/load.ts";
+import { formatProblems } from "@/core/config/problem.ts";
+import { liveConfig } from "@/core/config/reload.ts";
+import { diskSources } from "@/core/config/sources.ts";
+import { applySettings, startGateway } from "@/core/gateway.ts";
+import { createLog } from "@/core/log.ts";
+import { dialects } from "@/dialects/mod.ts";
+import { upstreams } from "@/plugins/mod.ts";
+import { type OpenJournal, openJournal } from "@/storage/journal.ts";
+import { openUsageStore } from "@/storage/store.ts";
+import { strategies } from "@/strategies/mod.ts";
+import { type ConfigOptions, type ConfigTree, testConfig, TOKEN } from "./gateway_config.ts";
+
+export * from "./gateway_config.ts";
+
+/** A line of the journal or a row of the database; loose, since tests look at what they know. */
+// deno-lint-ignore no-explicit-any
+export type Loose = Record<string, any>;
+
+/** The real gateway on a real socket, in this process. */
+export interface TestGateway extends AsyncDisposable {
+  /** Without a trailing slash. */
+  readonly url: string;
+  readonly token: string;
+  /** Folder of the config file and of all state; removed at the end. */
+  readonly dir: string;
+  /** Console lines so far, as JSON. */
+  readonly logs: readonly string[];
+  /** Lines of the call journal. */
+  rows(): Loose[];
+  /** The lines, as soon as there are `count` of them. */
+  settled(count: number): Promise<Loose[]>;
+  /** Rows of `security_access_events` in the event journal. */
+  securityEvents(): Loose[];
+  /** Rows of `request_usage`, after everything in the journal was shipped. */
+  usageRows(): Promise<Loose[]>;
+  /** Reads a changed configuration; tells whether it was taken. */
+  reload(options: ConfigOptions): boolean;
+}
+
+const registries = { dialects, strategies, builtins: upstreams };
+
+/** Starts a gateway; the folder is its own, the port is free. */
+export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
+  const dir = await Deno.makeTempDir();
+  const path = join(dir, "config.yaml");
+  writeConfig(dir, testConfig(options));
+  const load = () =>
+    loadConfig(path, diskSources({ env: () => undefined, now: Date.now }), registries);
+  const initial = load();
+  if (!initial.ok) throw new Error(formatProblems(initial.problems));
+  const { logging, usageDb } = initial.snapshot.server;
+  const logs: string[] = [];
+  const log = createLog(logging, { now: Date.now, line: (text) => void logs.push(text) });
+  const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
+  const journal = counted(opened);
+  const store = openUsageStore({
+    logging,
+    usageDb,
+    log,
+    routerVersion: "test",
+    onUnshipped: (bytes) => opened.setUnshipped(bytes),
+  });
+  const config = liveConfig({
+    initial,
+    load,
+    log,
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+  });
+  const gateway = startGateway({
+    config,
+    dialects,
+    builtins: upstreams,
+    journal,
+    store,
+    log,
+    build: { version: "0.0.0-test", commit: "", builtAt: "" },
+    replica: null,
+    copiesTraceHeaders: true,
+  });
+  return {
+    url: gateway.url,
+    token: TOKEN,
+    dir,
+    logs,
+    rows: () => journalRows(dir),
+    async settled(count) {
+      await journal.lines(count);
+      return journalRows(dir);
+    },
+    securityEvents: () => jsonLines(dir, "events").map(({ row }) => row),
+    async usageRows() {
+      await store.totals("nobody", 0, 1);
+      return databaseRows(dir);
+    },
+    reload(changed) {
+      writeConfig(dir, testConfig(changed));
+      return config.reload();
+    },
+    async [Symbol.asyncDispose]() {
+      await gateway.stop();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+/** Replaces the config file of a folder. */
+export function writeConfig(dir: string, config: ConfigTree): void {
+  const path = join(dir, "config.yaml");
+  Deno.writeTextFileSync(`${path}.new`, JSON.stringify(config, null, 2));
+  Deno.renameSync(`${path}.new`, path);
+}
+
+/** Lines of the call journal below a folder. */
+export function journalRows(dir: string): Loose[] {
+  return jsonLines(dir, "requests");
+}
+
+/** Rows of `request_usage`, with those of `request_attempts` as `attempt_rows`. */
+export function databaseRows(dir: string): Loose[] {
+  const db = new DatabaseSync(join(dir, "state", "usage.sqlite"), { readOnly: true });
+  try {
+    const attempts: Loose[] = db.prepare("SELECT * FROM request_attempts ORDER BY attempt_index")
+      .all();
+    const rows: Loose[] = db.prepare("SELECT * FROM request_usage ORDER BY ts, request_id").all();
+    return rows.map((row) => ({
+      ...row,
+      attempt_rows: attempts.filter(({ request_id }) => request_id === row["request_id"]),
+    }));
+  } finally {
+    db.close();
+  }
+}
+
+/** Whole lines of every segment of a journal, oldest first. */
+function jsonLines(dir: string, stem: string): Loose[] {
+  const folder = join(dir, "state", "journal");
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.startsWith(`${stem}.`) && name.endsWith(".jsonl"))
+    .toSorted((a, b) => segmentOf(a) - segmentOf(b));
+  return names.flatMap((name) =>
+    Deno.readTextFileSync(join(folder, name)).split("\n").slice(0, -1).map((line) =>
+      JSON.parse(line)
+    )
+  );
+}
+
+/** The active segment has no number and comes last. */
+function segmentOf(name: string): number {
+  return Number(/\.(\d{8})\.jsonl$/.exec(name)?.[1] ?? Infinity);
+}
+
+/** A journal that tells when it has taken a number of lines. */
+function counted(journal: OpenJournal) {
+  let count = 0;
+  let more = Promise.withResolvers<void>();
+  return {
+    append(record: Parameters<OpenJournal["append"]>[0]) {
+      const durable = journal.append(record);
+      count += 1;
+      more.resolve();
+      more = Promise.withResolvers();
+      return durable;
+    },
+    appendSecurityEvent: journal.appendSecurityEvent,
+    get state() {
+      return journal.state;
+    },
+    configure: journal.configure,
+    close: journal.close,
+    async lines(wanted: number) {
+      while (count < wanted) await more.promise;
+    },
+  };
+}
