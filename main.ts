@@ -74,8 +74,9 @@ async function serve(options: ServeOptions): Promise<void> {
     })
     : null;
   const gateway = start(configPath(options.config ?? made?.configPath, world), options.listen);
+  const asked = stopped();
   announce(gateway, made);
-  await stopped();
+  await asked;
   const stop = gateway.stop();
   void stopped().then(() => gateway.stop());
   await stop;

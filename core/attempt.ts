@@ -131,7 +131,7 @@ function beginAttempt(
     startedAt: parts.clock(),
     requestBytes,
     abort: new AbortController(),
-    timer: undefined,
+    deadline: null,
     timedOut: false,
     endedAt: null,
     firstByteAt: null,
@@ -142,10 +142,10 @@ function beginAttempt(
     selected: false,
     usage: null,
   };
-  attempt.timer = setTimeout(() => {
+  attempt.deadline = parts.deadlines.set(plan.timeoutMs, () => {
     attempt.timedOut = true;
     attempt.abort.abort();
-  }, plan.timeoutMs);
+  });
   call.attempts.push(attempt);
   parts.health.begin(plan.target);
   return attempt;
@@ -159,7 +159,7 @@ export function endAttempt(
   error: UpstreamError | null,
 ): void {
   if (attempt.endedAt !== null || !call.group) return;
-  clearTimeout(attempt.timer);
+  attempt.deadline?.cancel();
   attempt.endedAt = parts.clock();
   attempt.error = call.cut === null ? error : null;
   call.waitedMs += attempt.endedAt - attempt.startedAt;

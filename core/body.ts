@@ -1,9 +1,11 @@
+import type { Deadlines } from "./deadlines.ts";
 import { GatewayError } from "./errors.ts";
 
 /** How much of a body is read, and for how long. */
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeoutMs: number;
+  readonly deadlines: Deadlines;
 }
 
 /**
@@ -45,26 +47,19 @@ function decoded(request: Request, encoding: string): ReadableStream<Uint8Array<
 
 /** A deadline that is over frees the call at once; the connection closes with the answer. */
 async function beforeDeadline(
-  { timeoutMs }: BodyLimits,
+  { timeoutMs, deadlines }: BodyLimits,
   request: Request,
   read: () => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() =>
-      reject(
-        new GatewayError("request-timeout", "Cannot read the body: it came too slowly", {
-          timeout_ms: timeoutMs,
-        }),
-      ), timeoutMs);
-  });
+  const late = Promise.withResolvers<never>();
+  const deadline = deadlines.set(timeoutMs, () => late.reject(tooSlow(timeoutMs)));
   try {
-    return await Promise.race([read(), late]);
+    return await Promise.race([read(), late.promise]);
   } catch (error) {
     if (error instanceof GatewayError || request.signal.aborted) throw error;
     throw isUnreadable(error) ? brokenBody(error) : callerLeft(error);
   } finally {
-    clearTimeout(timer);
+    deadline.cancel();
   }
 }
 
@@ -106,6 +101,12 @@ export async function readLimited(
     at += chunk.length;
   }
   return bytes;
+}
+
+function tooSlow(timeoutMs: number): GatewayError {
+  return new GatewayError("request-timeout", "Cannot read the body: it came too slowly", {
+    timeout_ms: timeoutMs,
+  });
 }
 
 function tooLarge({ maxBytes }: BodyLimits): GatewayError {

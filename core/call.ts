@@ -1,3 +1,4 @@
+import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
@@ -37,6 +38,7 @@ export interface Parts {
   /** Addresses of a host name. */
   resolve(hostname: string, signal: AbortSignal): Promise<readonly string[]>;
   readonly retries: RetryBudget;
+  readonly deadlines: Deadlines;
   /** Whether a caller's trace headers are copied upstream (not when a tracer injects its own). */
   readonly copiesTraceHeaders: boolean;
   /** Label of this replica; `null` when not set. */
@@ -67,7 +69,8 @@ export interface Attempt {
   readonly probe: boolean;
   readonly requestBytes: number;
   readonly abort: AbortController;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Aborts it when its time is over. */
+  deadline: Deadline | null;
   timedOut: boolean;
   endedAt: number | null;
   firstByteAt: number | null;

@@ -12,7 +12,11 @@ import { readWire } from "./scan.ts";
 export async function decode(parts: Parts, call: Call, request: Request): Promise<void> {
   const { maxRequestBytes, bodyTimeoutMs } = call.snapshot.server;
   const waitedFrom = parts.clock();
-  const bytes = await readBody(request, { maxBytes: maxRequestBytes, timeoutMs: bodyTimeoutMs });
+  const bytes = await readBody(request, {
+    maxBytes: maxRequestBytes,
+    timeoutMs: bodyTimeoutMs,
+    deadlines: parts.deadlines,
+  });
   call.waitedMs += parts.clock() - waitedFrom;
   const wire = readWire(bytes);
   call.wire = wire;

@@ -160,21 +160,25 @@ export function rejections(target: Target, asked: Asked): readonly string[] {
   return reasons ?? NONE;
 }
 
-/** What a request requires, as `no-eligible-target` and policies name it. */
+/** What a request requires, as `no-eligible-target` and policies name it, in their order. */
+const REQUIREMENTS: readonly (readonly [string, (features: RequestFeatures) => boolean])[] = [
+  ...["text", "image", "audio", "video", "file"].map((kind) =>
+    [kind, (features: RequestFeatures) => features.inputModalities.includes(kind)] as const
+  ),
+  ["tools", (features) => features.toolCount > 0],
+  ["tool_choice", (features) => features.toolChoice !== "omitted"],
+  ["forced_tool_choice", isForced],
+  ["parallel_tool_calls", (features) => features.parallelToolCalls !== null],
+  ["structured_outputs", (features) => features.structuredOutput !== "none"],
+  ["reasoning", (features) => features.reasoning.requested],
+  ["max_tokens", (features) => features.outputCap !== null],
+  ["previous_response_id", (features) => features.previousResponseId],
+  ["hosted_tools", (features) => features.hostedTools.length > 0],
+];
+
+/** What a request requires: names of a closed list. */
 export function requirementsOf(features: RequestFeatures): readonly string[] {
-  const forced = isForced(features);
-  return [
-    ...["text", "image", "audio", "video", "file"].filter((kind) =>
-      features.inputModalities.includes(kind)
-    ),
-    ...(features.toolCount > 0 ? ["tools"] : []),
-    ...(features.toolChoice !== "omitted" ? ["tool_choice"] : []),
-    ...(forced ? ["forced_tool_choice"] : []),
-    ...(features.parallelToolCalls !== null ? ["parallel_tool_calls"] : []),
-    ...(features.structuredOutput !== "none" ? ["structured_outputs"] : []),
-    ...(features.reasoning.requested ? ["reasoning"] : []),
-    ...(features.outputCap !== null ? ["max_tokens"] : []),
-    ...(features.previousResponseId ? ["previous_response_id"] : []),
-    ...(features.hostedTools.length > 0 ? ["hosted_tools"] : []),
-  ];
+  const names: string[] = [];
+  for (const [name, required] of REQUIREMENTS) if (required(features)) names.push(name);
+  return names;
 }

@@ -1,5 +1,5 @@
 import type { Arrival } from "./accept.ts";
-import { errorAnswer, json } from "./answer.ts";
+import { errorAnswer, idHeaders, json } from "./answer.ts";
 import { authenticate, keyError } from "./auth.ts";
 import type { Parts } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
@@ -27,10 +27,10 @@ function identify(parts: Parts, { request }: Arrival): { snapshot: Snapshot; who
   return { snapshot, who };
 }
 
-const privately = (id: string, dialect: Dialect): [string, string][] => [
-  ...dialect.requestIdHeaders.map((name): [string, string] => [name, id]),
-  ["cache-control", "no-store"],
-];
+const privately = (id: string, dialect: Dialect) => ({
+  ...idHeaders(dialect, id),
+  "cache-control": "no-store",
+});
 
 /** `GET /v1/models`: the groups the caller may use, in config order. */
 export const listModels: Endpoint = (parts, visit) => {

@@ -15,7 +15,7 @@ interface Check {
   readonly required: boolean;
 }
 
-const NO_STORE: [string, string][] = [["cache-control", "no-store"]];
+const NO_STORE = { "cache-control": "no-store" };
 
 /** `/healthz`: the process answers. */
 export function healthz(startedAt: number): Endpoint {

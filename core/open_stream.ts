@@ -1,19 +1,19 @@
 import type { Attempt, Call, Parts } from "./call.ts";
 import type { FrameKind, Tap } from "./dialect.ts";
+import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.ts";
+import type { Target } from "./snapshot.ts";
 import { createFrameReader, type FrameBatch, type FrameReader } from "./sse.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 /** After the first preamble frame a stream is committed even if no content came, ms. */
 const PREAMBLE_MS = 500;
 
-type Chunk = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
-
 /** A stream whose first frames show that it is a reply. */
 export interface StreamReply {
   readonly kind: "stream";
   readonly attempt: Attempt;
   readonly status: number;
-  readonly reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly source: ChunkReader;
   readonly frames: FrameReader;
   readonly tap: Tap;
   /** What was read before the commit, in order. */
@@ -47,18 +47,18 @@ export async function openStream(
     await response.body.cancel();
     return failure("upstream_bad_response", response.status);
   }
-  const source = {
-    reader: response.body.getReader(),
+  const opening = {
+    source: createChunkReader(response.body),
     frames: createFrameReader({ maxFrameBytes: call.snapshot.server.maxFrameBytes }),
-    tap: call.dialect.tap({ withholdUsage: withholdsUsage(call) }),
+    tap: call.dialect.tap({ withholdUsage: withholdsUsage(call, attempt.target) }),
   };
-  const opened = await peek(parts, attempt, source);
+  const opened = await peek(parts, attempt, opening);
   if ("class" in opened) {
-    source.reader.cancel().catch(() => {});
+    opening.source.cancel();
     return opened;
   }
   attempt.selected = true;
-  return { kind: "stream", attempt, status: response.status, ...source, ...opened };
+  return { kind: "stream", attempt, status: response.status, ...opening, ...opened };
 }
 
 function isEventStream({ headers }: Response): boolean {
@@ -67,21 +67,21 @@ function isEventStream({ headers }: Response): boolean {
 }
 
 /** The usage frame is withheld from a caller that did not ask for it. */
-function withholdsUsage(call: Call): boolean {
-  return call.features?.usageAsked === false;
+function withholdsUsage({ features }: Call, { shape }: Target): boolean {
+  return features?.usageAsked === false && !shape.unsupportedRequestFeatures.has("stream_options");
 }
 
-type Source = Pick<StreamReply, "reader" | "frames" | "tap">;
+type Source = Pick<StreamReply, "source" | "frames" | "tap">;
 
 async function peek(
   parts: Parts,
   attempt: Attempt,
-  source: Source,
+  opening: Source,
 ): Promise<Pick<StreamReply, "held" | "pending"> | UpstreamError> {
   const held: ReadBatch[] = [];
   let commitAt = Infinity;
   for (;;) {
-    const pending = source.reader.read();
+    const pending = opening.source.read();
     const chunk = await before(pending, commitAt - parts.clock());
     if (chunk === null) {
       pending.catch(() => {}); // the relay awaits it again, unless the call ends before that
@@ -89,12 +89,12 @@ async function peek(
     }
     if (!chunk.done) attempt.responseBytes += chunk.value.length;
     const batch = tapBatch(
-      source.tap,
-      chunk.done ? source.frames.rest() : source.frames.push(chunk.value),
+      opening.tap,
+      chunk.done ? opening.frames.rest() : opening.frames.push(chunk.value),
     );
     held.push(batch);
-    if (commits(batch, source)) return { held, pending: null };
-    if (batch.kinds.includes("error")) return faultOf(source.tap, attempt);
+    if (commits(batch, opening)) return { held, pending: null };
+    if (batch.kinds.includes("error")) return faultOf(opening.tap, attempt);
     if (chunk.done) return failure("empty_stream", attempt.status);
     if (batch.kinds.length > 0 && commitAt === Infinity) commitAt = parts.clock() + PREAMBLE_MS;
   }

@@ -9,6 +9,11 @@ export type Row = Readonly<Record<string, RowValue | undefined>>;
  * their `request_id`. It is one line of the journal; `storage/schema.ts` lists the columns.
  */
 export interface CallRecord {
+  /**
+   * More columns of the same row. A frozen section is the same object in many records (a caller's
+   * columns, a target's), so that it is encoded once.
+   */
+  readonly sections?: readonly Row[];
   readonly usage: Row & {
     readonly request_id: string;
     readonly ts: number;

@@ -1,6 +1,7 @@
 import { replyHeaders } from "./answer.ts";
 import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
+import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { type ReadBatch, type StreamReply, tapBatch } from "./open_stream.ts";
 import { upstreamFailure } from "./send.ts";
@@ -17,8 +18,11 @@ export function relayStream(parts: Parts, call: Call, reply: StreamReply): Respo
     pull: (controller) => relay.pull(controller),
     cancel: () => relay.leave(),
   }, { highWaterMark: 0 });
-  const headers = replyHeaders(parts, call, "text/event-stream");
-  headers.push(["cache-control", "no-cache"], ["x-accel-buffering", "no"]);
+  const headers = {
+    ...replyHeaders(parts, call, "text/event-stream"),
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+  };
   return new Response(body, { status: reply.status, headers });
 }
 
@@ -32,7 +36,7 @@ class StreamRelay {
   readonly #held: ReadBatch[];
   #pending: StreamReply["pending"];
   #ended = false;
-  #idle: ReturnType<typeof setTimeout> | undefined;
+  #idle: Deadline | null = null;
   /** Since when the provider is waited for; `null` while the caller is. */
   #waitingSince: number | null = null;
   #silent = false;
@@ -71,9 +75,9 @@ class StreamRelay {
   }
 
   async #read(): Promise<ReadBatch | null> {
-    const { reader, frames, tap, attempt } = this.#reply;
+    const { source, frames, tap, attempt } = this.#reply;
     this.#waitingSince = this.#parts.clock();
-    const chunk = await (this.#pending ?? reader.read());
+    const chunk = await (this.#pending ?? source.read());
     this.#waitingSince = null;
     this.#pending = null;
     if (chunk.done) return null;
@@ -98,7 +102,7 @@ class StreamRelay {
   #note({ kinds }: ReadBatch): void {
     if (this.#call.firstContentAt !== null || !kinds.includes("content")) return;
     this.#call.firstContentAt = this.#parts.clock();
-    clearTimeout(this.#reply.attempt.timer);
+    this.#reply.attempt.deadline?.cancel();
   }
 
   async #close(controller: Controller): Promise<void> {
@@ -108,8 +112,8 @@ class StreamRelay {
     if (whole) {
       await this.#finish(status, null, null);
       const bytes = passing(rest);
-      if (bytes.length > 0) controller.enqueue(bytes);
-      this.#stop();
+      if (rest.kinds.includes("terminal")) controller.enqueue(bytes);
+      this.#rest();
       return controller.close();
     }
     this.#break(controller, null);
@@ -154,12 +158,17 @@ class StreamRelay {
     controller.close();
   }
 
+  /** Ends, and the provider with it. */
   #stop(): void {
-    this.#ended = true;
-    clearTimeout(this.#idle);
+    this.#rest();
     this.#reply.attempt.abort.abort();
     // An abort alone does not end a body that nobody is reading now.
-    this.#reply.reader.cancel().catch(() => {});
+    this.#reply.source.cancel();
+  }
+
+  #rest(): void {
+    this.#ended = true;
+    this.#idle?.cancel();
   }
 
   /** Settles, once. A provider that has said all it had to say needs no cancelling. */
@@ -186,17 +195,18 @@ class StreamRelay {
     return this.#call.settled ? null : classifyEvent(this.#reply.tap.fault(), 200);
   }
 
-  /** One timer for the whole stream: it looks again when a chunk has come since. */
+  /** One deadline for the whole stream: it looks again when a chunk has come since. */
   #watchSilence(): void {
     const limit = this.#call.group?.streamIdleTimeoutMs ?? 0;
     if (limit === 0) return;
     const look = () => {
       const quiet = this.#waitingSince === null ? 0 : this.#parts.clock() - this.#waitingSince;
-      if (quiet < limit) return void (this.#idle = setTimeout(look, limit - quiet + 1));
+      if (quiet < limit) return wait(limit - quiet);
       this.#silent = true;
       this.#reply.attempt.abort.abort();
     };
-    this.#idle = setTimeout(look, limit);
+    const wait = (ms: number) => void (this.#idle = this.#parts.deadlines.set(ms, look));
+    wait(limit);
   }
 }
 

@@ -88,7 +88,7 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
 
 /** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */
 function seedOf(id: string): number {
-  return hash("sha256", id, "buffer").readUInt32BE(0);
+  return parseInt(hash("sha256", id, "hex").slice(0, 8), 16);
 }
 
 /** Targets that fail now go behind the others; when all do, the plan stands. */

@@ -21,7 +21,7 @@ export interface Server {
 /**
  * Listens for calls.
  *
- * @throws {Deno.errors.AddrInUse} when the port is taken
+ * @throws {Error} with the address and the system's reason, when the port is taken
  */
 export function startServer(
   parts: Parts,
@@ -29,11 +29,12 @@ export function startServer(
 ): Server {
   const drain: Drain = { draining: false };
   const handle = createHandler(parts, drain);
-  const server = Deno.serve({
-    ...listen,
-    onListen: () => {},
-    onError: () => new Response(null, { status: 500 }),
-  }, (request, info) => handle(request, peerOf(info.remoteAddr)));
+  const server = listening(listen, () =>
+    Deno.serve({
+      ...listen,
+      onListen: () => {},
+      onError: () => new Response(null, { status: 500 }),
+    }, (request, info) => handle(request, peerOf(info.remoteAddr))));
   const { hostname, port } = server.addr;
   let hurry = () => {};
   return {
@@ -50,6 +51,18 @@ export function startServer(
       parts.log.write("info", "drain_finished", "Gateway is drained", { calls: parts.live.size });
     },
   };
+}
+
+function listening<Listener>(
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+  serve: () => Listener,
+): Listener {
+  try {
+    return serve();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
+  }
 }
 
 function peerOf(address: Deno.Addr): string {

@@ -1,6 +1,7 @@
 import { type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
-import { callRecord } from "./call_record.ts";
+import { callRecord, type Settlement } from "./call_record.ts";
 import { costOf } from "./cost.ts";
+import type { CallRecord } from "./record.ts";
 import { settleUsage } from "./settle_usage.ts";
 
 /**
@@ -24,9 +25,30 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
-  const durable = parts.journal.append(callRecord(parts, call, { ...ending, usage, cost }));
+  const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost }));
   tell(parts, call, ending);
   return durable;
+}
+
+/** A fault of ours in making the record must not lose the call: what identifies it is kept. */
+function recordOf(parts: Parts, call: Call, settlement: Settlement): CallRecord {
+  try {
+    return callRecord(parts, call, settlement);
+  } catch (error) {
+    parts.log.write("error", "call_failed", "Cannot make the whole record of a call", {
+      request_id: call.id,
+      cause: safeCause(error),
+    });
+    const { id, ts, credential } = call;
+    const usage = {
+      request_id: id,
+      ts,
+      status: settlement.status,
+      caller_id: credential.caller.id,
+      truncated: 1,
+    };
+    return { usage, attempts: [], errors: [] };
+  }
 }
 
 /** A call that ends well is in the journal, and in the log only for those who debug. */

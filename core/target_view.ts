@@ -1,21 +1,21 @@
 import type { Prices, Target } from "./snapshot.ts";
 import type { TargetSignals, TargetView } from "./strategy.ts";
 
-type StaticView = Omit<TargetView, "index" | "signals">;
-
 /** What never changes of a target is made once: targets live as long as their snapshot. */
-const views = new WeakMap<Target, StaticView>();
+const views = new WeakMap<Target, Omit<TargetView, "signals">>();
 
 /** A target as strategies see it: an allow-list of facts, without secrets or addresses. */
 export function viewOf(target: Target, index: number, signals: TargetSignals): TargetView {
   let view = views.get(target);
   if (!view) views.set(target, view = staticView(target));
-  return { index, ...view, signals };
+  // A literal that begins with a spread is a plain copy; the order of members is the first one's.
+  return { ...view, index, signals };
 }
 
-function staticView(target: Target): StaticView {
+function staticView(target: Target): Omit<TargetView, "signals"> {
   const { supported, mode, control } = target.reasoning;
   return {
+    index: 0,
     groupIndex: target.groupIndex,
     id: target.id,
     provider: target.provider.name,

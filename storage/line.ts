@@ -16,6 +16,23 @@ const CUT_ROWS = 16;
  */
 export function createLineEncoder(): LineEncoder {
   const encoder = new TextEncoder();
+  const encoded = new WeakMap<Row, string>();
+
+  function section(row: Row): string {
+    if (!Object.isFrozen(row)) return members(row);
+    let text = encoded.get(row);
+    if (text === undefined) encoded.set(row, text = members(row));
+    return text;
+  }
+
+  function callLine(seq: number, { usage, sections = [], attempts, errors }: CallRecord): string {
+    let text = `{"v":1,"seq":${seq},${members(usage)}`;
+    for (const row of sections) {
+      const columns = section(row);
+      if (columns !== "") text += `,${columns}`;
+    }
+    return `${text}${child("request_attempts", attempts)}${child("request_errors", errors)}}\n`;
+  }
   const buffer = new Uint8Array(MAX_LINE_BYTES);
 
   function encode(text: string): Uint8Array | null {
@@ -37,12 +54,6 @@ export function createLineEncoder(): LineEncoder {
   };
 }
 
-function callLine(seq: number, { usage, attempts, errors }: CallRecord): string {
-  return `{"v":1,"seq":${seq},${members(usage)}${child("request_attempts", attempts)}${
-    child("request_errors", errors)
-  }}\n`;
-}
-
 function child(table: string, rows: readonly Row[]): string {
   if (rows.length === 0) return "";
   return `,"${table}":[${rows.map((row) => `{${members(row)}}`).join(",")}]`;
@@ -51,12 +62,21 @@ function child(table: string, rows: readonly Row[]): string {
 /** Nothing in it needs escaping, so that quotes are enough. */
 const PLAIN = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
-/** The members of a row as JSON; by hand, as `JSON.stringify` takes no BigInt without a replacer. */
+/** The members of a row as JSON, without NULL, which is the default of every column that allows it. */
 function members(row: Row): string {
+  try {
+    return JSON.stringify(row).slice(1, -1);
+  } catch {
+    return exactMembers(row);
+  }
+}
+
+/** By hand, as `JSON.stringify` takes no BigInt. */
+function exactMembers(row: Row): string {
   let text = "";
   for (const name in row) {
     const value = row[name];
-    if (value === undefined) continue;
+    if (value === undefined || value === null) continue;
     const comma = text === "" ? '"' : ',"';
     if (typeof value !== "string") text += `${comma}${name}":${value}`;
     else if (PLAIN.test(value)) text += `${comma}${name}":"${value}"`;
@@ -65,17 +85,20 @@ function members(row: Row): string {
   return text;
 }
 
-function cut({ usage, attempts, errors }: CallRecord): CallRecord {
+function cut({ usage, sections = [], attempts, errors }: CallRecord): CallRecord {
   return {
+    sections: sections.map(cutTexts),
     usage: { ...usage, ...cutTexts(usage), truncated: 1 },
     attempts: attempts.slice(0, CUT_ROWS).map(cutTexts),
     errors: errors.slice(0, 1).map(cutTexts),
   };
 }
 
-function bare({ usage }: CallRecord): CallRecord {
+function bare({ usage, sections = [] }: CallRecord): CallRecord {
   const { request_id, ts, status } = usage;
-  const numbers = Object.entries(usage).filter(([, value]) => typeof value !== "string");
+  const numbers = [usage, ...sections].flatMap(Object.entries).filter(([, value]) =>
+    typeof value !== "string"
+  );
   const kept = { ...Object.fromEntries(numbers), request_id, ts, status, truncated: 1 };
   return { usage: kept, attempts: [], errors: [] };
 }

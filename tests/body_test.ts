@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { createDeadlines } from "@/core/deadlines.ts";
 import { readBody, readLimited } from "@/core/body.ts";
 import { type ErrorDetails, type ErrorType, GatewayError } from "@/core/errors.ts";
 
-const LIMITS = { maxBytes: 1_000, timeoutMs: 60_000 };
+const LIMITS = {
+  maxBytes: 1_000,
+  timeoutMs: 60_000,
+  deadlines: createDeadlines(() => performance.now()),
+};
 const TEXT = `{"model":"fast","messages":[]}`;
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -122,8 +127,10 @@ Deno.test("body that is no gzip is refused", async () => {
 
 Deno.test("body that comes too slowly is refused when the time is over", async () => {
   const { stream } = chunks([bytesOf(TEXT)], "hang");
+  const alive = setTimeout(() => {}, 5_000); // as a listening server is
   const reading = readBody(post(stream), { ...LIMITS, timeoutMs: 20 });
   await assertFails(reading, "request-timeout", { timeout_ms: 20 });
+  clearTimeout(alive);
 });
 
 Deno.test("limited read gives one chunk without a copy", async () => {

@@ -9,7 +9,9 @@ import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
+import { tables } from "@/storage/schema.ts";
 import { openUsageStore } from "@/storage/store.ts";
+import { columnsOf } from "@/storage/table.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { type ConfigOptions, type ConfigTree, testConfig, TOKEN } from "./gateway_config.ts";
 
@@ -113,9 +115,33 @@ export function writeConfig(dir: string, config: ConfigTree): void {
   Deno.renameSync(`${path}.new`, path);
 }
 
-/** Lines of the call journal below a folder. */
+/** Lines of the call journal below a folder, with the columns that lines leave out. */
 export function journalRows(dir: string): Loose[] {
-  return jsonLines(dir, "requests");
+  return jsonLines(dir, "requests").map((line) => ({
+    ...DEFAULTS.request_usage,
+    ...line,
+    request_attempts: (line["request_attempts"] ?? []).map((attempt: Loose) => ({
+      ...DEFAULTS.request_attempts,
+      ...attempt,
+    })),
+  }));
+}
+
+const DEFAULTS = {
+  request_usage: defaultsOf("request_usage"),
+  request_attempts: defaultsOf("request_attempts"),
+};
+
+/** The value of each column of a table that says nothing: `''`, 0, or NULL where it may be unknown. */
+function defaultsOf(name: string): Loose {
+  const table = tables.get(name);
+  if (!table) throw new RangeError(`Cannot find table "${name}"`);
+  return Object.fromEntries(
+    columnsOf(table).map(({ name, kind }) => [
+      name,
+      kind.endsWith("?") ? null : kind === "text" ? "" : 0,
+    ]),
+  );
 }
 
 /** Rows of `request_usage`, with those of `request_attempts` as `attempt_rows`. */

@@ -1,4 +1,4 @@
-import type { Behaviour } from "../upstream.ts";
+import { type Behaviour, firstFrames, framesOf } from "../upstream.ts";
 import { asChunk, responseHead } from "../upstream_http.ts";
 
 const STREAM_HEAD = responseHead(200, {
@@ -6,13 +6,19 @@ const STREAM_HEAD = responseHead(200, {
   "transfer-encoding": "chunked",
 });
 
+/** A sample stream up to its first frame of content. */
+export function upToContent(stream: Uint8Array): string {
+  const content = framesOf(stream).findIndex((frame) => frame.includes("hello"));
+  return firstFrames(stream, content + 1);
+}
+
 /** Sends a stream up to an offset in bytes, and the rest when the promise resolves. */
 export function gated(stream: Uint8Array, offset: number, go: Promise<unknown>): Behaviour {
   return async ({ write, until }) => {
     await write(STREAM_HEAD);
     await write(asChunk(stream.subarray(0, offset)));
     await until(go);
-    await write(asChunk(stream.subarray(offset)));
+    if (offset < stream.length) await write(asChunk(stream.subarray(offset)));
     await write("0\r\n\r\n");
   };
 }

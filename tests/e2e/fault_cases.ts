@@ -8,7 +8,6 @@ import {
   errorEvent,
   errorReply,
   firstFrames,
-  framesOf,
   hang,
   html,
   noAnswer,
@@ -19,6 +18,7 @@ import {
   sampleReply,
   sse,
 } from "../upstream.ts";
+import { upToContent } from "./behaviours.ts";
 
 /** Most bytes of a unary reply, and ms of an attempt and of silence, in the gateway of the matrix. */
 export const MAX_REPLY_BYTES = 200_000;
@@ -164,9 +164,8 @@ async function faultsOfUnary(dialect: DialectName): Promise<readonly FaultCase[]
 /** Faults of a stream. */
 async function faultsOfStreams(dialect: DialectName): Promise<readonly FaultCase[]> {
   const stream = await sampleReply(dialect, { stream: true });
-  const content = framesOf(stream).findIndex((frame) => frame.includes("hello")) + 1;
   const opening = firstFrames(stream, 1);
-  const begun = firstFrames(stream, content);
+  const begun = upToContent(stream);
   const half = firstFrames(stream, 0, { half: true });
   const at200 = { upstreamStatus: 200 };
   const ours = { committed: "ours", ...at200 } as const;

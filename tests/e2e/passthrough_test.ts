@@ -5,7 +5,6 @@ import { call, type CallOptions, send } from "../gateway_client.ts";
 import { recordings } from "../recordings.ts";
 import {
   echo,
-  firstFrames,
   framesOf,
   reply,
   sampleReply,
@@ -13,7 +12,7 @@ import {
   startUpstream,
   type TestUpstream,
 } from "../upstream.ts";
-import { gated } from "./behaviours.ts";
+import { gated, upToContent } from "./behaviours.ts";
 
 /** A gateway in front of one scripted upstream. */
 async function inGateway(
@@ -138,8 +137,7 @@ for (const dialect of DIALECTS) {
 
   Deno.test(`gateway hands on the first ${dialect} frame before the next one is sent`, async () => {
     const stream = await sampleReply(dialect, { stream: true });
-    const content = framesOf(stream).findIndex((frame) => frame.includes("hello")) + 1;
-    const begun = firstFrames(stream, content);
+    const begun = upToContent(stream);
     const seen = Promise.withResolvers<void>();
     await inGateway(async (gateway, upstream) => {
       upstream.script(gated(stream, encoder.encode(begun).length, seen.promise));
@@ -153,6 +151,31 @@ for (const dialect of DIALECTS) {
         text += next.value;
       }
       assert.equal(text, decoder.decode(stream));
+    });
+  });
+}
+
+/** How a stream says that it is complete. */
+const ENDS: Readonly<Record<DialectName, RegExp>> = {
+  "openai-chat": /\[DONE\]\n\n/,
+  "openai-responses": /event: response\.completed\n.*\n\n/,
+  "anthropic": /event: message_stop\n.*\n\n/,
+};
+
+for (const dialect of DIALECTS) {
+  Deno.test(`${dialect} call is in the journal before its caller sees its end`, async () => {
+    const stream = await sampleReply(dialect, { stream: true });
+    const release = Promise.withResolvers<void>();
+    await inGateway(async (gateway, upstream) => {
+      upstream.script(gated(stream, stream.length, release.promise));
+      const response = await send(gateway.url, dialect, { stream: true });
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      while (!ENDS[dialect].test(text)) text += (await reader.read()).value ?? "";
+      assert.deepEqual(gateway.rows().map(({ status }) => status), [200]);
+      release.resolve();
+      assert.equal((await reader.read()).done, true);
+      assert.equal(gateway.rows().length, 1);
     });
   });
 }

@@ -1,0 +1,57 @@
+/** A deadline that was set; `cancel` is cheap, and does nothing once it has passed. */
+export interface Deadline {
+  cancel(): void;
+}
+
+/**
+ * Many deadlines on one timer. Nearly all deadlines of calls are cancelled long before they pass, and
+ * a timer each would cost more than what it guards.
+ */
+export interface Deadlines {
+  /** Runs `pass` after `ms`, unless cancelled. */
+  set(ms: number, pass: () => void): Deadline;
+}
+
+interface Entry extends Deadline {
+  readonly at: number;
+  readonly pass: () => void;
+}
+
+/** Longest a timer can wait; a later deadline is looked at again then, ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Builds deadlines; `clock` is monotonic ms. */
+export function createDeadlines(clock: () => number): Deadlines {
+  const entries = new Set<Entry>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let firesAt = Infinity;
+
+  function arm(at: number): void {
+    clearTimeout(timer);
+    firesAt = at;
+    timer = setTimeout(fire, Math.min(MAX_TIMER_MS, Math.max(0, at - clock())));
+    // What waits for a deadline keeps the process alive by itself.
+    Deno.unrefTimer(timer);
+  }
+
+  function fire(): void {
+    const now = clock();
+    let next = Infinity;
+    firesAt = Infinity;
+    for (const entry of [...entries]) {
+      if (entry.at > now) next = Math.min(next, entry.at);
+      else if (entries.delete(entry)) entry.pass();
+    }
+    if (next < firesAt) arm(next);
+  }
+
+  return {
+    set(ms, pass) {
+      const at = clock() + ms;
+      const entry: Entry = { at, pass, cancel: () => void entries.delete(entry) };
+      entries.add(entry);
+      if (at < firesAt) arm(at);
+      return entry;
+    },
+  };
+}
