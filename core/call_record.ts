@@ -22,7 +22,7 @@ export interface Settlement extends Ending {
   readonly cost: Cost | null;
 }
 
-/** The record of a call: pure, from what the steps left in it. */
+/** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
 export function callRecord(parts: Parts, call: Call, settlement: Settlement): CallRecord {
   const now = parts.clock();
   const target = (servingAttempt(call) ?? call.attempts.at(-1))?.target;
@@ -35,11 +35,11 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       endpoint: call.dialect.endpoint,
       inbound_dialect: call.dialect.name,
       requested_model: requestedModel(call),
-      class_label: call.classLabel,
+      class_label: call.classLabel ?? undefined,
       client: clientLabel(call.headers.get("user-agent")),
       client_request_id: publicId(call.headers.get("x-request-id")),
       trace_id: traceId(call.headers.get("traceparent")),
-      caller_ip: call.clientIp,
+      caller_ip: call.clientIp ?? undefined,
     },
     sections: [
       callerColumns(call.credential),
@@ -64,8 +64,8 @@ function requestedModel(call: Call): string | undefined {
 
 function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
   return {
-    served_model: facts?.servedModel,
-    finish_reason: facts?.finishReason,
+    served_model: facts?.servedModel ?? undefined,
+    finish_reason: facts?.finishReason ?? undefined,
     stream: flag(call.wireFeatures?.stream === true),
     cache: "bypass",
     attempts: call.attempts.length,
@@ -92,16 +92,16 @@ function timeColumns(call: Call, now: number): Row {
     ttft_ms: since(call, call.firstContentAt),
     upstream_ttfb_ms: serving && serving.firstByteAt !== null
       ? Math.round(serving.firstByteAt - serving.startedAt)
-      : null,
-    upstream_duration_ms: call.attempts.length > 0 ? Math.round(upstreamMs) : null,
+      : undefined,
+    upstream_duration_ms: call.attempts.length > 0 ? Math.round(upstreamMs) : undefined,
     downstream_duration_ms: call.firstByteOutAt === null
-      ? null
+      ? undefined
       : Math.round(now - call.firstByteOutAt),
   };
 }
 
-function since(call: Call, at: number | null): number | null {
-  return at === null ? null : Math.round(at - call.startedAt);
+function since(call: Call, at: number | null): number | undefined {
+  return at === null ? undefined : Math.round(at - call.startedAt);
 }
 
 function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
@@ -114,8 +114,8 @@ function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
     cache_write_tokens: usage.cacheWrite,
     output_tokens: usage.output,
     total_tokens: usage.input + usage.output,
-    reasoning_tokens: usage.reasoning,
-    image_tokens: usage.image,
+    reasoning_tokens: usage.reasoning ?? undefined,
+    image_tokens: usage.image ?? undefined,
     input_has_image: flag((features?.imageCount ?? 0) > 0),
     input_image_count: features?.imageCount,
     tool_call_count: facts?.toolCalls,
@@ -187,7 +187,7 @@ function attemptRow(
     outcome: error ? error.class : left ? "client_disconnect" : "ok",
     error_class: error?.class,
     fallback_reason: attempt.index > 0 ? call.attempts[attempt.index - 1]?.error?.class : undefined,
-    upstream_request_id: attempt.upstreamRequestId,
+    upstream_request_id: attempt.upstreamRequestId ?? undefined,
     retryable: flag(error !== null && UPSTREAM_CLASSES[error.class].next !== "none"),
     timed_out: flag(attempt.timedOut),
     client_canceled: flag(left),
@@ -197,13 +197,13 @@ function attemptRow(
     ttfb_ms: attempt.firstByteAt === null
       ? null
       : Math.round(attempt.firstByteAt - attempt.startedAt),
-    status_code: attempt.status,
-    retry_after_ms: error?.retryAfterMs ?? null,
+    status_code: attempt.status ?? undefined,
+    retry_after_ms: error?.retryAfterMs ?? undefined,
     request_bytes: attempt.requestBytes,
     response_bytes: attempt.responseBytes,
-    input_tokens: usage?.input ?? null,
-    output_tokens: usage?.output ?? null,
-    reasoning_tokens: usage?.reasoning ?? null,
+    input_tokens: usage?.input ?? undefined,
+    output_tokens: usage?.output ?? undefined,
+    reasoning_tokens: usage?.reasoning ?? undefined,
     cost_nusd: !usage
       ? null
       : attempt.selected
@@ -241,13 +241,12 @@ function errorOrigin(error: GatewayError): "caller" | "gateway" | "upstream" {
   return error.status < 500 ? "caller" : "gateway";
 }
 
-function publicId(value: string | null): string | null {
-  return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : null;
+function publicId(value: string | null): string | undefined {
+  return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : undefined;
 }
 
-function traceId(traceparent: string | null): string | null {
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? "")?.[1] ??
-    null;
+function traceId(traceparent: string | null): string | undefined {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? "")?.[1];
 }
 
 const flag = (value: boolean) => value ? 1 : 0;

@@ -67,7 +67,10 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
     requestId: call.id,
     group: filtered.group.name,
     now: call.ts,
-    seed: seedOf(call.id),
+    // Few decisions draw, and a hash is dear where it is not needed.
+    get seed() {
+      return seedOf(call.id);
+    },
     dialect: call.dialect.name,
     features: filtered.features,
     requirements: requirementsOf(filtered.features),

@@ -7,8 +7,9 @@ import { drawByWeight } from "./weight.ts";
 export const weighted: Strategy = {
   name: "weighted",
   options: z.strictObject({}),
-  create: () => ({ targets, seed }) => {
-    const [first, ...rest] = drawByWeight(targets, randomFrom(seed));
+  create: () => (context) => {
+    if (context.targets.length === 1) return { targetIndex: 0 };
+    const [first, ...rest] = drawByWeight(context.targets, randomFrom(context.seed));
     return { targetIndex: first?.index ?? 0, fallbackIndexes: rest.map(({ index }) => index) };
   },
 };

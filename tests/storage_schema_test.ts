@@ -53,13 +53,10 @@ schema_migrations [id]: text name checksum state router_version backup_ref error
 const CHILD_KEY = "request_id";
 
 const INDEXES: Readonly<Record<string, string>> = {
-  request_usage: "ts; caller_id, ts; caller_project, caller_environment, ts; token_id, ts; " +
-    "resolved_group, ts; target_provider, target_model, ts; status, ts; total_cost_nusd, ts; " +
-    "conversation_key; client_request_id; ingested_at",
-  request_attempts: "ts; provider, model, ts; error_class, ts",
-  request_errors: "ts; error_type, ts",
-  security_access_events:
-    "ts; admin_domain, ts; caller_project, caller_environment, ts; outcome, ts",
+  request_usage: "ts; caller_id, ts",
+  request_attempts: "ts",
+  request_errors: "ts",
+  security_access_events: "ts",
 };
 
 interface Specified {
@@ -121,7 +118,7 @@ Deno.test("database has the tables, keys, columns and types that are specified",
   }
 });
 
-Deno.test("database has the indexes that are specified", async () => {
+Deno.test("database has the indexes that its queries use, and no more", async () => {
   using place = makePlace();
   using db = openSqlite(place.usageDb.path);
   await migrate(db, { migrations, routerVersion: "test", now: Date.now });

@@ -143,6 +143,7 @@ export const callTables = migration({
     createTable(requestAttempts),
     createTable(requestErrors),
     createTable(securityAccessEvents),
+    // An index costs every call; more come with the reports that read them.
     createIndex("request_usage", ["ts"]),
     createIndex("request_usage", ["caller_id", "ts"]),
     createIndex("request_attempts", ["ts"]),

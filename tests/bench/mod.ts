@@ -158,7 +158,14 @@ if (import.meta.main) {
     await using gateway = await startGateway(direct.url, dir);
     const ready = await readyMs(gateway);
     console.log(`start to ready  ${ready} ms   idle  ${await residentMb(gateway.pid)} MB\n`);
-    print(["bench", "rps direct/bare/gateway", "p50 ms", "rps ratio (spread)", "added", "cpu ratio"]);
+    print([
+      "bench",
+      "rps direct/bare/gateway",
+      "p50 ms",
+      "rps ratio (spread)",
+      "added",
+      "cpu ratio",
+    ]);
     const [only] = Deno.args;
     for (const scenario of SCENARIOS) {
       if (only && !scenario.name.includes(only)) continue;
