@@ -28,7 +28,6 @@ export interface AttemptPlan {
   readonly target: Target;
   readonly index: number;
   readonly timeoutMs: number;
-  readonly probe: boolean;
 }
 
 /**
@@ -127,6 +126,7 @@ function beginAttempt(
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
+    probe: call.group !== null && parts.health.begin(call.group, plan.target),
     ts: parts.now(),
     startedAt: parts.clock(),
     requestBytes,
@@ -147,7 +147,6 @@ function beginAttempt(
     attempt.abort.abort();
   });
   call.attempts.push(attempt);
-  parts.health.begin(plan.target);
   return attempt;
 }
 

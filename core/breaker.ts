@@ -35,6 +35,12 @@ export class Breaker {
     return this.#openUntil;
   }
 
+  /** Whether calls should go elsewhere: open, or half open with all its probes under way. */
+  isBarred(options: BreakerOptions, now: number): boolean {
+    const state = this.state(now);
+    return state === "open" || (state === "half_open" && this.#probes >= options.halfOpenProbes);
+  }
+
   /** Takes a place as probe of a half-open target; the attempt's outcome gives it back. */
   claimProbe(options: BreakerOptions, now: number): boolean {
     if (this.state(now) !== "half_open" || this.#probes >= options.halfOpenProbes) return false;

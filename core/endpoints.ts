@@ -64,14 +64,17 @@ function listedFor({ groups }: Snapshot, { caller }: Credential) {
   return [...groups.values()].filter(({ name }) => caller.allow.has(name));
 }
 
-/** `GET /v1/usage`: who the caller is, and what it used in this UTC day and month. */
+/**
+ * `GET /v1/usage`: who the caller is, and what it used in this UTC day and month; `null` where the
+ * usage database is off or down.
+ */
 export const showUsage: Endpoint = async (parts, visit) => {
   const { snapshot, who } = identify(parts, visit);
   const now = parts.now();
   const [dayFrom, dayTo] = utcDay(now);
   const [monthFrom, monthTo] = utcMonth(now);
   const totals = async (from: number, to: number) =>
-    parts.store ? usageOf(await parts.store.totals(who.caller.id, from, to)) : null;
+    parts.store?.totals(who.caller.id, from, to).then(usageOf).catch(() => null) ?? null;
   return json({
     object: "router.usage",
     generated_at: new Date(now).toISOString(),

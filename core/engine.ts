@@ -59,6 +59,7 @@ async function refuse(parts: Parts, call: Call, thrown: unknown): Promise<Respon
   const error = call.cut === null ? asGatewayError(thrown) : cutError(call.cut);
   const ending = { status: error.status, error, partial: false, facts: null };
   const durable = settle(parts, call, ending);
-  if (durable) await durable;
+  // A caller that is refused because nothing can be written need not wait for a write.
+  if (durable && error.type !== "journal-unavailable") await durable;
   return errorAnswer(call.dialect, error, call.id);
 }

@@ -28,14 +28,14 @@ export interface AttemptEnd {
 /** What one process knows of its targets. State belongs to provider, model and dialect. */
 export interface Health {
   signals(target: Target): TargetSignals;
-  /** Whether a target should be tried behind the others. */
-  deferred(target: Target): boolean;
-  /** Takes the probe of a half-open target; true when this call is the probe. */
-  claimProbe(group: Group, target: Target): boolean;
-  begin(target: Target): void;
+  /**
+   * Targets in their order, those that fail now behind the others. A half-open target keeps its place
+   * while its probe is free; when all fail, the order stands.
+   */
+  readyFirst(group: Group, targets: readonly Target[]): readonly Target[];
+  /** Begins an attempt; true when it is the probe of a half-open target. */
+  begin(group: Group, target: Target): boolean;
   end(group: Group, target: Target, attempt: AttemptEnd): void;
-  /** Gives back a probe that was claimed and never sent. */
-  abandonProbe(target: Target): void;
 }
 
 /** `now` is epoch ms, `clock` monotonic ms, `random` in [0, 1). */
@@ -57,6 +57,12 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
       targets.set(target.key, health);
     }
     return health;
+  }
+
+  function isFailing(group: Group, target: Target): boolean {
+    const health = targets.get(target.key);
+    if (!health) return false;
+    return health.backoffUntil > clock() || health.breaker.isBarred(group.breaker, clock());
   }
 
   /** The provider's wait, else doubling; spread upwards, so never earlier than asked. */
@@ -93,13 +99,16 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
         backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
       };
     },
-    deferred(target) {
-      const health = targets.get(target.key);
-      if (!health) return false;
-      return health.breaker.state(clock()) !== "closed" || health.backoffUntil > clock();
+    readyFirst(group, plan) {
+      const failing = plan.filter((target) => isFailing(group, target));
+      if (failing.length === 0 || failing.length === plan.length) return plan;
+      return [...plan.filter((target) => !failing.includes(target)), ...failing];
     },
-    claimProbe: (group, target) => of(target).breaker.claimProbe(group.breaker, clock()),
-    begin: (target) => void (of(target).inflight += 1),
+    begin(group, target) {
+      const health = of(target);
+      health.inflight += 1;
+      return health.breaker.claimProbe(group.breaker, clock());
+    },
     end(group, target, { probe, error, counts }) {
       const health = of(target);
       health.inflight -= 1;
@@ -113,7 +122,6 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
       release(health, probe);
       if (change) tell(target, change, error);
     },
-    abandonProbe: (target) => of(target).breaker.releaseProbe(),
   };
 }
 

@@ -8,18 +8,12 @@ import type { Group, Target } from "./snapshot.ts";
 import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
-/** What `send` walks: targets in order; `probe` when the first one is tried as a half-open target. */
-export interface Route {
-  readonly targets: readonly Target[];
-  readonly probe: boolean;
-}
-
 /**
- * Step 4: eligible targets, the group's strategy, one check of its plan, and the passes over it.
+ * Step 4: eligible targets, the group's strategy, and one check of its plan: targets in the order to try.
  *
  * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`
  */
-export async function route(parts: Parts, call: Call): Promise<Route> {
+export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
   const { group, features } = call;
   if (!group || !features) throw new TypeError("Cannot route a call that was not admitted");
   const { eligible, rejected } = filter(call, group, features);
@@ -30,7 +24,7 @@ export async function route(parts: Parts, call: Call): Promise<Route> {
   const plan = checkPlan(decided instanceof Promise ? await decided : decided, context);
   call.decideMs = parts.clock() - started;
   call.classLabel = plan.classLabel;
-  return available(parts, group, ordered(plan, eligible));
+  return ordered(plan, eligible);
 }
 
 function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Target[] {
@@ -92,18 +86,6 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
 /** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */
 function seedOf(id: string): number {
   return parseInt(hash("sha256", id, "hex").slice(0, 8), 16);
-}
-
-/** Targets that fail now go behind the others; when all do, the plan stands. */
-function available(parts: Parts, group: Group, targets: readonly Target[]): Route {
-  if (!targets.some((target) => parts.health.deferred(target))) return { targets, probe: false };
-  const [first] = targets;
-  const probe = first !== undefined && parts.health.claimProbe(group, first);
-  const ready = (target: Target) => (probe && target === first) || !parts.health.deferred(target);
-  return {
-    targets: [...targets.filter(ready), ...targets.filter((target) => !ready(target))],
-    probe,
-  };
 }
 
 /** Only context size in the way is the caller's to mend; agents compact on that answer. */

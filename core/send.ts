@@ -3,7 +3,7 @@ import { type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { pause } from "./pause.ts";
 import { retryDelayMs } from "./retry.ts";
-import { contextExceeded, type Route } from "./route.ts";
+import { contextExceeded } from "./route.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
 
@@ -12,22 +12,23 @@ import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
  *
  * @throws {GatewayError} the last failure, in the words for callers
  */
-export async function send(parts: Parts, call: Call, route: Route): Promise<Reply> {
+export async function send(
+  parts: Parts,
+  call: Call,
+  plan: readonly Target[],
+): Promise<Reply> {
   const { group } = call;
   if (!group) throw new TypeError("Cannot send a call that was not admitted");
   parts.retries.countCall(group);
-  let left: readonly Target[] = route.targets;
+  let left = plan;
   let last: UpstreamError | null = null;
   for (let index = 0; mayTry(parts, call, group, left, index); index++) {
     if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
+    if (call.cut !== null) throw cutError(call.cut);
+    left = parts.health.readyFirst(group, left);
     const target = left[0]!;
-    const probe = index === 0 ? route.probe : parts.health.claimProbe(group, target);
-    if (call.cut !== null) {
-      if (probe) parts.health.abandonProbe(target);
-      throw cutError(call.cut);
-    }
     const timeoutMs = attemptTimeout(parts, call, group, target);
-    const outcome = await tryTarget(parts, call, { target, index, timeoutMs, probe });
+    const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
     if (!("class" in outcome)) return outcome;
     last = outcome;
     left = following(left, outcome);

@@ -71,6 +71,7 @@ function tell(parts: Parts, call: Call, { status, error }: Ending): void {
   parts.log.write(level, "call_failed", error.message, {
     ...fields,
     error: error.type,
+    hint: typeof error.details["hint"] === "string" ? error.details["hint"] : undefined,
     class: attempt?.error?.class,
     cause: error.type === "internal-error" ? safeCause(error.cause) : undefined,
   });

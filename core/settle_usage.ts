@@ -34,10 +34,10 @@ export function settleUsage(ending: UsageEnding): Usage {
     return { ...classes, input: seen.input ?? 0, output: seen.output ?? 0, source };
   }
   const content = Math.ceil((ending.facts?.contentBytes ?? 0) / BYTES_PER_OUTPUT_TOKEN);
-  const whole = ending.complete && seen.input !== null && seen.output !== null;
-  const output = ending.complete && seen.output !== null
-    ? seen.output
-    : Math.max(seen.output ?? 0, content);
+  // A provider that named its finish has counted to the end, even if the caller left right after.
+  const final = ending.complete || ending.facts?.finishReason != null;
+  const whole = final && seen.input !== null && seen.output !== null;
+  const output = final && seen.output !== null ? seen.output : Math.max(seen.output ?? 0, content);
   return {
     ...classes,
     input: seen.input ?? ending.estimatedInput,

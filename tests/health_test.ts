@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createHealth } from "@/core/health.ts";
+import { createHealth, type Health } from "@/core/health.ts";
 import type { LogEvent, LogFields } from "@/core/log.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { failure, type UpstreamClass, type UpstreamError } from "@/core/upstream_error.ts";
@@ -7,6 +7,13 @@ import { groupOf, NO_SIGNALS, NOW, targetOf } from "./builders.ts";
 
 const GROUP = groupOf();
 const TARGET = targetOf();
+
+const HEALTHY = targetOf({ id: "healthy", key: "openai-chat other up-1" });
+
+/** Whether a target goes behind one that serves. */
+function deferred(health: Health, target: Target): boolean {
+  return health.readyFirst(GROUP, [target, HEALTHY])[0] !== target;
+}
 
 /** Health at a clock that tests move; the wall is `NOW` when the clock is 0. */
 function healthAt({ random = 0.5 } = {}) {
@@ -21,8 +28,8 @@ function healthAt({ random = 0.5 } = {}) {
       write: (_level, event, _msg, fields = {}) => void lines.push({ event, fields }),
     },
   });
-  const attempt = (error: UpstreamError | null, { probe = false, counts = true } = {}) => {
-    health.begin(TARGET);
+  const attempt = (error: UpstreamError | null, { counts = true } = {}) => {
+    const probe = health.begin(GROUP, TARGET);
     health.end(GROUP, TARGET, { probe, error, counts });
   };
   const fail = (name: UpstreamClass, times = 1) => {
@@ -41,13 +48,13 @@ function healthAt({ random = 0.5 } = {}) {
 Deno.test("health of a target nobody tried knows nothing", () => {
   const { health } = healthAt();
   assert.deepEqual(health.signals(TARGET), NO_SIGNALS);
-  assert.equal(health.deferred(TARGET), false);
+  assert.equal(deferred(health, TARGET), false);
 });
 
 Deno.test("health counts attempts in flight", () => {
   const { health, attempt } = healthAt();
-  health.begin(TARGET);
-  health.begin(TARGET);
+  health.begin(GROUP, TARGET);
+  health.begin(GROUP, TARGET);
   assert.equal(health.signals(TARGET).inflight, 2);
   health.end(GROUP, TARGET, { probe: false, error: null, counts: true });
   assert.equal(health.signals(TARGET).inflight, 1);
@@ -67,9 +74,9 @@ for (const name of FIVE_OPEN) {
   Deno.test(`health defers a target after five times ${name}`, () => {
     const { health, fail } = healthAt();
     fail(name, 4);
-    assert.equal(health.deferred(TARGET), false);
+    assert.equal(deferred(health, TARGET), false);
     fail(name);
-    assert.equal(health.deferred(TARGET), true);
+    assert.equal(deferred(health, TARGET), true);
     assert.equal(health.signals(TARGET).breaker, "open");
   });
 }
@@ -103,7 +110,7 @@ Deno.test("health of a target is not touched by callers that leave", () => {
   for (let call = 0; call < 10_000; call++) {
     attempt(failure("upstream_network"), { counts: false });
   }
-  assert.equal(health.deferred(TARGET), false);
+  assert.equal(deferred(health, TARGET), false);
 });
 
 Deno.test("health backs off as long as the provider asks, never less", () => {
@@ -112,9 +119,9 @@ Deno.test("health backs off as long as the provider asks, never less", () => {
   assert.equal(backoffMs(), 7_000);
   assert.equal(health.signals(TARGET).breaker, "closed");
   clock.now += 6_999;
-  assert.equal(health.deferred(TARGET), true);
+  assert.equal(deferred(health, TARGET), true);
   clock.now += 1;
-  assert.equal(health.deferred(TARGET), false);
+  assert.equal(deferred(health, TARGET), false);
   assert.equal(backoffMs(), null);
 });
 
@@ -172,40 +179,48 @@ Deno.test("health never opens a breaker for rate limits", () => {
 });
 
 Deno.test("health gives one probe of a half-open target, and closes when it succeeds", () => {
-  const { health, fail, attempt, clock, lines } = healthAt();
+  const { health, fail, clock, lines } = healthAt();
   fail("upstream_overloaded", 5);
-  assert.equal(health.claimProbe(GROUP, TARGET), false);
+  assert.equal(deferred(health, TARGET), true);
   clock.now += 10_000;
   assert.deepEqual(health.signals(TARGET).breaker, "half_open");
-  assert.equal(health.deferred(TARGET), true);
-  assert.equal(health.claimProbe(GROUP, TARGET), true);
-  assert.equal(health.claimProbe(GROUP, TARGET), false);
-  attempt(null, { probe: true });
-  assert.deepEqual([health.deferred(TARGET), health.signals(TARGET).breakerUntil], [false, null]);
+  assert.equal(deferred(health, TARGET), false, "its place while the probe is free");
+  assert.equal(health.begin(GROUP, TARGET), true);
+  assert.equal(deferred(health, TARGET), true, "behind while the probe is under way");
+  assert.equal(health.begin(GROUP, TARGET), false);
+  health.end(GROUP, TARGET, { probe: false, error: null, counts: true });
+  assert.equal(health.signals(TARGET).breaker, "half_open");
+  health.end(GROUP, TARGET, { probe: true, error: null, counts: true });
+  assert.deepEqual([deferred(health, TARGET), health.signals(TARGET).breakerUntil], [false, null]);
   assert.deepEqual(lines.map(({ event }) => event), ["breaker_opened", "breaker_closed"]);
 });
 
-for (const outcome of ["abandoned", "cut by its caller", "the request's own fault"] as const) {
+for (const outcome of ["cut by its caller", "the request's own fault"] as const) {
   Deno.test(`health gives the next probe after one that was ${outcome}`, () => {
     const { health, fail, attempt, clock } = healthAt();
     fail("upstream_overloaded", 5);
     clock.now += 10_000;
-    assert(health.claimProbe(GROUP, TARGET));
-    if (outcome === "abandoned") health.abandonProbe(TARGET);
-    else if (outcome === "cut by its caller") attempt(null, { probe: true, counts: false });
-    else attempt(failure("upstream_bad_request", 400), { probe: true });
+    if (outcome === "cut by its caller") attempt(null, { counts: false });
+    else attempt(failure("upstream_bad_request", 400));
     assert.equal(health.signals(TARGET).breaker, "half_open");
-    assert.equal(health.claimProbe(GROUP, TARGET), true);
+    assert.equal(health.begin(GROUP, TARGET), true);
   });
 }
+
+Deno.test("health leaves the order as it is when every target fails", () => {
+  const { health, fail } = healthAt();
+  fail("upstream_overloaded", 5);
+  const plan = [TARGET, targetOf({ id: "twin" })];
+  assert.equal(health.readyFirst(GROUP, plan), plan);
+});
 
 Deno.test("health belongs to provider, model and dialect, whatever group asks", () => {
   const { health, fail } = healthAt();
   fail("upstream_overloaded", 5);
   const same: Target = targetOf({ id: "again", groupIndex: 3, weight: 9 });
   const other: Target = targetOf({ key: "anthropic acme up-1" });
-  assert.equal(health.deferred(same), true);
-  assert.equal(health.deferred(other), false);
+  assert.equal(deferred(health, same), true);
+  assert.equal(deferred(health, other), false);
 });
 
 Deno.test("health names the target and the cause when a breaker opens", () => {
