@@ -1,22 +1,24 @@
 import { Command, CommanderError } from "commander";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
-import { type AddCommands, ExitError, type World } from "./core/command.ts";
+import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
 import { DEMO_TOKEN } from "./core/config/check_server.ts";
-import { isLoopback, parseListen } from "./core/config/listen.ts";
+import { isLoopback } from "./core/config/listen.ts";
 import { formatProblems } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
-import { createLog, print, printError } from "./core/log.ts";
+import { createLog, type Log, print, printError } from "./core/log.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
+import { stopSignal } from "./core/signals.ts";
+import type { LoggingSettings, ServerSettings } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
-import { openJournal } from "./storage/journal.ts";
+import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { strategies } from "./strategies/mod.ts";
 
@@ -42,6 +44,12 @@ const commands: readonly AddCommands[] = [
       (path) => loadForCommand(path, world, registries).snapshot.server,
     ),
 ];
+
+const BUILD = {
+  version: deno.version,
+  commit: world.env("POINTSMAN_COMMIT") ?? "",
+  builtAt: world.env("POINTSMAN_BUILT_AT") ?? "",
+};
 
 interface ServeOptions {
   readonly config?: string;
@@ -74,11 +82,11 @@ async function serve(options: ServeOptions): Promise<void> {
     })
     : null;
   const gateway = start(configPath(options.config ?? made?.configPath, world), options.listen);
-  const asked = stopped();
+  const asked = stopSignal();
   announce(gateway, made);
   await asked;
   const stop = gateway.stop();
-  void stopped().then(() => gateway.stop());
+  void stopSignal().then(() => gateway.stop());
   await stop;
 }
 
@@ -92,19 +100,9 @@ function start(path: string, listen: string | undefined): Gateway {
   const load = () => withListen(loadConfig(path, diskSources(world), registries), listen);
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
-  const { logging, usageDb } = initial.snapshot.server;
-  const log = createLog(logging);
+  const log = createLog(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
-  const journal = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
-  const store = usageDb.enabled
-    ? openUsageStore({
-      logging,
-      usageDb,
-      log,
-      routerVersion: deno.version,
-      onUnshipped: (bytes) => journal.setUnshipped(bytes),
-    })
-    : null;
+  const { journal, store } = openStores(initial.snapshot.server, log);
   const config: LiveConfig = liveConfig({
     initial,
     load,
@@ -118,11 +116,7 @@ function start(path: string, listen: string | undefined): Gateway {
     journal,
     store,
     log,
-    build: {
-      version: deno.version,
-      commit: world.env("POINTSMAN_COMMIT") ?? "",
-      builtAt: world.env("POINTSMAN_BUILT_AT") ?? "",
-    },
+    build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
     copiesTraceHeaders: world.env("OTEL_DENO") !== "true",
   });
@@ -130,31 +124,43 @@ function start(path: string, listen: string | undefined): Gateway {
   return gateway;
 }
 
+/** Where the records of calls go. */
+function openStores({ logging, usageDb }: ServerSettings, log: Log) {
+  const journal = openJournalAt(logging, { log, now: Date.now, shipped: usageDb.enabled });
+  const store = usageDb.enabled
+    ? openUsageStore({
+      logging,
+      usageDb,
+      log,
+      routerVersion: deno.version,
+      onUnshipped: (bytes) => journal.setUnshipped(bytes),
+    })
+    : null;
+  return { journal, store };
+}
+
+function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJournal {
+  try {
+    return openJournal(logging, options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ExitError(
+      1,
+      reason.startsWith("Cannot") ? reason : `Cannot open the journal "${logging.path}": ${reason}`,
+    );
+  }
+}
+
 /** `--listen` wins over the file, at the start and at every reload. */
 function withListen(result: ReturnType<typeof loadConfig>, listen: string | undefined) {
   if (!result.ok || listen === undefined) return result;
-  const address = parseListen(listen);
-  if (!address) {
-    throw new ExitError(2, `Cannot parse --listen "${listen}": expected host:port or :port`);
-  }
+  const address = listenOption(listen);
   const { snapshot } = result;
   if (snapshot.credentials.has(DEMO_TOKEN) && !isLoopback(address)) {
     throw new ExitError(1, `Cannot listen on ${listen}: a caller has the documentation's token`);
   }
   const server = { ...snapshot.server, listen: address };
   return { ...result, snapshot: { ...snapshot, server } };
-}
-
-/** Ends at the next SIGTERM or SIGINT. */
-function stopped(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const onSignal = () => {
-    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
-    resolve();
-  };
-  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
-  return promise;
 }
 
 /** Runs the command line; gives the exit code. */

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { type ListenAddress, parseListen } from "./config/listen.ts";
 
 /** What a command may touch of the process; `main.ts` gives the real one, tests give another. */
 export interface World {
@@ -21,4 +22,15 @@ export class ExitError extends Error {
   constructor(readonly code: number, message = "") {
     super(message);
   }
+}
+
+/**
+ * Reads the value of `--listen`.
+ *
+ * @throws {ExitError} code 2 when it is no address
+ */
+export function listenOption(text: string): ListenAddress {
+  const address = parseListen(text);
+  if (address) return address;
+  throw new ExitError(2, `Cannot parse --listen "${text}": expected host:port or :port`);
 }

@@ -73,7 +73,7 @@ export const showUsage: Endpoint = async (parts, visit) => {
   const now = parts.now();
   const [dayFrom, dayTo] = utcDay(now);
   const [monthFrom, monthTo] = utcMonth(now);
-  const totals = async (from: number, to: number) =>
+  const totals = (from: number, to: number) =>
     parts.store?.totals(who.caller.id, from, to).then(usageOf).catch(() => null) ?? null;
   return json({
     object: "router.usage",

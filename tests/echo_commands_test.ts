@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import assert from "node:assert/strict";
-import { ExitError, type World } from "@/core/command.ts";
-import { addEchoCommands, parseAddress } from "@/plugins/echo/commands.ts";
+import { ExitError, listenOption, type World } from "@/core/command.ts";
+import { addEchoCommands } from "@/plugins/echo/commands.ts";
 import { echoUpstream } from "@/plugins/echo/mod.ts";
 import { MODELS } from "@/plugins/echo/script.ts";
 import { serveEcho } from "@/plugins/echo/server.ts";
@@ -51,11 +51,11 @@ Deno.test("echo command names an address it cannot listen on", async () => {
 });
 
 Deno.test("listen addresses are parsed, or refused", () => {
-  assert.deepEqual(parseAddress("localhost:80"), { hostname: "localhost", port: 80 });
-  assert.deepEqual(parseAddress("[::1]:0"), { hostname: "::1", port: 0 });
-  assert.deepEqual(parseAddress(":8080"), { hostname: "0.0.0.0", port: 8080 });
+  assert.deepEqual(listenOption("localhost:80"), { hostname: "localhost", port: 80 });
+  assert.deepEqual(listenOption("[::1]:0"), { hostname: "::1", port: 0 });
+  assert.deepEqual(listenOption(":8080"), { hostname: "0.0.0.0", port: 8080 });
   for (const bad of ["", "80", "a:b", "a:70000", "::1:80", "http://a:1"]) {
-    assert.throws(() => parseAddress(bad), ExitError, bad);
+    assert.throws(() => listenOption(bad), ExitError, bad);
   }
 });
 

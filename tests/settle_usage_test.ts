@@ -9,6 +9,7 @@ interface Case {
   readonly contentBytes?: number;
   readonly complete: boolean;
   readonly delivered: boolean;
+  readonly finishReason?: string;
   readonly settled: Pick<Usage, "input" | "output" | "source">;
 }
 
@@ -57,6 +58,15 @@ const CASES: readonly Case[] = [
     settled: { input: ESTIMATE, output: 9, source: "estimated" },
   },
   {
+    name: "a caller that leaves after the finish and its usage pays the provider's numbers",
+    usage: { input: 100, output: 3 },
+    contentBytes: 40,
+    complete: false,
+    delivered: true,
+    finishReason: "stop",
+    settled: { input: 100, output: 3, source: "upstream" },
+  },
+  {
     name: "a reply cut after content keeps the provider's larger count",
     usage: { input: 100, output: 30 },
     contentBytes: 40,
@@ -103,11 +113,14 @@ const CASES: readonly Case[] = [
   },
 ];
 
-for (const { name, usage, contentBytes = 0, complete, delivered, settled } of CASES) {
+for (
+  const { name, usage, contentBytes = 0, complete, delivered, finishReason = null, settled }
+    of CASES
+) {
   Deno.test(`usage: ${name}`, () => {
     const facts = usage === null
       ? null
-      : { ...REPLY, usage: { ...NO_USAGE, ...usage }, contentBytes };
+      : { ...REPLY, usage: { ...NO_USAGE, ...usage }, contentBytes, finishReason };
     const { input, output, source } = settleUsage({
       facts,
       complete,

@@ -1,3 +1,4 @@
+import type { ListenAddress } from "@/core/config/listen.ts";
 import type { BuiltinUpstream } from "@/core/upstream.ts";
 import { WIRE_FORMATS } from "./upstream.ts";
 
@@ -7,12 +8,6 @@ export interface EchoServer {
   readonly url: string;
   /** Ends it at once; calls in flight are cut. */
   stop(): Promise<void>;
-}
-
-/** Where to listen; port 0 takes any free one. */
-export interface ListenAddress {
-  readonly hostname: string;
-  readonly port: number;
 }
 
 /** Serves a built-in upstream on a socket, under any path that ends like a call of a wire format. */
