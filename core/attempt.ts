@@ -55,9 +55,10 @@ export async function tryTarget(
     else if (reply.kind === "unary") endAttempt(parts, call, attempt, null);
     return reply;
   } catch (error) {
+    attempt.abort.abort();
     const name = attempt.timedOut ? "upstream_timeout" : "upstream_network";
     const failed = failure(name, attempt.status);
-    endAttempt(parts, call, attempt, failed);
+    endAttempt(parts, call, attempt, failed, !isOurs(error));
     if (call.cut !== null) throw cutError(call.cut);
     if (isOurs(error)) throw error;
     return failed;
@@ -150,12 +151,15 @@ function beginAttempt(
   return attempt;
 }
 
-/** Ends an attempt, once: its time, its error and what they say about the target. */
+/**
+ * Ends an attempt, once: its time, its error and, if it `counts`, what they say about the target.
+ */
 export function endAttempt(
   parts: Parts,
   call: Call,
   attempt: Attempt,
   error: UpstreamError | null,
+  counts = true,
 ): void {
   if (attempt.endedAt !== null || !call.group) return;
   attempt.deadline?.cancel();
@@ -165,7 +169,7 @@ export function endAttempt(
   parts.health.end(call.group, attempt.target, {
     probe: attempt.probe,
     error,
-    counts: call.cut === null,
+    counts: counts && call.cut === null,
   });
 }
 

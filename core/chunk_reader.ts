@@ -36,10 +36,16 @@ function byteReader(
 
 function reusing(reader: ReadableStreamBYOBReader): ChunkReader {
   let buffer = new ArrayBuffer(READ_BYTES);
+  let ended = false;
   return {
     async read() {
+      // The end takes the buffer with it.
+      if (ended) return END;
       const { done, value } = await reader.read(new Uint8Array(buffer));
-      if (done || value === undefined) return END;
+      if (done || value === undefined) {
+        ended = true;
+        return END;
+      }
       buffer = value.buffer;
       return { done: false, value: value.slice() };
     },

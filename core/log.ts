@@ -104,12 +104,12 @@ export function printError(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
-/** A console that is gone (a closed pipe) must not end the process. */
+/** A console that is gone or full must not end the process, nor what was about to be logged. */
 function writeAll(out: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes: Uint8Array = encoder.encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(out.writeSync(bytes));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  } catch {
+    // There is nowhere left to say it.
   }
 }

@@ -99,8 +99,10 @@ class StreamRelay {
     return true;
   }
 
-  #note({ kinds }: ReadBatch): void {
-    if (this.#call.firstContentAt !== null || !kinds.includes("content")) return;
+  #note({ kinds, bytes }: ReadBatch): void {
+    if (this.#call.firstContentAt !== null) return;
+    const unread = this.#reply.frames.overflowed && bytes.length > 0;
+    if (!kinds.includes("content") && !unread) return;
     this.#call.firstContentAt = this.#parts.clock();
     this.#reply.attempt.deadline?.cancel();
   }
@@ -148,7 +150,10 @@ class StreamRelay {
 
   #tell(controller: Controller, error: GatewayError): void {
     if (this.#ended) return;
-    controller.enqueue(encoder.encode(this.#reply.tap.errorFrame(error, this.#call.id)));
+    // What flowed unread may have stopped inside a frame.
+    const apart = this.#reply.frames.overflowed ? "\n\n" : "";
+    const frame = this.#reply.tap.errorFrame(error, this.#call.id);
+    controller.enqueue(encoder.encode(apart + frame));
     this.#stopWith(controller);
   }
 

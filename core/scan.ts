@@ -33,9 +33,11 @@ export interface Span {
  * ```
  */
 export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
-  const body = parse(decodeUtf8(bytes));
+  const ascii = isAscii(bytes) ? oneByteText(bytes, 0, bytes.length) : null;
+  const body = parse(ascii ?? decodeUtf8(bytes));
   if (!isObject(body)) throw invalid("not-object", "Cannot read the body: expected a JSON object");
-  return { bytes, body, members: scanMembers(bytes, 0, bytes.length) };
+  const text = ascii ?? oneByteText(bytes, 0, bytes.length);
+  return { bytes, body, members: membersIn(text, bytes, 0) };
 }
 
 /**
@@ -50,7 +52,11 @@ export function scanMembers(
   start: number,
   end: number,
 ): ReadonlyMap<string, Member> {
-  const text = oneByteText(bytes, start, end);
+  return membersIn(oneByteText(bytes, start, end), bytes, start);
+}
+
+/** `text` holds the object's bytes, one character each; it begins at `start` of `bytes`. */
+function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<string, Member> {
   const members = new Map<string, Member>();
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (text.charCodeAt(at) === QUOTE) {
@@ -94,7 +100,6 @@ function oneByteText(bytes: Uint8Array, start: number, end: number): string {
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
-  if (isAscii(bytes)) return oneByteText(bytes, 0, bytes.length);
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
     throw invalid("bom", "Cannot read the body: it begins with a byte order mark");
   }

@@ -1,6 +1,7 @@
-import { cutCall, type Parts } from "./call.ts";
+import { type Call, cutCall, cutError, type Parts } from "./call.ts";
 import type { Drain } from "./health_endpoints.ts";
 import { createHandler } from "./http.ts";
+import { settle } from "./settle.ts";
 
 /** Time for calls that were cut to write their last frame, ms. */
 const CUT_MS = 1_000;
@@ -48,6 +49,7 @@ export function startServer(
       await firstOf(stopped, graceMs, (skip) => hurry = skip);
       for (const call of [...parts.live]) cutCall(call, "shutting-down");
       await firstOf(stopped, CUT_MS, (skip) => hurry = skip);
+      for (const call of [...parts.live]) settleUnfinished(parts, call);
       parts.log.write("info", "drain_finished", "Gateway is drained", { calls: parts.live.size });
     },
   };
@@ -63,6 +65,12 @@ function listening<Listener>(
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
   }
+}
+
+/** A call that could not even be cut (its body is still on the way) leaves its record all the same. */
+function settleUnfinished(parts: Parts, call: Call): void {
+  const error = cutError("shutting-down");
+  settle(parts, call, { status: error.status, error, partial: false, facts: null });
 }
 
 function peerOf(address: Deno.Addr): string {

@@ -44,6 +44,7 @@ export class LineWriter {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #failed = false;
+  #closed = false;
   #drained = Promise.withResolvers<void>();
   #syncTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
@@ -71,12 +72,14 @@ export class LineWriter {
 
   /** Takes a line with its newline. Never throws. */
   write(line: Uint8Array): void {
+    // The folder may be another gateway's by now.
+    if (this.#closed) return void (this.lost += 1);
     if (this.#failed) return this.#hold(line);
     try {
       this.#append(line);
     } catch (error) {
-      this.#fail(error);
       this.#hold(line);
+      this.#fail(error);
     }
   }
 
@@ -98,6 +101,7 @@ export class LineWriter {
 
   /** Writes what is held if that works now, syncs and closes. */
   close(): void {
+    this.#closed = true;
     if (this.#failed) this.#retry();
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#syncTimer);
@@ -177,11 +181,11 @@ export class LineWriter {
   #fail(error: unknown): void {
     if (!this.#failed) this.#drained = Promise.withResolvers();
     this.#failed = true;
-    this.#options.onFailed(error);
     this.#file?.[Symbol.dispose]();
     this.#file = null;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => this.#retry(), this.#options.retryMs);
+    this.#options.onFailed(error);
   }
 
   #retry(): void {
