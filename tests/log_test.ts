@@ -99,3 +99,12 @@ Deno.test("log counts no line that its level drops", () => {
   log.write("debug", "call_settled", "Call is settled");
   assert.deepEqual(parsed().map((line) => "suppressed" in line), [false]);
 });
+
+Deno.test("a console that is full does not end what was about to be logged", async () => {
+  const module = new URL("../core/log.ts", import.meta.url).href;
+  const code = `import { printError } from "${module}"; printError("lost"); Deno.exit(7);`;
+  const { code: exit } = await new Deno.Command("sh", {
+    args: ["-c", `exec "$0" eval "$1" 2>/dev/full`, Deno.execPath(), code],
+  }).output();
+  assert.equal(exit, 7);
+});

@@ -12,6 +12,7 @@ import {
 import { assertError, assertErrorFrame } from "../gateway_answers.ts";
 import { call, readAnswer, send } from "../gateway_client.ts";
 import { makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
+import { connectRaw, requestHead } from "../gateway_raw.ts";
 import { partial, sampleReply, startUpstream } from "../upstream.ts";
 import { gated, upToContent } from "./behaviours.ts";
 
@@ -102,6 +103,22 @@ for (const dialect of DIALECTS) {
     assert.deepEqual([row?.["status"], row?.["error"]], [503, "shutting-down"]);
   });
 }
+
+Deno.test("gateway leaves a record of a call whose body is still on the way after the grace", async () => {
+  await using folder = await makeFolder({ ...ECHO, server: { shutdown_grace_ms: 50 } });
+  await using gateway = await spawnGateway(folder.dir);
+  using connection = await connectRaw(gateway.url);
+  const headers = { "x-api-key": TOKEN, "content-length": "1000" };
+  await connection.write(requestHead("POST /v1/messages", headers) + '{"model":');
+  assert.equal((await call(gateway.url, "anthropic", {})).status, 200);
+  gateway.kill("SIGTERM");
+  await gateway.said(/"event":"drain_started".*"calls":1/);
+  assert.equal(await gateway.ended, 0);
+  const [cut, good] = databaseRows(folder.dir).map(({ status }) => status);
+  // The server may end the connection before the grace is over; then the caller seems to have left.
+  assert([499, 503].includes(cut), `status ${cut}`);
+  assert.equal(good, 200);
+});
 
 Deno.test("gateway reloads on SIGHUP and on a changed file, and keeps what works", async () => {
   await using folder = await makeFolder(ECHO);
