@@ -61,13 +61,15 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
     requestId: call.id,
     group: filtered.group.name,
     now: call.ts,
-    // Few decisions draw, and a hash is dear where it is not needed.
+    // Few decisions draw, or ask for names: what most do not read is made when it is read.
     get seed() {
       return seedOf(call.id);
     },
     dialect: call.dialect.name,
     features: filtered.features,
-    requirements: requirementsOf(filtered.features),
+    get requirements() {
+      return requirementsOf(filtered.features);
+    },
     caller: {
       id: caller.id,
       user: caller.ownerUser,
