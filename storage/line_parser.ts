@@ -1,5 +1,3 @@
-/** An integer past 15 digits that is a member's value: `JSON.parse` might round it. */
-const LONG_INTEGER = /:-?\d{16}/;
 const INTEGER = /^-?\d+$/;
 
 /**
@@ -15,7 +13,16 @@ const INTEGER = /^-?\d+$/;
  * ```
  */
 export function parseLine(text: string): unknown {
-  return LONG_INTEGER.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
+  const value: unknown = JSON.parse(text);
+  return isRounded(value) ? JSON.parse(text, exact) : value;
+}
+
+/** Whether some number may have lost digits: what rounding gives is past the safe integers, too. */
+function isRounded(value: unknown): boolean {
+  if (typeof value === "number") return !Number.isSafeInteger(value);
+  if (typeof value !== "object" || value === null) return false;
+  for (const key in value) if (isRounded(value[key as keyof typeof value])) return true;
+  return false;
 }
 
 function exact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
