@@ -2,8 +2,6 @@ import { Command, CommanderError } from "commander";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
-import { DEMO_TOKEN } from "./core/config/check_server.ts";
-import { isLoopback } from "./core/config/listen.ts";
 import { formatProblems } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
@@ -97,7 +95,8 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 
 /** Opens everything a gateway is made of. */
 function start(path: string, listen: string | undefined): Gateway {
-  const load = () => withListen(loadConfig(path, diskSources(world), registries), listen);
+  if (listen !== undefined) listenOption(listen);
+  const load = () => loadConfig(path, diskSources(world), { ...registries, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
   const log = createLog(initial.snapshot.server.logging);
@@ -149,18 +148,6 @@ function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJou
       reason.startsWith("Cannot") ? reason : `Cannot open the journal "${logging.path}": ${reason}`,
     );
   }
-}
-
-/** `--listen` wins over the file, at the start and at every reload. */
-function withListen(result: ReturnType<typeof loadConfig>, listen: string | undefined) {
-  if (!result.ok || listen === undefined) return result;
-  const address = listenOption(listen);
-  const { snapshot } = result;
-  if (snapshot.credentials.has(DEMO_TOKEN) && !isLoopback(address)) {
-    throw new ExitError(1, `Cannot listen on ${listen}: a caller has the documentation's token`);
-  }
-  const server = { ...snapshot.server, listen: address };
-  return { ...result, snapshot: { ...snapshot, server } };
 }
 
 /** Runs the command line; gives the exit code. */

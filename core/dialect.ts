@@ -7,9 +7,6 @@ import type { Target } from "./snapshot.ts";
 import type { UsageReport } from "./usage.ts";
 import type { Edit, SseFrame, WireRequest } from "./wire.ts";
 
-export { DIALECT_NAMES, type DialectName } from "./dialect_name.ts";
-export type { ListedModel, ListedReasoning } from "./listed_model.ts";
-
 /**
  * One wire format. Every function is pure and synchronous: no fetch, clock, randomness, environment
  * or configuration beyond its arguments.

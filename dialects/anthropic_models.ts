@@ -1,4 +1,4 @@
-import type { ListedModel } from "@/core/dialect.ts";
+import type { ListedModel } from "@/core/listed_model.ts";
 import type { JsonObject } from "@/core/json.ts";
 
 /** Models of a page unless the caller asks for more, and the most it may ask for. */

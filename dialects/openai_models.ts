@@ -1,4 +1,4 @@
-import type { ListedModel, ListedReasoning } from "@/core/dialect.ts";
+import type { ListedModel, ListedReasoning } from "@/core/listed_model.ts";
 import type { JsonObject } from "@/core/json.ts";
 
 /** The model list of the OpenAI paths; it has no paging. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems, pathText } from "@/core/config/problem.ts";
 import { configJsonSchema } from "@/core/config/schema.ts";
 import { effectiveConfig, partAt } from "@/core/config/show.ts";
 import { suggest } from "@/core/config/suggest.ts";
-import { BASE, load, loaded, NOW, problems } from "./config_support.ts";
+import { BASE, load, loaded, NOW, parts, problems, sources } from "./config_support.ts";
 
 const group = (yaml: string, env = {}) => loaded(yaml, { env }).snapshot.groups.get("demo")!;
 
@@ -18,6 +19,18 @@ Deno.test("config without server takes every default", () => {
   assert.equal(demo.strategy, "weighted");
   assert.equal(demo.retry.totalDeadlineMs, 600_000);
   assert.deepEqual(demo.estimates, { imageTokens: 1024, defaultOutputTokens: 4096 });
+});
+
+Deno.test("config takes --listen for its address, and judges the demo token by it", () => {
+  const listening = (yaml: string, listen: string) =>
+    loadConfig("config.yaml", sources(yaml), { ...parts, listen });
+  const open = listening(`server: { listen: "127.0.0.1:1" }\n${BASE}`, ":9");
+  assert.deepEqual(open.ok && open.snapshot.server.listen, { hostname: "0.0.0.0", port: 9 });
+  const demo = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
+  const yaml = BASE.replace(/[0-9a-f]{64}/, demo);
+  assert.equal(listening(yaml, "127.0.0.1:9").ok, true);
+  const refused = listening(yaml, ":9");
+  assert.match(formatProblems(refused.problems), /the demo token is public/);
 });
 
 Deno.test("config gives an in-process upstream every capability that is not stated", () => {

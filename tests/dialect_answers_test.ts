@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { Dialect, ListedModel } from "@/core/dialect.ts";
+import type { Dialect } from "@/core/dialect.ts";
+import type { ListedModel } from "@/core/listed_model.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { createFrameReader } from "@/core/sse.ts";
 import { dialects } from "@/dialects/mod.ts";

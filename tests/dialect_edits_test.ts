@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { plainTarget, prepared, sent, type TargetChanges, wireOf } from "./dialect_target.ts";
 

@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { completeFeatures, type RequestFeatures } from "@/core/features.ts";
 import { readWire } from "@/core/scan.ts";
 import type { ReasoningSupport, Target } from "@/core/snapshot.ts";

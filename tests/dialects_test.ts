@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Dialect, DIALECT_NAMES, type FrameKind, type ReplyFacts } from "@/core/dialect.ts";
+import type { Dialect, FrameKind, ReplyFacts } from "@/core/dialect.ts";
+import { DIALECT_NAMES } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { createFrameReader, type FrameSpan } from "@/core/sse.ts";
 import type { UsageReport } from "@/core/usage.ts";

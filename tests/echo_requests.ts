@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 
 /** A schema with one smallest value. */
 export const SCHEMA = {

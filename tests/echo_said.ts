@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { assertStreamGrammar, readFrames, type Wire } from "./stream_grammar.ts";
 
 /** What a reply says, in the same words for every dialect. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DIALECT_NAMES, type DialectName } from "@/core/dialect.ts";
+import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
 import { echoUpstream } from "@/plugins/echo/mod.ts";
 import { parseModel } from "@/plugins/echo/script.ts";
 import { createEcho } from "@/plugins/echo/upstream.ts";

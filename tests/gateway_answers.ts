@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { ERRORS, type ErrorType } from "@/core/errors.ts";
 import type { Loose } from "./gateway.ts";
 import type { Answer } from "./gateway_client.ts";

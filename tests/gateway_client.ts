@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { CALL_PATH, type Loose, TOKEN } from "./gateway.ts";
 import { sampleRequest } from "./upstream.ts";
 

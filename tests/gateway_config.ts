@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { tokenDigestHex } from "@/core/tokens.ts";
 
 /** The token of the caller `ci`, and the credential every provider of a test expects. */

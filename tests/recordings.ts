@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 
 /** Folder of each dialect, under `dialects/` and under `tests/fixtures/`. */
 export const DIALECT_FOLDERS: Readonly<Record<DialectName, string>> = {

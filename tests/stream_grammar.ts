@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import type { SseFrame } from "@/core/wire.ts";
 
 /** A frame's JSON; loose, since what it holds is what the assertions are about. */

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { echoUpstream } from "@/plugins/echo/mod.ts";
 import type { Behaviour, Exchange } from "./upstream_connection.ts";
 import { asChunk, responseHead } from "./upstream_http.ts";

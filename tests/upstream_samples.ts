@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { echoUpstream } from "@/plugins/echo/mod.ts";
 
 /** How the path of a dialect's calls ends. */

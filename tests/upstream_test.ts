@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DIALECT_NAMES } from "@/core/dialect.ts";
+import { DIALECT_NAMES } from "@/core/dialect_name.ts";
 import {
   after,
   type Behaviour,

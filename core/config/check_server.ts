@@ -1,14 +1,15 @@
 import type { Json } from "../json.ts";
 import type { Finding } from "./diagnose.ts";
+import type { CheckFacts } from "./parts.ts";
 import { isLoopback, parseListen } from "./listen.ts";
 import { suggest } from "./suggest.ts";
 import { entriesOf, itemsOf, member, textOf } from "./view.ts";
 
 /** SHA-256 of the token that the documentation shows. */
-export const DEMO_TOKEN = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
+const DEMO_TOKEN = "074a3c309e657690bd44f0c204410435812df98b08090025b42e503629f66dbb";
 
 /** The default group, the tolerances, and who may see the demo token's door. */
-export function* checkServer(root: Json): Iterable<Finding> {
+export function* checkServer(root: Json, facts: CheckFacts): Iterable<Finding> {
   const server = member(root, "server");
   const group = textOf(member(server, "default_model_group"));
   const groups = entriesOf(member(root, "models")).map(([name]) => name);
@@ -26,11 +27,12 @@ export function* checkServer(root: Json): Iterable<Finding> {
     const path = ["server", ...tolerance];
     yield { code: "unusable", path, at: "value", message: "true is not available yet" };
   }
-  yield* demoToken(root);
+  yield* demoToken(root, facts.listen);
 }
 
-function* demoToken(root: Json): Iterable<Finding> {
-  const listen = parseListen(textOf(member(root, "server", "listen")) ?? "127.0.0.1:8080");
+function* demoToken(root: Json, override: string | undefined): Iterable<Finding> {
+  const written = textOf(member(root, "server", "listen"));
+  const listen = parseListen(override ?? written ?? "127.0.0.1:8080");
   if (!listen || isLoopback(listen)) return;
   for (const [index, caller] of itemsOf(member(root, "callers"))) {
     if (textOf(caller["token_sha256"])?.toLowerCase() !== DEMO_TOKEN) continue;

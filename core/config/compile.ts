@@ -22,7 +22,7 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
   );
   const callers = config.callers.map((caller) => [compileCaller(caller), caller] as const);
   const targets = [...groups.values()].flatMap((group) => group.targets);
-  const server = compileServer(config.server, facts.folder);
+  const server = compileServer(config.server, facts);
   return deepFreeze({
     server,
     groups,

@@ -1,4 +1,4 @@
-import type { ListedModel, ListedReasoning } from "../dialect.ts";
+import type { ListedModel, ListedReasoning } from "../listed_model.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";

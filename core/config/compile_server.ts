@@ -1,15 +1,19 @@
 import { resolve } from "node:path";
 import type { ServerSettings } from "../snapshot.ts";
 import { parseListen } from "./listen.ts";
+import type { CompileFacts } from "./parts.ts";
 import type { ServerConfig } from "./schema_server.ts";
 
 const MiB = 2 ** 20;
 
-/** Turns `server` as written into settings; relative paths start at `folder`. */
-export function compileServer(config: ServerConfig, folder: string): ServerSettings {
+/** Turns `server` as written into settings; relative paths start at the folder, and `--listen` wins. */
+export function compileServer(
+  config: ServerConfig,
+  { folder, listen = config.listen }: CompileFacts,
+): ServerSettings {
   const { upstream, usage_db: usageDb, client_ip: clientIp } = config;
   return {
-    listen: parseListen(config.listen)!,
+    listen: parseListen(listen)!,
     defaultModelGroup: config.default_model_group ?? null,
     tokenIssuer: config.token_issuer,
     exposeRouteHeaders: config.expose_route_headers,

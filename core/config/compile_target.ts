@@ -1,4 +1,4 @@
-import type { DialectName } from "../dialect.ts";
+import type { DialectName } from "../dialect_name.ts";
 import type {
   Prices,
   Provider,

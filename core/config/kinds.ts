@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { DIALECT_NAMES } from "../dialect.ts";
+import { DIALECT_NAMES } from "../dialect_name.ts";
 import { parseListen } from "./listen.ts";
 import { alternatives, type ProblemCode } from "./problem.ts";
 

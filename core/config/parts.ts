@@ -8,6 +8,8 @@ export interface Parts {
   readonly dialects: Registry<Pick<Dialect, "name" | "authScheme">>;
   readonly strategies: Registry<Strategy>;
   readonly builtins: Registry<Pick<BuiltinUpstream, "name" | "serves">>;
+  /** Where to listen instead of `server.listen`: the value of `--listen`, which is an address. */
+  readonly listen?: string | undefined;
 }
 
 /** What a check knows beside the configuration. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import type { ErrorType } from "@/core/errors.ts";
 import {
   CALL_PATH,

@@ -1,4 +1,4 @@
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import type { ErrorType } from "@/core/errors.ts";
 import type { UpstreamClass } from "@/core/upstream_error.ts";
 import {

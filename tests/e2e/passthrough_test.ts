@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { DIALECTS, startTestGateway, type TestGateway } from "../gateway.ts";
 import { call, type CallOptions, send } from "../gateway_client.ts";
 import { recordings } from "../recordings.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DialectName } from "@/core/dialect.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
 import {
   type ConfigTree,
   DIALECTS,
