@@ -1,11 +1,15 @@
+import type { BridgeFeature } from "./bridge_features.ts";
+import type { ChatRequest, ChatResponse, StreamEvent } from "./chat.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { GatewayError } from "./errors.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Json, JsonObject } from "./json.ts";
-import type { ListedModel } from "./listed_model.ts";
+import type { CatalogModel, ListedModel } from "./listed_model.ts";
 import type { Target } from "./snapshot.ts";
+import type { Stepper } from "./stream.ts";
+import type { ToolLimits } from "./tool_names.ts";
 import type { UsageReport } from "./usage.ts";
-import type { Edit, SseFrame, WireRequest } from "./wire.ts";
+import type { Edit, FieldEvent, SseFrame, WireBody, WireRequest } from "./wire.ts";
 
 /**
  * One wire format. Every function is pure and synchronous: no fetch, clock, randomness, environment
@@ -32,8 +36,17 @@ export interface Dialect {
    * @throws {GatewayError} `invalid-request` (or a more exact 400) naming the field whose type is wrong
    */
   features(request: WireRequest): WireFeatures;
-  /** The edits a same-dialect request needs for a target: the model, and what the target demands. */
-  edits(request: WireRequest, features: RequestFeatures, target: Target): Edit[];
+  /**
+   * The edits a same-dialect request needs for a target: the model, and what the target demands.
+   *
+   * @param keeps whether the target's provider takes a proof of reasoning; empty: unsigned reasoning
+   */
+  edits(
+    request: WireRequest,
+    features: RequestFeatures,
+    target: Target,
+    keeps: (proof: string) => boolean,
+  ): Edit[];
   /** Where calls go at a provider; `search` is the caller's query string with `?`, or empty. */
   upstreamUrl(baseUrl: string, search: string): string;
   /** Caller headers that go to a provider of the same dialect, lower-case names, defaults included. */
@@ -44,6 +57,31 @@ export interface Dialect {
   /** Reads a stream of replies as it passes. */
   tap(options: TapOptions): Tap;
 
+  /**
+   * Reads a request into the neutral form. A feature that no bridge carries is reported, not refused.
+   *
+   * @throws {GatewayError} `invalid-request` naming the field that cannot be read
+   */
+  decodeRequest(wire: WireRequest): DecodedRequest;
+  /**
+   * Writes a request for a target of this dialect. Tools are within `toolLimits` already.
+   *
+   * @throws {GatewayError} `invalid-request` when this wire cannot hold the request at all
+   */
+  encodeRequest(request: ChatRequest, target: Target): EncodedRequest;
+  /** Reads a unary reply that `readReply` accepts. Never throws. */
+  decodeResponse(reply: WireBody): ChatResponse;
+  /** Writes a unary reply for a caller of this dialect. */
+  encodeResponse(response: ChatResponse, context: ReplyContext): JsonObject;
+  /** Reads a stream. Never throws: what breaks it is a `message_end` with reason `error`. */
+  decodeStream(): Stepper<SseFrame, StreamEvent>;
+  /** Writes a stream for a caller of this dialect. */
+  encodeStream(context: ReplyContext): StreamEncoder;
+  /** What this wire can hold of tools. */
+  readonly toolLimits: ToolLimits;
+  /** A frame, blank line included, that keeps a silent stream open and means nothing. */
+  readonly keepAlive: string;
+
   /** The JSON body of an error answer. */
   encodeError(error: GatewayError, requestId: string): JsonObject;
   /** The answer of a token counting path. */
@@ -52,6 +90,42 @@ export interface Dialect {
   encodeModelList(models: readonly ListedModel[], query: URLSearchParams): JsonObject;
   /** The answer for one model. */
   encodeModel(model: ListedModel): JsonObject;
+  /** A file of models that agents of this dialect are set up with. */
+  readonly catalog?: ModelCatalog;
+}
+
+/** A file of models for agents. */
+export interface ModelCatalog {
+  readonly path: string;
+  encode(models: readonly CatalogModel[]): JsonObject;
+}
+
+/** A request in the neutral form. */
+export interface DecodedRequest {
+  readonly request: ChatRequest;
+  /** Features present that some or all bridges cannot carry. */
+  readonly barriers: readonly BridgeFeature[];
+}
+
+/** A request for a target. */
+export interface EncodedRequest {
+  readonly body: JsonObject;
+  /** What the caller's fields became where they did not simply cross. */
+  readonly events: readonly FieldEvent[];
+}
+
+/** What the writer of a reply knows of its call. */
+export interface ReplyContext {
+  /** 32 hex digits: stands in for an upstream id that is missing. */
+  readonly callId: string;
+  /** The caller's own request: some wires repeat parts of it. */
+  readonly request: ChatRequest;
+}
+
+/** Writes a stream. A `message_end` with reason `error` writes nothing: `fail` does. */
+export interface StreamEncoder extends Stepper<StreamEvent, SseFrame> {
+  /** Ends a stream that began with the dialect's own error. */
+  fail(error: GatewayError, requestId: string): Iterable<SseFrame>;
 }
 
 /** What the gateway learns from a reply of a provider. */
@@ -65,6 +139,8 @@ export interface ReplyFacts {
   /** UTF-8 bytes of text, reasoning, refusals and tool arguments. */
   readonly contentBytes: number;
   readonly toolCalls: number;
+  /** What the provider attached to its reasoning, one for each piece; empty: it came unsigned. */
+  readonly proofs: readonly string[];
 }
 
 /** How a tap is asked to read. */

@@ -40,6 +40,8 @@ export interface ReasoningSupport {
   readonly efforts: readonly string[];
   readonly defaultOn: boolean;
   readonly supportsSummaries: boolean;
+  /** How reasoning shows in its replies, by the field's name; `none`: it does not. */
+  readonly streamBlock: string;
   readonly minBudgetTokens: number;
   readonly maxBudgetTokens: number | null;
   readonly budgetMustBeLessThanMaxTokens: boolean;
@@ -104,6 +106,8 @@ export interface Target {
   readonly defaultOutputTokens: number;
   readonly honorsMaxTokens: boolean;
   readonly outputTokenField: "max_tokens" | "max_completion_tokens";
+  /** How a bridge spells cache markers; `null`: as the dialect does. */
+  readonly promptCacheMarkers: "breakpoint" | "cache_control" | "none" | null;
   readonly forceStoreFalse: boolean;
   /** Value of the `thinking` member injected when the caller sent none. */
   readonly defaultThinking: { readonly type: string; readonly budget_tokens?: number } | null;

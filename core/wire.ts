@@ -12,18 +12,30 @@ export interface Member {
   readonly end: number;
 }
 
-/** A request body, kept as it came, with what one walk over it found. */
-export interface WireRequest {
-  /** The bytes as the caller sent them (after content decoding). */
+/** A JSON body, as it came and parsed. */
+export interface WireBody {
+  /** The bytes as they were sent (after content decoding). */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same body, parsed. */
   readonly body: JsonObject;
+}
+
+/** A request body, kept as it came, with what one walk over it found. */
+export interface WireRequest extends WireBody {
   /** Top-level members in wire order, by unescaped key. */
   readonly members: ReadonlyMap<string, Member>;
 }
 
 /** What an edit did to a field, in the words of the usage store; never a value. */
 export type EditAction = "stripped" | "rewritten" | "added" | "clamped";
+
+/** What became of a field of the caller; names and reasons of closed lists, never a value. */
+export interface FieldEvent {
+  /** Name of the wire field; `other` for one nobody knows. */
+  readonly field: string;
+  readonly action: EditAction;
+  /** Why, in a few words of ours: `no-counterpart`, `target-limit`. */
+  readonly reason: string;
+}
 
 /** Replaces the bytes `[start, end)` of a request body by `text`. Edits of one body never overlap. */
 export interface Edit {

@@ -1,5 +1,5 @@
-import type { ListedModel, ListedReasoning } from "@/core/listed_model.ts";
 import type { JsonObject } from "@/core/json.ts";
+import type { ListedModel, ListedReasoning } from "@/core/listed_model.ts";
 
 /** The model list of the OpenAI paths; it has no paging. */
 export function encodeOpenAiModelList(models: readonly ListedModel[]): JsonObject {
@@ -13,12 +13,14 @@ export function encodeOpenAiModel(model: ListedModel): JsonObject {
   return reasoning ? { ...plain, ...reasoningFields(reasoning) } : plain;
 }
 
+/** One reasoning effort, as model lists and catalogs write it. */
+export function reasoningLevel(effort: string): JsonObject {
+  return { effort, description: `Reasoning effort: ${effort}` };
+}
+
 function reasoningFields({ efforts, defaultEffort, summaries }: ListedReasoning): JsonObject {
   return {
-    supported_reasoning_levels: efforts.map((effort) => ({
-      effort,
-      description: `Reasoning effort: ${effort}`,
-    })),
+    supported_reasoning_levels: efforts.map(reasoningLevel),
     default_reasoning_level: defaultEffort,
     default_reasoning_summary: "none",
     supports_reasoning_summaries: summaries,

@@ -28,9 +28,19 @@ export function defaultThinking(
   features: RequestFeatures,
   target: Target,
 ): Target["defaultThinking"] {
-  const sent = (body["thinking"] ?? null) !== null;
+  if ((body["thinking"] ?? null) !== null) return null;
   const forced = features.toolChoice === "required" || features.toolChoice === "named";
-  if (!target.defaultThinking || sent || forced) return null;
-  const cap = features.outputCap ?? target.defaultOutputTokens;
-  return (target.defaultThinking.budget_tokens ?? 0) < cap ? target.defaultThinking : null;
+  return fittingThinking(target, {
+    forced,
+    outputCap: features.outputCap ?? target.defaultOutputTokens,
+  });
+}
+
+/** The target's default thinking if no tool is forced and its budget is below the cap, in tokens. */
+export function fittingThinking(
+  { defaultThinking: thinking }: Target,
+  { forced, outputCap }: { readonly forced: boolean; readonly outputCap: number },
+): Target["defaultThinking"] {
+  if (!thinking || forced) return null;
+  return (thinking.budget_tokens ?? 0) < outputCap ? thinking : null;
 }

@@ -1,3 +1,4 @@
+import type { ToolChoice } from "@/core/chat.ts";
 import type { ToolChoiceMode } from "@/core/features.ts";
 import { isObject, type Json } from "@/core/json.ts";
 import { invalidField } from "./fields.ts";
@@ -16,4 +17,10 @@ export function openAiToolChoice(choice: Json | undefined): ToolChoiceMode {
   }
   if (typeof choice !== "string") throw invalidField("tool_choice", "a string or an object");
   return choice === "none" || choice === "required" ? choice : "auto";
+}
+
+/** Whether a choice demands a call. */
+export function isForced(choice: ToolChoice | undefined): boolean {
+  if (choice?.mode === "allowed") return choice.force;
+  return choice?.mode === "required" || choice?.mode === "tool";
 }

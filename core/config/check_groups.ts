@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { checkInbound, checkModelName } from "./check_providers.ts";
+import { checkModelName } from "./check_providers.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 import type { ConfigPath } from "./problem.ts";
@@ -65,11 +65,6 @@ function* checkTarget(
   }
   yield* checkModelRef(provider, textOf(target["model_ref"]), path);
   yield* checkModelName(provider, textOf(target["model"]), path, facts);
-  yield* checkInbound(
-    target,
-    textOf(target["dialect"]) ?? textOf(member(provider, "dialect")),
-    path,
-  );
 }
 
 function* checkModelRef(

@@ -34,7 +34,6 @@ export function* checkProviders(root: Json, facts: CheckFacts): Iterable<Finding
     for (const [ref, model] of entriesOf(member(provider, "models"))) {
       const modelPath = [...path, "models", ref];
       yield* checkModelName(provider, textOf(member(model, "model")), modelPath, facts);
-      yield* checkInbound(model, textOf(member(provider, "dialect")), modelPath);
     }
   }
 }
@@ -84,22 +83,6 @@ export function* checkModelName(
   if (builtins.get(builtin).serves(model)) return;
   const message = `builtin:${builtin} has no model "${model}"`;
   yield { code: "unknown-reference", path: [...parent, "model"], at: "value", message };
-}
-
-/** Reports dialects that would need a bridge. */
-export function* checkInbound(
-  model: Json,
-  own: string | null,
-  parent: ConfigPath,
-): Iterable<Finding> {
-  const dialects = member(model, "inbound_dialects");
-  if (own === null || !Array.isArray(dialects)) return;
-  for (const [index, dialect] of dialects.entries()) {
-    if (dialect === own) continue;
-    const path = [...parent, "inbound_dialects", index];
-    const message = `a dialect other than ${own} is not available yet`;
-    yield { code: "unusable", path, at: "value", message };
-  }
 }
 
 /** Name of the in-process upstream of a base URL, or `null`. */

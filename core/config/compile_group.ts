@@ -1,4 +1,4 @@
-import type { ListedModel, ListedReasoning } from "../listed_model.ts";
+import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
@@ -35,7 +35,7 @@ export function compileGroup(
   return {
     ...settings,
     decide: strategy.create(strategy.options.parse({})),
-    listed: listed(name, targets, facts.now),
+    listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
 }
@@ -103,32 +103,5 @@ function breaker({ breaker }: GroupConfig): Group["breaker"] {
     maxOpenMs: breaker.max_open_ms,
     accessOpenMs: breaker.access_open_ms,
     halfOpenProbes: breaker.half_open_probes,
-  };
-}
-
-function listed(name: string, targets: readonly Target[], now: number): ListedModel {
-  const contexts = targets.flatMap(({ contextTokens }) => contextTokens ?? []);
-  const caps = targets.flatMap(({ shape }) => shape.maxRequestedOutputTokens ?? []);
-  return {
-    id: name,
-    created: Math.floor(now / 1000),
-    displayName: name,
-    contextTokens: contexts.length > 0 ? Math.min(...contexts) : null,
-    maxOutputTokens: caps.length > 0 ? Math.max(...caps) : null,
-    reasoning: listedReasoning(targets),
-  };
-}
-
-function listedReasoning(targets: readonly Target[]): ListedReasoning | null {
-  const able = targets.filter(({ reasoning }) => reasoning.supported);
-  if (able.length === 0) return null;
-  const known = ["minimal", "low", "medium", "high", "xhigh"];
-  const efforts = known.filter((effort) =>
-    able.some(({ reasoning }) => reasoning.efforts.includes(effort))
-  );
-  return {
-    efforts,
-    defaultEffort: efforts.includes("medium") ? "medium" : efforts[0] ?? "medium",
-    summaries: able.some(({ reasoning }) => reasoning.supportsSummaries),
   };
 }

@@ -75,6 +75,7 @@ function fold({ config, place, model, dialect }: Identity, facts: Capabilities):
     defaultOutputTokens: facts.default_output_tokens ?? 4096,
     honorsMaxTokens: facts.honors_max_tokens ?? true,
     outputTokenField: facts.output_token_field ?? "max_tokens",
+    promptCacheMarkers: facts.prompt_cache_markers ?? null,
     forceStoreFalse: facts.force_store_false ?? false,
     defaultThinking: defaultThinking(facts, dialect),
     reasoning: reasoning(facts, dialect),
@@ -149,6 +150,7 @@ function reasoning(facts: Capabilities, dialect: DialectName): ReasoningSupport 
     efforts: config?.efforts ?? ["low", "medium", "high"],
     defaultOn: config?.default_on ?? false,
     supportsSummaries: config?.supports_summaries ?? false,
+    streamBlock: config?.stream_block ?? "none",
     minBudgetTokens: config?.min_budget_tokens ?? 1024,
     maxBudgetTokens: config?.max_budget_tokens ?? null,
     budgetMustBeLessThanMaxTokens: config?.budget_must_be_less_than_max_tokens ??

@@ -81,7 +81,7 @@ const requestShape = block({
 export const capabilityKeys = {
   tier: text().optional().describe("free label"),
   inbound_dialects: list(dialect()).optional()
-    .describe("callers it serves; unset: its own dialect, the only one available yet"),
+    .describe("callers it serves over a bridge besides its own dialect"),
   tool_support: toolSupport.optional().describe("tool features by dialect of the caller"),
   input_modalities: list(modality()).optional().describe("what it reads; unset: [text]"),
   output_modalities: list(modality()).optional().describe("what it writes; unset: [text]"),
@@ -92,6 +92,8 @@ export const capabilityKeys = {
     .describe("false: skipped when the caller sets a cap; unset: true"),
   output_token_field: choice(["max_tokens", "max_completion_tokens"]).optional()
     .describe("name of the cap on chat upstreams; unset: max_tokens"),
+  prompt_cache_markers: choice(["breakpoint", "cache_control", "none"]).optional()
+    .describe("spelling of cache markers on a bridge; unset: by dialect"),
   force_store_false: flag().optional().describe("send `store: false`; unset: false"),
   default_thinking: block({
     type: filled().describe("`enabled`, `adaptive` or `disabled`"),
@@ -117,7 +119,7 @@ export const capabilityKeys = {
 } as const;
 
 /** Keys of section 8 of the format that are refused for now. */
-export const CAPABILITIES_LATER = ["traffic_shape", "prompt_cache_markers"] as const;
+export const CAPABILITIES_LATER = ["traffic_shape"] as const;
 
 const catalogModel = block(
   { model: filled().describe("exact upstream id"), ...capabilityKeys },

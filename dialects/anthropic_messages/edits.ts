@@ -4,16 +4,17 @@ import { scanMembers } from "@/core/scan.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { editMembers, type MemberEditor } from "@/core/splice.ts";
 import type { Edit, WireRequest } from "@/core/wire.ts";
+import { type Keeps, messagesProofEdits } from "../proof_edits.ts";
+import { clampBudget } from "../reasoning_amount.ts";
 import { defaultThinking, removeRejectedSampling } from "../reasoning_edits.ts";
-
-/** The least thinking a provider takes, tokens. */
-const LEAST_BUDGET = 1_024;
+import { proofOf } from "./reply.ts";
 
 /** The edits of a Messages body for a target of the same dialect. */
 export function messagesEdits(
   request: WireRequest,
   features: RequestFeatures,
   target: Target,
+  keeps: Keeps,
 ): Edit[] {
   const edit = editMembers(request.bytes, request.members);
   edit.set("model", JSON.stringify(target.model), "model");
@@ -24,7 +25,7 @@ export function messagesEdits(
   if (thinking) edit.set("thinking", JSON.stringify(thinking), "thinking", "added");
   const budget = repairBudget(request, features, target, edit);
   removeRejectedSampling(edit, features, target);
-  return [...edit.list(), ...budget];
+  return [...edit.list(), ...budget, ...messagesProofEdits(request, proofOf, keeps)];
 }
 
 /** Brings a thinking budget into the target's range and below the cap, or turns thinking off. */
@@ -37,21 +38,14 @@ function repairBudget(
   const member = members.get("thinking");
   const { budgetTokens } = features.reasoning;
   if (!member || !isObject(body["thinking"]) || budgetTokens === null) return [];
-  const tokens = clampBudget(budgetTokens, features.outputCap, target);
+  const cap = features.outputCap ?? target.defaultOutputTokens;
+  const tokens = clampBudget(budgetTokens, cap, target.reasoning);
   if (tokens === budgetTokens) return [];
-  if (tokens < LEAST_BUDGET) {
+  if (tokens === null) {
     edit.set("thinking", '{"type":"disabled"}', "thinking");
     return [];
   }
   const inner = editMembers(bytes, scanMembers(bytes, member.start, member.end), member.start);
   inner.set("budget_tokens", String(tokens), "thinking.budget_tokens", "clamped");
   return inner.list();
-}
-
-function clampBudget(budget: number, outputCap: number | null, target: Target): number {
-  const { minBudgetTokens, maxBudgetTokens, budgetMustBeLessThanMaxTokens } = target.reasoning;
-  const least = Math.max(minBudgetTokens, LEAST_BUDGET);
-  const inRange = Math.min(Math.max(Math.ceil(budget), least), maxBudgetTokens ?? Infinity);
-  if (!budgetMustBeLessThanMaxTokens) return inRange;
-  return Math.min(inRange, (outputCap ?? target.defaultOutputTokens) - 1);
 }

@@ -1,7 +1,13 @@
 import type { Dialect } from "@/core/dialect.ts";
-import { encodeAnthropicModel, encodeAnthropicModelList } from "../anthropic_models.ts";
+import { decodeMessagesRequest } from "./decode_request.ts";
+import { decodeMessagesResponse } from "./decode_response.ts";
+import { decodeMessagesStream } from "./decode_stream.ts";
 import { messagesEdits } from "./edits.ts";
+import { encodeMessagesRequest } from "./encode_request.ts";
+import { encodeMessagesResponse } from "./encode_response.ts";
+import { encodeMessagesStream } from "./encode_stream.ts";
 import { encodeMessagesError, encodeMessagesTokenCount } from "./errors.ts";
+import { encodeAnthropicModel, encodeAnthropicModelList } from "./models.ts";
 import { readMessage } from "./reply.ts";
 import { messagesFeatures } from "./request.ts";
 import { tapMessages } from "./stream.ts";
@@ -27,6 +33,14 @@ export const anthropicMessages: Dialect = {
   upstreamHeaders,
   readReply: readMessage,
   tap: tapMessages,
+  decodeRequest: decodeMessagesRequest,
+  encodeRequest: encodeMessagesRequest,
+  decodeResponse: decodeMessagesResponse,
+  encodeResponse: encodeMessagesResponse,
+  decodeStream: decodeMessagesStream,
+  encodeStream: encodeMessagesStream,
+  toolLimits: { custom: false, namespaces: false, callId: /^[A-Za-z0-9_-]{1,64}$/ },
+  keepAlive: 'event: ping\ndata: {"type":"ping"}\n\n',
   encodeError: encodeMessagesError,
   encodeTokenCount: encodeMessagesTokenCount,
   encodeModelList: encodeAnthropicModelList,

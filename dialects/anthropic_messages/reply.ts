@@ -18,7 +18,18 @@ export function readMessage(body: Json): ReplyFacts | null {
     finishReason: typeof body["stop_reason"] === "string" ? body["stop_reason"] : null,
     contentBytes: blocks.reduce((sum, block) => sum + blockBytes(block), 0),
     toolCalls: blocks.filter(isCall).length,
+    proofs: blocks.flatMap((block) => proofOf(block) ?? []),
   };
+}
+
+/** The proof of a reasoning block, empty when it has none; `null` for other blocks. */
+export function proofOf(block: JsonObject): string | null {
+  if (block["type"] === "thinking") return textOf(block["signature"]);
+  return block["type"] === "redacted_thinking" ? textOf(block["data"]) : null;
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
 }
 
 /** Reads `usage`: `input_tokens` leaves out what was read from or written to the cache. */
@@ -33,6 +44,13 @@ export function messageUsage(usage: JsonObject): UsageReport | null {
     cacheWrite,
     reasoning: objectOrEmpty(usage["output_tokens_details"])["thinking_tokens"],
   });
+}
+
+/** The usage known so far of a stream: its numbers are cumulative, and null says nothing. */
+export function mergedUsage(before: JsonObject, usage: Json | undefined): JsonObject {
+  if (!isObject(usage)) return before;
+  const stated = Object.entries(usage).filter(([, field]) => field !== null);
+  return { ...before, ...Object.fromEntries(stated) };
 }
 
 /** UTF-8 bytes of text, thinking and tool input of one block. */

@@ -1,10 +1,10 @@
 import type { FrameKind, Tap } from "@/core/dialect.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import type { JsonObject } from "@/core/json.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { encodeMessagesError } from "./errors.ts";
-import { blockBytes, isCall, messageUsage } from "./reply.ts";
+import { blockBytes, isCall, mergedUsage, messageUsage, proofOf } from "./reply.ts";
 
 /** What a tap of Messages streams knows so far. */
 interface State {
@@ -14,6 +14,7 @@ interface State {
   finishReason: string | null;
   contentBytes: number;
   toolCalls: number;
+  readonly proofs: string[];
   fault: JsonObject | null;
   done: boolean;
 }
@@ -30,6 +31,7 @@ export function tapMessages(): Tap {
     finishReason: null,
     contentBytes: 0,
     toolCalls: 0,
+    proofs: [],
     fault: null,
     done: false,
   };
@@ -46,6 +48,7 @@ export function tapMessages(): Tap {
       finishReason: state.finishReason,
       contentBytes: state.contentBytes,
       toolCalls: state.toolCalls,
+      proofs: state.proofs,
     }),
     fault: () => state.fault,
     complete: () => state.done || state.finishReason !== null,
@@ -78,7 +81,7 @@ function readEvent(state: State, value: JsonObject, event: string): FrameKind {
 }
 
 function readStart(state: State, message: JsonObject): FrameKind {
-  mergeUsage(state, message["usage"]);
+  state.usage = mergedUsage(state.usage, message["usage"]);
   if (typeof message["model"] === "string") state.servedModel = message["model"];
   return "preamble";
 }
@@ -88,6 +91,8 @@ function readBlockStart(state: State, block: JsonObject): FrameKind {
   const bytes = blockBytes(block);
   state.contentBytes += bytes;
   if (isCall(block)) state.toolCalls++;
+  const proof = proofOf(block);
+  if (proof !== null) state.proofs.push(proof);
   return isCall(block) || block["type"] === "redacted_thinking" || bytes > 0 ? "content" : "other";
 }
 
@@ -95,18 +100,14 @@ function readDelta(state: State, delta: JsonObject): FrameKind {
   const bytes = utf8Bytes(delta["text"]) + utf8Bytes(delta["thinking"]) +
     utf8Bytes(delta["partial_json"]);
   state.contentBytes += bytes;
+  // It belongs to the block that is open: blocks come one after the other.
+  if (typeof delta["signature"] === "string") state.proofs.splice(-1, 1, delta["signature"]);
   return bytes > 0 ? "content" : "other";
 }
 
 function readMessageDelta(state: State, value: JsonObject): FrameKind {
   const reason = objectOrEmpty(value["delta"])["stop_reason"];
   if (typeof reason === "string") state.finishReason = reason;
-  mergeUsage(state, value["usage"]);
+  state.usage = mergedUsage(state.usage, value["usage"]);
   return "other";
-}
-
-function mergeUsage(state: State, usage: JsonObject[string]): void {
-  if (!isObject(usage)) return;
-  const stated = Object.entries(usage).filter(([, field]) => field !== null);
-  state.usage = { ...state.usage, ...Object.fromEntries(stated) };
 }

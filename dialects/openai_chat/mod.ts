@@ -1,7 +1,13 @@
 import type { Dialect } from "@/core/dialect.ts";
-import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
 import { openAiHeaders } from "../openai_headers.ts";
+import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
+import { decodeChatRequest } from "./decode_request.ts";
+import { decodeChatResponse } from "./decode_response.ts";
+import { decodeChatStream } from "./decode_stream.ts";
 import { chatEdits } from "./edits.ts";
+import { encodeChatRequest } from "./encode_request.ts";
+import { encodeChatResponse } from "./encode_response.ts";
+import { encodeChatStream } from "./encode_stream.ts";
 import { encodeChatError, encodeChatTokenCount } from "./errors.ts";
 import { readChatReply } from "./reply.ts";
 import { chatFeatures } from "./request.ts";
@@ -23,6 +29,14 @@ export const openAiChat: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readChatReply,
   tap: tapChat,
+  decodeRequest: decodeChatRequest,
+  encodeRequest: encodeChatRequest,
+  decodeResponse: decodeChatResponse,
+  encodeResponse: encodeChatResponse,
+  decodeStream: decodeChatStream,
+  encodeStream: encodeChatStream,
+  toolLimits: { custom: false, namespaces: false, callId: /^.{1,40}$/s },
+  keepAlive: ":\n\n",
   encodeError: encodeChatError,
   encodeTokenCount: encodeChatTokenCount,
   encodeModelList: encodeOpenAiModelList,

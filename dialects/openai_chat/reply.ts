@@ -24,6 +24,7 @@ export function readChatReply(body: Json): ReplyFacts | null {
     finishReason: typeof finish === "string" ? finish : null,
     contentBytes: messages.reduce((sum, message) => sum + messageBytes(message), 0),
     toolCalls: messages.reduce((sum, message) => sum + callsOf(message).length, 0),
+    proofs: [],
   };
 }
 

@@ -70,6 +70,7 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
       finishReason,
       contentBytes,
       toolCalls: calls.count(),
+      proofs: [],
     }),
     fault: () => fault,
     complete: () => done || (finishReason !== null && open.size === 0),

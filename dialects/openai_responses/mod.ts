@@ -1,7 +1,14 @@
 import type { Dialect } from "@/core/dialect.ts";
 import { openAiHeaders } from "../openai_headers.ts";
 import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
+import { codexCatalog } from "./codex_catalog.ts";
+import { decodeResponsesRequest } from "./decode_request.ts";
+import { decodeResponsesResponse } from "./decode_response.ts";
+import { decodeResponsesStream } from "./decode_stream.ts";
 import { responsesEdits } from "./edits.ts";
+import { encodeResponsesRequest } from "./encode_request.ts";
+import { encodeResponsesResponse } from "./encode_response.ts";
+import { encodeResponsesStream } from "./encode_stream.ts";
 import { encodeInputTokens, encodeResponsesError } from "./errors.ts";
 import { readResponse } from "./reply.ts";
 import { responsesFeatures } from "./request.ts";
@@ -22,8 +29,17 @@ export const openAiResponses: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readResponse,
   tap: tapResponses,
+  decodeRequest: decodeResponsesRequest,
+  encodeRequest: encodeResponsesRequest,
+  decodeResponse: decodeResponsesResponse,
+  encodeResponse: encodeResponsesResponse,
+  decodeStream: decodeResponsesStream,
+  encodeStream: encodeResponsesStream,
+  toolLimits: { custom: true, namespaces: true, callId: /^.{1,64}$/s },
+  keepAlive: ":\n\n",
   encodeError: encodeResponsesError,
   encodeTokenCount: encodeInputTokens,
   encodeModelList: encodeOpenAiModelList,
   encodeModel: encodeOpenAiModel,
+  catalog: codexCatalog,
 };

@@ -1,5 +1,7 @@
+import type { Finish } from "@/core/chat.ts";
 import type { ReplyFacts } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { failure } from "@/core/upstream_error.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { textBytes, utf8Bytes } from "../content_bytes.ts";
 import { objectOrEmpty, usageReport } from "../usage_report.ts";
@@ -20,7 +22,20 @@ export function readResponse(body: Json): ReplyFacts | null {
     finishReason: finishOf(body),
     contentBytes: itemsBytes(items),
     toolCalls: items.filter(isCall).length,
+    proofs: proofsOf(items),
   };
+}
+
+/** The proofs of reasoning items, empty for those that have none. */
+export function proofsOf(items: readonly JsonObject[]): readonly string[] {
+  return items.flatMap((item) => proofOf(item) ?? []);
+}
+
+/** The proof of a reasoning item, empty when it has none; `null` for other items. */
+export function proofOf(item: JsonObject): string | null {
+  if (item["type"] !== "reasoning") return null;
+  const proof = item["encrypted_content"];
+  return typeof proof === "string" ? proof : "";
 }
 
 /** Reads a `usage` object. */
@@ -68,3 +83,21 @@ export function isCall(item: JsonObject): boolean {
 }
 
 const HOSTED_CALL = /^(web_search|file_search|code_interpreter|image_generation|mcp)_call$/;
+
+/** What a reply holds, as far as its finish depends on it. */
+export interface Held {
+  readonly content: boolean;
+  readonly call: boolean;
+  readonly refusal: boolean;
+}
+
+/** Why a reply ended. Calls make a clean stop `tool_calls`; they never hide a cut. */
+export function readFinish(response: JsonObject, held: Held): Finish {
+  const raw = finishOf(response);
+  if (raw === "max_output_tokens") return { reason: "length", raw };
+  if (raw === "content_filter") return { reason: "content_filter", raw };
+  if (held.call) return { reason: "tool_calls", raw };
+  if (held.refusal) return { reason: "refusal", raw };
+  if (raw === "completed" || held.content) return { reason: "stop", raw };
+  return { reason: "error", raw, error: failure("upstream_bad_response", 200) };
+}

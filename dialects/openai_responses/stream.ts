@@ -6,7 +6,7 @@ import { utf8Bytes } from "../content_bytes.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { responseErrorCode } from "./errors.ts";
-import { finishOf, isCall, itemBytes, itemsBytes, responseUsage } from "./reply.ts";
+import { finishOf, isCall, itemBytes, itemsBytes, proofsOf, responseUsage } from "./reply.ts";
 
 const PREAMBLE = /^response\.(created|queued|in_progress)$/;
 const TERMINAL = /^response\.(completed|incomplete)$/;
@@ -65,6 +65,7 @@ export function tapResponses(): Tap {
         finishReason: state.finishReason,
         contentBytes: Math.max(streamed, state.terminalBytes),
         toolCalls: state.toolCalls,
+        proofs: proofsOf(state.items),
       };
     },
     fault: () => state.fault,

@@ -1,5 +1,5 @@
-import type { ListedModel } from "@/core/listed_model.ts";
 import type { JsonObject } from "@/core/json.ts";
+import type { ListedModel } from "@/core/listed_model.ts";
 
 /** Models of a page unless the caller asks for more, and the most it may ask for. */
 const DEFAULT_LIMIT = 20;

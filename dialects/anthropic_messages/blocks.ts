@@ -1,0 +1,178 @@
+import type { Message, Part, PartOf } from "@/core/chat.ts";
+import type { Json, JsonObject } from "@/core/json.ts";
+import type { EditAction, FieldEvent } from "@/core/wire.ts";
+import { markerMember } from "../cache_marker.ts";
+import { argumentsObject } from "../exact_json.ts";
+import { proofStanding } from "../proofs.ts";
+
+/** A content block while a request is written. */
+export interface Block {
+  [key: string]: Json | undefined;
+}
+
+/** A turn as the wire has it. */
+export interface Turn {
+  readonly role: "user" | "assistant" | "system";
+  readonly content: readonly Block[];
+}
+
+/** Collects what became of fields, each name and reason once. */
+export interface Notes {
+  /** Whether cache markers are written. */
+  readonly markers: boolean;
+  readonly events: FieldEvent[];
+}
+
+/** Notes an event unless it was noted already. */
+export function note(
+  { events }: Notes,
+  field: string,
+  { action = "stripped", reason = "no-counterpart" }: {
+    readonly action?: EditAction;
+    readonly reason?: string;
+  } = {},
+): void {
+  const known = events.some((event) => event.field === field && event.reason === reason);
+  if (!known) events.push({ field, action, reason });
+}
+
+/**
+ * Writes turns: adjacent ones of a role are one turn, in which results come first; turns that hold
+ * nothing are left out.
+ */
+export function encodeTurns(messages: readonly Message[], notes: Notes): readonly Turn[] {
+  const turns: { role: Turn["role"]; results: Block[]; others: Block[] }[] = [];
+  for (const message of messages) {
+    if (message.name !== undefined) note(notes, "name");
+    const { role, blocks } = encodeMessage(message, notes);
+    if (blocks.length === 0) continue;
+    let turn = turns.at(-1);
+    if (turn?.role !== role) turns.push(turn = { role, results: [], others: [] });
+    for (const block of blocks) {
+      (block["type"] === "tool_result" ? turn.results : turn.others).push(block);
+    }
+  }
+  return turns.map(({ role, results, others }) => ({ role, content: [...results, ...others] }));
+}
+
+function encodeMessage(
+  { role, parts, extra }: Message,
+  notes: Notes,
+): { readonly role: Turn["role"]; readonly blocks: readonly Block[] } {
+  if (extra.anthropic?.["role"] === "system") {
+    return { role: "system", blocks: encodeParts(parts, notes) };
+  }
+  if (role === "system" || role === "developer") {
+    return { role: "user", blocks: systemBlocks(parts, notes) };
+  }
+  return { role: role === "assistant" ? role : "user", blocks: encodeParts(parts, notes) };
+}
+
+/** A later system turn as a text of the user's turn. */
+function systemBlocks(parts: readonly Part[], notes: Notes): readonly Block[] {
+  const texts = parts.filter(isText).filter(({ text }) => text !== "");
+  if (texts.length === 0) return [];
+  const text = `<system>\n${texts.map(({ text }) => text).join("\n\n")}\n</system>`;
+  const marked = texts.findLast(({ cache }) => cache);
+  return [withMarker({ type: "text", text }, marked ?? {}, notes)];
+}
+
+/** Writes parts as content blocks; empty texts and what this wire does not have are left out. */
+export function encodeParts(parts: readonly Part[], notes: Notes): readonly Block[] {
+  return parts.flatMap((part) => {
+    const block = encodePart(part, notes);
+    return block ? [block] : [];
+  });
+}
+
+function encodePart(part: Part, notes: Notes): Block | null {
+  switch (part.type) {
+    case "text":
+    case "refusal": {
+      if (part.text === "") return null;
+      return withMarker({ type: "text", text: part.text, ...part.extra.anthropic }, part, notes);
+    }
+    case "image":
+      return encodeImage(part, notes);
+    case "reasoning":
+      return encodeReasoning(part, notes);
+    case "tool_call": {
+      const { id, name, input } = part;
+      const block = { type: "tool_use", id, name, input: argumentsObject(input) };
+      return withMarker({ ...block, ...part.extra.anthropic }, part, notes);
+    }
+    case "tool_result":
+      return encodeResult(part, notes);
+    case "opaque":
+      if (part.dialect === "anthropic" && isBlock(part.value)) return { ...part.value };
+      note(notes, "other");
+      return null;
+  }
+}
+
+function encodeImage(part: PartOf<"image">, notes: Notes): Block {
+  if (part.detail !== undefined) note(notes, "detail");
+  const block = { type: "image", source: imageSource(part.source), ...part.extra.anthropic };
+  return withMarker(block, part, notes);
+}
+
+function imageSource(source: PartOf<"image">["source"]): JsonObject {
+  switch (source.kind) {
+    case "url":
+      return { type: "url", url: source.url };
+    case "file":
+      return { type: "file", file_id: source.fileId };
+    case "base64":
+      return { type: "base64", media_type: source.mediaType, data: source.data };
+  }
+}
+
+function encodeResult(part: PartOf<"tool_result">, notes: Notes): Block {
+  const content = encodeParts(part.parts, notes);
+  const block: Block = {
+    type: "tool_result",
+    tool_use_id: part.callId,
+    ...(content.length > 0 && { content }),
+    ...(part.isError && { is_error: true }),
+    ...part.extra.anthropic,
+  };
+  return withMarker(block, part, notes);
+}
+
+/** Only reasoning that this dialect's providers signed goes back to them. */
+function encodeReasoning(part: PartOf<"reasoning">, notes: Notes): Block | null {
+  const standing = proofStanding(part, "anthropic");
+  if (standing !== "own") {
+    const reason = standing === "foreign" ? "foreign-proof" : "unsigned";
+    note(notes, "reasoning", { reason });
+    return null;
+  }
+  return { ...signedBlock(part), ...part.extra.anthropic };
+}
+
+/** The block of reasoning with a proof of this dialect. */
+export function signedBlock({ text, proof }: PartOf<"reasoning">): Block {
+  return proof?.kind === "redacted"
+    ? { type: "redacted_thinking", data: proof.value }
+    : { type: "thinking", thinking: text, signature: proof?.value ?? "" };
+}
+
+function withMarker(block: Block, { cache }: Pick<Part, "cache">, notes: Notes): Block {
+  if (!cache) return block;
+  if (notes.markers) return { ...block, ...markerMember(cache, "cache_control") };
+  note(notes, "cache_control", { reason: "target-limit" });
+  return block;
+}
+
+/** A copy of a tool with its cache marker, if it has one. */
+export function markedTool(tool: JsonObject, part: Pick<Part, "cache">, notes: Notes): Block {
+  return withMarker({ ...tool }, part, notes);
+}
+
+function isText(part: Part): part is PartOf<"text" | "refusal"> {
+  return part.type === "text" || part.type === "refusal";
+}
+
+function isBlock(value: Json): value is Block {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

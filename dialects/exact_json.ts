@@ -1,0 +1,62 @@
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+
+declare global {
+  interface JSON {
+    /** @see https://github.com/tc39/proposal-json-parse-with-source */
+    parse(
+      text: string,
+      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
+    rawJSON(text: string): JsonObject;
+  }
+}
+
+/** A spelling that a parsed number may not keep: a fraction, an exponent, -0, 16 digits and more. */
+const FRAGILE_NUMBER = /\d[.eE]|-0|\d{16}/;
+
+/**
+ * Parses JSON so that writing it again spells every number as it was: `1.0`, `1e3`, integers over 53
+ * bits.
+ *
+ * @throws {SyntaxError} when the text is no JSON
+ */
+export function parseExact(text: string): unknown {
+  if (!FRAGILE_NUMBER.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (_key, value, { source }) => {
+    const kept = typeof value !== "number" || source === undefined || String(value) === source;
+    return kept ? value : JSON.rawJSON(source);
+  });
+}
+
+/**
+ * The arguments of a call for a wire that wants an object: no text is no arguments, and what is no
+ * JSON object, cut arguments for one, is `{"_raw": "<text>"}`.
+ */
+export function argumentsObject(text: string): JsonObject {
+  if (text.trim() === "") return {};
+  try {
+    const value = parseExact(text);
+    return isObject(value) ? value : { _raw: text };
+  } catch {
+    return { _raw: text };
+  }
+}
+
+/** The text of a call's arguments, the reverse of `argumentsObject`; no arguments are `{}`. */
+export function argumentsText(input: Json | undefined): string {
+  if (input === undefined || input === null) return "{}";
+  return rawText(input) ?? JSON.stringify(input);
+}
+
+/** Whether a value holds a number, whose spelling only its text knows. */
+export function holdsNumber(value: Json | undefined): boolean {
+  if (typeof value === "number") return true;
+  if (Array.isArray(value)) return value.some(holdsNumber);
+  return isObject(value) && Object.values(value).some(holdsNumber);
+}
+
+/** The text inside `{"_raw": ...}` when `argumentsObject` wrapped it. */
+function rawText(input: Json): string | null {
+  const text = isObject(input) && Object.keys(input).length === 1 ? input["_raw"] : undefined;
+  return typeof text === "string" && argumentsObject(text)["_raw"] === text ? text : null;
+}

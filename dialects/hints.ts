@@ -1,0 +1,72 @@
+import type { ChatRequest, Extra } from "@/core/chat.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
+import type { FieldEvent } from "@/core/wire.ts";
+
+/** Fields of the wire formats that a bridge may drop, by name; any other one is `other`. */
+const HINTS: ReadonlySet<string> = new Set([
+  "allowed_callers",
+  "caller",
+  "client_metadata",
+  "context_management",
+  "defer_loading",
+  "diagnostics",
+  "eager_input_streaming",
+  "id",
+  "include",
+  "input_examples",
+  "max_tool_calls",
+  "metadata",
+  "phase",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "reasoning.context",
+  "reasoning.mode",
+  "safety_identifier",
+  "service_tier",
+  "speed",
+  "status",
+  "store",
+  "stream_options",
+  "thinking.display",
+  "transformations",
+  "user_profile_id",
+  "web_search_options",
+  "workspace_id",
+]);
+
+/** What decoders keep beside wire fields, to write their own dialect back as it came. */
+const MARKS: ReadonlySet<string> = new Set(["piece", "role", "whole"]);
+
+/**
+ * The events of hints that stay behind: wire fields of another dialect anywhere in a request. Each
+ * name is reported once.
+ */
+export function droppedHints(request: ChatRequest, dialect: DialectName): FieldEvent[] {
+  const fields = new Set<string>();
+  const note = (extra: Extra, prefix = "") => {
+    for (const [name, members] of Object.entries(extra)) {
+      if (name === dialect) continue;
+      for (const key of Object.keys(members)) {
+        if (!MARKS.has(key)) fields.add(hintName(prefix + key));
+      }
+    }
+  };
+  note(request.extra);
+  if (request.reasoning) note(request.reasoning.extra, reasoningPrefix(request.reasoning.extra));
+  for (const tool of request.tools) note(tool.extra);
+  for (const part of request.instructions) note(part.extra);
+  for (const message of request.messages) {
+    note(message.extra);
+    for (const part of message.parts) note(part.extra);
+  }
+  return [...fields].map((field) => ({ field, action: "stripped", reason: "no-counterpart" }));
+}
+
+function hintName(name: string): string {
+  return HINTS.has(name) ? name : "other";
+}
+
+/** The member that holds the caller's reasoning fields. */
+function reasoningPrefix(extra: Extra): string {
+  return extra.anthropic ? "thinking." : "reasoning.";
+}

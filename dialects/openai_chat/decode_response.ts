@@ -1,0 +1,95 @@
+import type { ChatResponse, Part, PartOf } from "@/core/chat.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { NO_USAGE } from "@/core/usage.ts";
+import type { WireBody } from "@/core/wire.ts";
+import { objectOrEmpty } from "../usage_report.ts";
+import { readChatFinish } from "./finish.ts";
+import { chatExtra } from "./parts.ts";
+import { callsOf, chatUsage } from "./reply.ts";
+
+/** Members of a reply that have a neutral meaning. */
+const MAPPED = ["id", "object", "created", "model", "choices", "usage"];
+
+/**
+ * Reads a `chat.completion` into the neutral form: its first choice.
+ *
+ * @see https://platform.openai.com/docs/api-reference/chat/object
+ */
+export function decodeChatResponse({ body }: WireBody): ChatResponse {
+  const choices: readonly Json[] = Array.isArray(body["choices"]) ? body["choices"] : [];
+  const choice = objectOrEmpty(choices[0]);
+  const parts = readReplyParts(objectOrEmpty(choice["message"]));
+  const raw = choice["finish_reason"];
+  const has = (type: Part["type"]) => parts.some((part) => part.type === type);
+  return {
+    id: textOf(body["id"]),
+    model: textOf(body["model"]),
+    createdAt: secondsOf(body["created"]),
+    parts,
+    finish: readChatFinish(typeof raw === "string" ? raw : null, {
+      calls: has("tool_call"),
+      refusal: has("refusal"),
+      any: parts.length > 0,
+    }),
+    usage: chatUsage(body["usage"]) ?? NO_USAGE,
+    extra: chatExtra(body, MAPPED),
+  };
+}
+
+/** The parts of a message in the order in which a stream brings them; empty texts are none. */
+function readReplyParts(message: JsonObject): readonly Part[] {
+  return [
+    ...textPart("reasoning", textOf(message["reasoning_content"] ?? message["reasoning"])),
+    ...textPart("text", contentText(message["content"])),
+    ...textPart("refusal", textOf(message["refusal"]) || refusalText(message["content"])),
+    ...callsOf(message).map(readReplyCall),
+  ];
+}
+
+function textPart(type: "reasoning" | "refusal" | "text", text: string): readonly Part[] {
+  if (text === "") return [];
+  return [
+    type === "reasoning" ? { type, text, summary: false, extra: {} } : { type, text, extra: {} },
+  ];
+}
+
+/** Reads a call of a message, or a fragment of one; what is missing is empty. */
+export function readReplyCall(call: JsonObject): PartOf<"tool_call"> {
+  const custom = isObject(call["custom"]);
+  const inner = objectOrEmpty(custom ? call["custom"] : call["function"]);
+  const input = custom ? inner["input"] : inner["arguments"];
+  return {
+    type: "tool_call",
+    id: textOf(call["id"]),
+    name: textOf(inner["name"]),
+    form: custom ? "custom" : "function",
+    // Some providers send arguments as the object that they mean.
+    input: isObject(input) ? JSON.stringify(input) : textOf(input),
+    extra: {},
+  };
+}
+
+/** The text of `content`: a text, or the texts of its parts. */
+export function contentText(content: Json | undefined): string {
+  return typeof content === "string" ? content : partTexts(content, "text");
+}
+
+/** The refusal inside `content`, where it is a list of parts. */
+export function refusalText(content: Json | undefined): string {
+  return partTexts(content, "refusal");
+}
+
+function partTexts(content: Json | undefined, member: "refusal" | "text"): string {
+  if (!Array.isArray(content)) return "";
+  return content.map((part) => isObject(part) ? textOf(part[member]) : "").join("");
+}
+
+/** A text; anything else is empty. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Unix seconds; 0 when there are none. */
+export function secondsOf(value: Json | undefined): number {
+  return typeof value === "number" && value > 0 ? Math.floor(value) : 0;
+}

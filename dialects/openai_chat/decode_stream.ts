@@ -1,0 +1,233 @@
+import type { StreamEvent, ToolForm } from "@/core/chat.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { Stepper } from "@/core/stream.ts";
+import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
+import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
+import type { SseFrame } from "@/core/wire.ts";
+import { faultOf, frameJson } from "../frame_json.ts";
+import { contentText, readReplyCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
+import { readChatFinish } from "./finish.ts";
+import { callsOf, chatUsage } from "./reply.ts";
+
+/** Frames in a row that may be no JSON before the stream counts as broken. */
+const TOLERATED_GARBAGE = 2;
+const NOTHING: readonly StreamEvent[] = [];
+
+type TextType = "reasoning" | "refusal" | "text";
+
+/** A call as far as it has arrived. */
+interface OpenCall {
+  /** Index of its part; -1 while its name is not known. */
+  index: number;
+  id: string;
+  name: string;
+  form: ToolForm;
+  /** Its arguments so far. */
+  input: string;
+}
+
+/**
+ * Reads a stream of `chat.completion.chunk` frames: its first choice. A text ends where another kind
+ * of content begins; calls stay open until the end, since their fragments may come interleaved.
+ *
+ * @see https://platform.openai.com/docs/api-reference/chat-streaming
+ */
+export function decodeChatStream(): Stepper<SseFrame, StreamEvent> {
+  return new ChatStreamReader();
+}
+
+class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
+  #out: StreamEvent[] = [];
+  #started = false;
+  #ended = false;
+  #parts = 0;
+  #garbage = 0;
+  #finish: string | null = null;
+  #usage: UsageReport = NO_USAGE;
+  /** The open text; its index is -1 when none is. */
+  #textIndex = -1;
+  #textType: TextType = "text";
+  readonly #said: Record<TextType, string> = { reasoning: "", refusal: "", text: "" };
+  readonly #calls: OpenCall[] = [];
+  readonly #callsByKey = new Map<Json, OpenCall>();
+  #call: OpenCall | null = null;
+  /** Whether what came last belongs to a call. */
+  #inCall = false;
+
+  step({ event, data }: SseFrame): readonly StreamEvent[] {
+    if (this.#ended || data === "") return NOTHING;
+    this.#out = [];
+    const chunk = frameJson(data);
+    if (!chunk) this.#skip(data);
+    else if ((chunk["error"] ?? null) !== null || event === "error") {
+      this.#fail(classifyEvent(faultOf(chunk["error"] ?? chunk), 200));
+    } else this.#readChunk(chunk);
+    return this.#out;
+  }
+
+  end(): readonly StreamEvent[] {
+    if (this.#ended) return NOTHING;
+    this.#out = [];
+    if (this.#finish === null) this.#fail(failure("upstream_network", 200));
+    else this.#close();
+    return this.#out;
+  }
+
+  #skip(data: string): void {
+    if (data.trim() === "[DONE]") return this.#close();
+    this.#garbage++;
+    if (this.#inCall || this.#garbage > TOLERATED_GARBAGE) {
+      this.#fail(failure("upstream_bad_response", 200));
+    }
+  }
+
+  #readChunk(chunk: JsonObject): void {
+    this.#garbage = 0;
+    if (!this.#started && textOf(chunk["id"]) !== "") this.#start(chunk);
+    if (isObject(chunk["usage"])) this.#usage = chatUsage(chunk["usage"]) ?? this.#usage;
+    const { choices } = chunk;
+    if (!Array.isArray(choices)) return;
+    for (const choice of choices) {
+      if (isObject(choice) && (choice["index"] ?? 0) === 0) this.#readChoice(choice, chunk);
+    }
+  }
+
+  #readChoice({ delta, message, finish_reason: reason }: JsonObject, chunk: JsonObject): void {
+    if (isObject(delta)) this.#readDelta(delta, chunk);
+    if (isObject(message)) this.#readWhole(message, chunk);
+    if (typeof reason !== "string" || reason === "") return;
+    this.#finish = reason;
+    this.#inCall = false;
+  }
+
+  #readDelta(delta: JsonObject, chunk: JsonObject): void {
+    const { content } = delta;
+    this.#addText("reasoning", textOf(delta["reasoning_content"] ?? delta["reasoning"]), chunk);
+    this.#addText("text", contentText(content), chunk);
+    this.#addText("refusal", textOf(delta["refusal"]) || refusalText(content), chunk);
+    if (!delta["tool_calls"] && !delta["function_call"]) return;
+    for (const fragment of callsOf(delta)) this.#addCall(fragment, chunk);
+  }
+
+  /** A message at the end says again what was streamed, or more: the rest is a delta. */
+  #readWhole(message: JsonObject, chunk: JsonObject): void {
+    const { content } = message;
+    const reasoning = textOf(message["reasoning_content"] ?? message["reasoning"]);
+    const refusal = textOf(message["refusal"]) || refusalText(content);
+    this.#addText("reasoning", restOf(reasoning, this.#said.reasoning), chunk);
+    this.#addText("text", restOf(contentText(content), this.#said.text), chunk);
+    this.#addText("refusal", restOf(refusal, this.#said.refusal), chunk);
+    for (const [ordinal, whole] of callsOf(message).entries()) {
+      const call = this.#calls[ordinal];
+      if (call) this.#addInput(call, restOf(readReplyCall(whole).input, call.input));
+      else this.#addCall({ ...whole, index: ordinal }, chunk);
+    }
+  }
+
+  #addText(type: TextType, text: string, chunk: JsonObject): void {
+    if (text === "") return;
+    if (this.#textIndex === -1 || this.#textType !== type) {
+      this.#closeText();
+      this.#start(chunk);
+      this.#textIndex = this.#parts++;
+      this.#textType = type;
+      const part = type === "reasoning" ? { type, summary: false } : { type };
+      this.#out.push({ type: "part_start", index: this.#textIndex, part });
+    }
+    this.#inCall = false;
+    this.#said[type] += text;
+    this.#out.push({ type: "part_delta", index: this.#textIndex, text });
+  }
+
+  #addCall(fragment: JsonObject, chunk: JsonObject): void {
+    this.#start(chunk);
+    const { id, name, form, input } = readReplyCall(fragment);
+    const call = this.#callOf(fragment, id, name);
+    this.#inCall = true;
+    if (call.index !== -1) return this.#addInput(call, input);
+    if (id !== "") call.id = id;
+    call.form = form;
+    call.name = name;
+    call.input += input;
+    if (name !== "") this.#startCall(call);
+  }
+
+  /** Keyed by index, else by id, else the one that came last; a new id with a name is a new call. */
+  #callOf(fragment: JsonObject, id: string, name: string): OpenCall {
+    const key = fragment["index"] ?? (id === "" ? null : id);
+    const known = key === null ? this.#call : this.#callsByKey.get(key) ?? null;
+    const isOther = known !== null && id !== "" && known.id !== "" && id !== known.id;
+    const call = known && !(isOther && name !== "") ? known : this.#newCall(key, id);
+    this.#call = call;
+    return call;
+  }
+
+  #newCall(key: Json, id: string): OpenCall {
+    const call: OpenCall = { index: -1, id, name: "", form: "function", input: "" };
+    this.#calls.push(call);
+    if (key !== null) this.#callsByKey.set(key, call);
+    return call;
+  }
+
+  #startCall(call: OpenCall): void {
+    this.#closeText();
+    call.index = this.#parts++;
+    const { index, id, name, form, input } = call;
+    this.#out.push({ type: "part_start", index, part: { type: "tool_call", id, name, form } });
+    if (input !== "") this.#out.push({ type: "part_delta", index, text: input });
+  }
+
+  #addInput(call: OpenCall, text: string): void {
+    if (text === "") return;
+    call.input += text;
+    if (call.index !== -1) this.#out.push({ type: "part_delta", index: call.index, text });
+  }
+
+  #start(chunk: JsonObject): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#out.push({
+      type: "message_start",
+      id: textOf(chunk["id"]),
+      model: textOf(chunk["model"]),
+      createdAt: secondsOf(chunk["created"]),
+      usage: NO_USAGE,
+      extra: {},
+    });
+  }
+
+  #closeText(): void {
+    if (this.#textIndex !== -1) this.#out.push({ type: "part_end", index: this.#textIndex });
+    this.#textIndex = -1;
+  }
+
+  /** Ends a stream that is whole; one without any content or reason is not. */
+  #close(): void {
+    for (const call of this.#calls) if (call.index === -1) this.#startCall(call);
+    const finish = readChatFinish(this.#finish, {
+      calls: this.#calls.length > 0,
+      refusal: this.#said.refusal !== "",
+      any: this.#parts > 0,
+    });
+    if (finish.error) return this.#fail(finish.error);
+    this.#start({});
+    const open = this.#calls.map(({ index }) => index);
+    if (this.#textIndex !== -1) open.push(this.#textIndex);
+    for (const index of open.sort((a, b) => a - b)) this.#out.push({ type: "part_end", index });
+    this.#ended = true;
+    this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
+  }
+
+  /** Ends a stream that broke; what is open stays open. */
+  #fail(error: UpstreamError): void {
+    this.#start({});
+    this.#ended = true;
+    const finish = { reason: "error", raw: this.#finish, error } as const;
+    this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
+  }
+}
+
+/** What a whole text says beyond what is known of it; nothing when the two differ. */
+function restOf(whole: string, known: string): string {
+  return whole.startsWith(known) ? whole.slice(known.length) : "";
+}

@@ -1,0 +1,162 @@
+import type { ChatRequest, OutputFormat, Tool } from "@/core/chat.ts";
+import type { EncodedRequest } from "@/core/dialect.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { Target } from "@/core/snapshot.ts";
+import type { FieldEvent } from "@/core/wire.ts";
+import { droppedHints } from "../hints.ts";
+import { forbiddenTools, isHostedOpenAiTool, typeOf } from "../hosted_tools.ts";
+import { askedEffort } from "../reasoning_amount.ts";
+import { schemaFormat } from "../strict_schema.ts";
+import { isForced } from "../tool_choice.ts";
+import { chatMessages, marker, type TurnWriting, turnWriting } from "./encode_turns.ts";
+import { CHAT } from "./parts.ts";
+import { chatTool, chatToolChoice } from "./tools.ts";
+
+/**
+ * Writes a Chat Completions body.
+ *
+ * @throws {GatewayError} `provider-hosted-tools-forbidden` when only hosted tools could serve a
+ * forced tool choice
+ * @see https://platform.openai.com/docs/api-reference/chat/create
+ */
+export function encodeChatRequest(request: ChatRequest, target: Target): EncodedRequest {
+  const events: FieldEvent[] = [];
+  const note = (event: FieldEvent) => {
+    const isNew = events.every(({ field, action }) =>
+      field !== event.field || action !== event.action
+    );
+    if (isNew) events.push(event);
+  };
+  const writing = turnWriting(request, target, note);
+  const body = {
+    model: request.model,
+    messages: chatMessages(request, writing),
+    ...toolFields(request, target, writing),
+    ...(request.output.type !== "text" && { response_format: chatFormat(request.output) }),
+    ...reasoningFields(request, target, note),
+    ...samplingFields(request, target, note),
+    ...streamFields(request, target),
+    ...ownFields(request, target),
+  };
+  droppedHints(request, CHAT).forEach(note);
+  return { body, events };
+}
+
+function toolFields(request: ChatRequest, target: Target, writing: TurnWriting): JsonObject {
+  const { toolChoice, parallelToolCalls } = request;
+  const tools = request.tools.flatMap((tool) => writeTool(tool, target, writing));
+  const removed = tools.length === 0 && request.tools.length > 0;
+  if (removed && isForced(toolChoice)) {
+    throw forbiddenTools(
+      request.tools.map((tool) => tool.form === "opaque" ? typeOf(tool.value) : tool.form),
+    );
+  }
+  return {
+    ...(tools.length > 0 && { tools }),
+    ...(toolChoice && !removed && { tool_choice: chatToolChoice(toolChoice, request.tools) }),
+    ...(parallelToolCalls !== undefined && !removed && { parallel_tool_calls: parallelToolCalls }),
+  };
+}
+
+/** Nothing for a tool that the target's provider would run, or that another dialect has alone. */
+function writeTool(tool: Tool, target: Target, writing: TurnWriting): readonly JsonObject[] {
+  if (tool.form !== "opaque") {
+    return [{ ...chatTool(tool), ...marker(tool, writing), ...tool.extra[CHAT] }];
+  }
+  const taken = target.toolSupport[CHAT].includes("hosted_tools") ||
+    !isHostedOpenAiTool(typeOf(tool.value));
+  if (tool.dialect === CHAT && taken) return [tool.value];
+  writing.note({ field: "tools", action: "stripped", reason: "hosted-tool" });
+  return [];
+}
+
+function chatFormat(output: Exclude<OutputFormat, { type: "text" }>): JsonObject {
+  if (output.type === "json") return { type: "json_object" };
+  return { type: "json_schema", json_schema: schemaFormat(output) };
+}
+
+function reasoningFields(
+  request: ChatRequest,
+  target: Target,
+  note: TurnWriting["note"],
+): JsonObject {
+  const { reasoning } = request;
+  const thinking = reasoning?.extra[CHAT]?.["thinking"];
+  const sent = isObject(thinking) ? { thinking } : defaultThinking(request, target, note);
+  if (isObject(thinking) && reasoning?.mode !== "effort") return sent;
+  const { effort, events } = askedEffort(reasoning, target.reasoning);
+  events.forEach(note);
+  if (reasoning?.summary !== undefined) {
+    note({ field: "reasoning.summary", action: "stripped", reason: "no-counterpart" });
+  }
+  return { ...(effort !== null && { reasoning_effort: effort }), ...sent };
+}
+
+/** A default yields to what the caller says about reasoning or forces, and to its cap. */
+function defaultThinking(
+  request: ChatRequest,
+  target: Target,
+  note: TurnWriting["note"],
+): JsonObject {
+  const thinking = target.defaultThinking;
+  const cap = request.maxOutputTokens ?? target.defaultOutputTokens;
+  if (!thinking || request.reasoning || isForced(request.toolChoice)) return {};
+  if ((thinking.budget_tokens ?? 0) >= cap) return {};
+  note({ field: "thinking", action: "added", reason: "target-default" });
+  return { thinking };
+}
+
+function samplingFields(
+  request: ChatRequest,
+  { outputTokenField, reasoning }: Target,
+  note: TurnWriting["note"],
+): JsonObject {
+  const { maxOutputTokens, stop, sampling } = request;
+  const reasons = isAsked(request) || (reasoning.supported && reasoning.mode === "always_on");
+  const capField = reasons && reasoning.rejectsMaxTokens
+    ? "max_completion_tokens"
+    : outputTokenField;
+  const refuses = (field: string, refused: boolean, value: number | undefined) => {
+    if (value === undefined || !refused) return value;
+    note({ field, action: "stripped", reason: "target-limit" });
+    return undefined;
+  };
+  if (sampling.topK !== undefined) {
+    note({ field: "top_k", action: "stripped", reason: "no-counterpart" });
+  }
+  const fields: Readonly<Record<string, Json | undefined>> = {
+    [capField]: maxOutputTokens,
+    stop: stop.length > 0 ? stop : undefined,
+    temperature: refuses(
+      "temperature",
+      reasons && reasoning.rejectsTemperature,
+      sampling.temperature,
+    ),
+    top_p: refuses("top_p", reasons && reasoning.rejectsTopP, sampling.topP),
+    seed: sampling.seed,
+    frequency_penalty: sampling.frequencyPenalty,
+    presence_penalty: sampling.presencePenalty,
+    verbosity: request.verbosity,
+    user: request.user,
+    prompt_cache_key: request.cacheKey,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function streamFields({ stream, extra }: ChatRequest, target: Target): JsonObject {
+  if (!stream) return {};
+  if (target.shape.unsupportedRequestFeatures.has("stream_options")) return { stream };
+  const options = extra[CHAT]?.["stream_options"];
+  return { stream, stream_options: { ...(isObject(options) && options), include_usage: true } };
+}
+
+/** What only this wire has, as the caller of it sent it. */
+function ownFields({ extra }: ChatRequest, target: Target): JsonObject {
+  const { stream_options: _, ...own } = extra[CHAT] ?? {};
+  return target.forceStoreFalse ? { ...own, store: false } : own;
+}
+
+function isAsked({ reasoning }: ChatRequest): boolean {
+  return reasoning !== undefined && (reasoning.mode === "budget" ||
+    (reasoning.mode === "effort" && reasoning.effort !== "none"));
+}

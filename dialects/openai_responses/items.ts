@@ -1,0 +1,159 @@
+import type { Extra, Part, PartOf, Tool } from "@/core/chat.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { MARKER_KEYS } from "../cache_marker.ts";
+import { proofOfEncrypted } from "../proofs.ts";
+
+/** The dialect whose own fields `extra` holds here. */
+export const RESPONSES = "openai-responses";
+
+/** Members of an item that have a neutral meaning, by its type; the others are its `extra`. */
+const MAPPED: Readonly<Record<string, readonly string[]>> = {
+  "message": ["type", "role", "content", ...MARKER_KEYS],
+  "reasoning": ["type", "summary", "content", "encrypted_content", ...MARKER_KEYS],
+  "function_call": ["type", "call_id", "name", "namespace", "arguments", ...MARKER_KEYS],
+  "custom_tool_call": ["type", "call_id", "name", "namespace", "input", ...MARKER_KEYS],
+  "function_call_output": ["type", "call_id", "output", ...MARKER_KEYS],
+  "custom_tool_call_output": ["type", "call_id", "output", ...MARKER_KEYS],
+};
+
+/** What an item says beyond its neutral meaning: `id`, `status`, `phase` and unknown members. */
+export function itemExtra(item: JsonObject, type: string): Extra {
+  return { [RESPONSES]: omit(item, MAPPED[type] ?? []) };
+}
+
+/** An object without some members. */
+export function omit(value: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)));
+}
+
+/** The own fields in an `extra`; empty when another dialect made it. */
+export function ownFields(extra: Extra): JsonObject {
+  return extra[RESPONSES] ?? {};
+}
+
+/**
+ * Reads an item that a model made, from a reply or from a history. A message gives a part for each
+ * piece of its content, everything else one part. Missing texts are empty; never throws.
+ */
+export function readModelItem(item: JsonObject): readonly Part[] {
+  switch (item["type"] ?? "message") {
+    case "message":
+      return readMessageContent(item);
+    case "reasoning":
+      return [readReasoningItem(item)];
+    case "function_call":
+    case "custom_tool_call":
+      return [readCallItem(item)];
+    default:
+      return [opaqueItem(item)];
+  }
+}
+
+/** An item that only this wire carries. */
+export function opaqueItem(value: JsonObject): PartOf<"opaque"> {
+  return { type: "opaque", dialect: RESPONSES, value, extra: { [RESPONSES]: { whole: true } } };
+}
+
+/** A piece of a message that only this wire carries. */
+export function opaquePiece(value: JsonObject, extra: Extra): PartOf<"opaque"> {
+  return { type: "opaque", dialect: RESPONSES, value, extra };
+}
+
+/** A tool that only this wire carries. */
+export function opaqueTool(value: JsonObject): Tool {
+  return { form: "opaque", dialect: RESPONSES, value, extra: {} };
+}
+
+/** Whether an opaque part is an item of its own, not a piece of a message. */
+export function isWholeItem(part: Part): boolean {
+  return ownFields(part.extra)["whole"] === true;
+}
+
+function readMessageContent(item: JsonObject): readonly Part[] {
+  const { content } = item;
+  const extra = itemExtra(item, "message");
+  if (typeof content === "string") return [{ type: "text", text: content, extra }];
+  return Array.isArray(content) ? content.map((piece) => readModelPiece(piece, extra)) : [];
+}
+
+/** A piece of a message that a model made; its own extra fields stand beside the item's. */
+export function readModelPiece(piece: Json, extra: Extra): Part {
+  if (typeof piece === "string") return { type: "text", text: piece, extra };
+  const value = isObject(piece) ? piece : {};
+  switch (value["type"]) {
+    case "refusal":
+      return { type: "refusal", text: textOf(value["refusal"]), extra: pieceExtra(value, extra) };
+    case "output_text":
+    case "input_text":
+    case "text":
+      return { type: "text", text: textOf(value["text"]), extra: pieceExtra(value, extra) };
+    default:
+      return opaquePiece(value, extra);
+  }
+}
+
+/** Members of a piece that say nothing when they are empty. */
+const EMPTY_LISTS = ["annotations", "logprobs"];
+const MAPPED_PIECE = ["type", "text", "refusal", ...MARKER_KEYS];
+
+/** The `extra` of a piece: that of its item, and what the piece says beyond its neutral meaning. */
+export function pieceExtra(
+  piece: JsonObject,
+  extra: Extra,
+  mapped: readonly string[] = MAPPED_PIECE,
+): Extra {
+  const rest = Object.entries(piece).filter(([key, value]) =>
+    !mapped.includes(key) &&
+    !(EMPTY_LISTS.includes(key) && Array.isArray(value) && value.length === 0)
+  );
+  if (rest.length === 0) return extra;
+  return { [RESPONSES]: { ...ownFields(extra), piece: Object.fromEntries(rest) } };
+}
+
+/** Reads a `function_call` or `custom_tool_call` item. */
+export function readCallItem(item: JsonObject): PartOf<"tool_call"> {
+  const custom = item["type"] === "custom_tool_call";
+  const namespace = item["namespace"];
+  return {
+    type: "tool_call",
+    id: textOf(item["call_id"]),
+    name: textOf(item["name"]),
+    ...(typeof namespace === "string" && { namespace }),
+    form: custom ? "custom" : "function",
+    input: textOf(custom ? item["input"] : item["arguments"]),
+    extra: itemExtra(item, custom ? "custom_tool_call" : "function_call"),
+  };
+}
+
+/** Reads a `reasoning` item: its summaries and its texts are one text, joined by blank lines. */
+export function readReasoningItem(item: JsonObject): PartOf<"reasoning"> {
+  const encrypted = textOf(item["encrypted_content"]);
+  const id = textOf(item["id"]);
+  const proof = encrypted === "" ? null : proofOfEncrypted(encrypted, id === "" ? undefined : id);
+  return {
+    type: "reasoning",
+    text: reasoningSections(item).map(([, text]) => text).filter((text) => text !== "")
+      .join("\n\n"),
+    summary: true,
+    ...(proof && { proof }),
+    extra: itemExtra(item, "reasoning"),
+  };
+}
+
+/** The texts of a reasoning item with the keys under which a stream names them. */
+export function reasoningSections(item: JsonObject): readonly (readonly [string, string])[] {
+  return (["summary", "content"] as const).flatMap((field) => {
+    const list = item[field];
+    return Array.isArray(list)
+      ? list.map((piece, index) => {
+        const text = isObject(piece) ? piece["text"] : piece;
+        return [`${field}${index}`, textOf(text)] as const;
+      })
+      : [];
+  });
+}
+
+/** A text; anything else is empty. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,76 @@
+import type { PartOf, Proof } from "@/core/chat.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+
+/** How a proof of an Anthropic provider is marked inside `encrypted_content`. */
+const PREFIXES = {
+  signature: "anthropic:signature:",
+  redacted: "anthropic:redacted:",
+} as const;
+
+/** Whether a reasoning part can go back to providers of a dialect. */
+export type ProofStanding = "own" | "foreign" | "unsigned";
+
+/** Whose proof a reasoning part holds, seen from a dialect. */
+export function proofStanding(part: PartOf<"reasoning">, dialect: DialectName): ProofStanding {
+  if (!part.proof) return "unsigned";
+  return part.proof.dialect === dialect ? "own" : "foreign";
+}
+
+/** The `encrypted_content` of a Responses item that carries a proof of any dialect. */
+export function encryptedContent(proof: Proof): string {
+  return proof.kind === "encrypted" ? proof.value : PREFIXES[proof.kind] + proof.value;
+}
+
+/** Reads `encrypted_content`; `id` is that of its item. */
+export function proofOfEncrypted(content: string, id?: string): Proof {
+  const item = id === undefined ? {} : { id };
+  for (const kind of ["signature", "redacted"] as const) {
+    const prefix = PREFIXES[kind];
+    if (content.startsWith(prefix)) {
+      return { ...anthropicProof(kind, content.slice(prefix.length)), ...item };
+    }
+  }
+  return { kind: "encrypted", dialect: "openai-responses", value: content, ...item };
+}
+
+/**
+ * The entry of `reasoning_details` that shows a proof to a Chat caller; `text` is the reasoning it
+ * signs. Redacted reasoning has data only, and `format` tells whose it is.
+ */
+export function reasoningDetail(proof: Proof, text: string): JsonObject {
+  const { kind, value, id } = proof;
+  if (kind === "signature") {
+    return { type: "reasoning.text", text, signature: value, format: "anthropic" };
+  }
+  const own = kind === "redacted" ? { format: "anthropic" } : {};
+  return { type: "reasoning.encrypted", ...(id !== undefined && { id }), data: value, ...own };
+}
+
+/**
+ * Reads the `reasoning_details` of a Chat message back into reasoning parts, in order. Entries that
+ * hold no reasoning of ours are left out.
+ */
+export function reasoningOfDetails(details: Json | undefined): PartOf<"reasoning">[] {
+  return Array.isArray(details) ? details.filter(isObject).flatMap(readDetail) : [];
+}
+
+/** A proof that came from, or goes to, an Anthropic provider. */
+export function anthropicProof(kind: keyof typeof PREFIXES, value: string): Proof {
+  return { kind, dialect: "anthropic", value };
+}
+
+function readDetail(detail: JsonObject): PartOf<"reasoning">[] {
+  const { type, text, signature, data, id, format } = detail;
+  if (type === "reasoning.text" && typeof text === "string") {
+    const signed = typeof signature === "string" && signature !== "" && format === "anthropic";
+    return [reasoning(text, signed ? anthropicProof("signature", signature) : null)];
+  }
+  if (type !== "reasoning.encrypted" || typeof data !== "string") return [];
+  if (format === "anthropic") return [reasoning("", anthropicProof("redacted", data))];
+  return [reasoning("", proofOfEncrypted(data, typeof id === "string" ? id : undefined))];
+}
+
+function reasoning(text: string, proof: Proof | null): PartOf<"reasoning"> {
+  return { type: "reasoning", text, summary: false, ...(proof && { proof }), extra: {} };
+}
