@@ -1,8 +1,8 @@
-import { readLimited } from "./body.ts";
+import type { Bridge } from "./bridge.ts";
 import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
-import type { ReplyFacts } from "./dialect.ts";
-import type { Json } from "./json.ts";
+import { openBridge } from "./open_bridge.ts";
 import { openStream, type StreamReply } from "./open_stream.ts";
+import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
@@ -12,16 +12,6 @@ const MAX_ERROR_BYTES = 65_536;
 
 /** A reply that may go to the caller. */
 export type Reply = UnaryReply | StreamReply;
-
-/** A complete reply, as its provider sent it. */
-export interface UnaryReply {
-  readonly kind: "unary";
-  readonly attempt: Attempt;
-  readonly status: number;
-  readonly contentType: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly facts: ReplyFacts;
-}
 
 /** Which target is tried, and how. */
 export interface AttemptPlan {
@@ -43,10 +33,11 @@ export async function tryTarget(
   plan: AttemptPlan,
 ): Promise<Reply | UpstreamError> {
   const request = upstreamRequest(parts, call, plan);
-  const attempt = beginAttempt(parts, call, plan, request.body.length);
+  const attempt = beginAttempt(parts, call, plan, request);
   call.onCut = () => attempt.abort.abort();
   try {
-    const response = await parts.fetch(request.url, { ...request, signal: attempt.abort.signal });
+    const { url, headers, body } = request;
+    const response = await parts.fetch(url, { headers, body, signal: attempt.abort.signal });
     attempt.firstByteAt = parts.clock();
     attempt.status = response.status;
     attempt.upstreamRequestId = upstreamRequestId(response.headers);
@@ -70,14 +61,34 @@ function isOurs(error: unknown): boolean {
   return error instanceof ReferenceError || error instanceof RangeError;
 }
 
-function upstreamRequest(parts: Parts, call: Call, { target, index }: AttemptPlan) {
+interface UpstreamRequest {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly bridge: Bridge | null;
+}
+
+/** The caller's bytes, edited, on its own dialect; over a bridge a new body, and nothing of its headers. */
+function upstreamRequest(
+  parts: Parts,
+  call: Call,
+  { target, index }: AttemptPlan,
+): UpstreamRequest {
   const { wire, features } = call;
   if (!wire || !features) throw new RangeError("Cannot send a call that was not routed");
-  const edits = call.dialect.edits(wire, features, target);
+  const dialect = parts.dialects.get(target.dialect);
+  const keeps = (proof: string) => {
+    const kept = !call.withoutProofs && parts.proofs.accepts(proof, target.provider.name);
+    call.sentProofs ||= kept;
+    return kept;
+  };
+  const bridge = dialect === call.dialect ? null : openBridge(call, { dialect, target, keeps });
+  const own = dialect.upstreamHeaders(bridge ? new Headers() : call.headers);
   return {
-    url: call.dialect.upstreamUrl(target.provider.baseUrl, call.search),
-    headers: upstreamHeaders(parts, call, target, index),
-    body: splice(wire.bytes, edits),
+    url: dialect.upstreamUrl(target.provider.baseUrl, bridge ? "" : call.search),
+    headers: upstreamHeaders(parts, call, { target, index, own }),
+    body: bridge?.body ?? splice(wire.bytes, dialect.edits(wire, features, target, keeps)),
+    bridge,
   };
 }
 
@@ -85,15 +96,18 @@ function upstreamRequest(parts: Parts, call: Call, { target, index }: AttemptPla
 function upstreamHeaders(
   parts: Parts,
   call: Call,
-  target: Target,
-  index: number,
+  { target, index, own }: {
+    readonly target: Target;
+    readonly index: number;
+    readonly own: Record<string, string>;
+  },
 ): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
     "accept": call.features?.stream ? "text/event-stream" : "application/json",
     "accept-encoding": "identity",
     "user-agent": `pointsman/${parts.build.version}`,
-    ...call.dialect.upstreamHeaders(call.headers),
+    ...own,
   };
   const key = call.headers.get("idempotency-key");
   // A fallback's body differs, and providers refuse a key that comes back with another body.
@@ -123,14 +137,15 @@ function beginAttempt(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-  requestBytes: number,
+  { body, bridge }: UpstreamRequest,
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
     probe: call.group !== null && parts.health.begin(call.group, plan.target),
     ts: parts.now(),
     startedAt: parts.clock(),
-    requestBytes,
+    requestBytes: body.length,
+    bridge,
     abort: new AbortController(),
     deadline: null,
     timedOut: false,
@@ -181,61 +196,11 @@ async function readAnswer(
 ): Promise<Reply | UpstreamError> {
   if (!response.ok) return await readError(parts, response);
   if (call.features?.stream) return await openStream(parts, call, attempt, response);
-  return await readUnary(call, attempt, response);
-}
-
-async function readUnary(
-  call: Call,
-  attempt: Attempt,
-  response: Response,
-): Promise<UnaryReply | UpstreamError> {
-  const bad = failure("upstream_bad_response", response.status);
-  const bytes = await readReply(response, call.snapshot.server.maxResponseBytes);
-  if (bytes === null) return bad;
-  attempt.responseBytes = bytes.length;
-  const body = parseJson(bytes);
-  const facts = body === undefined ? null : call.dialect.readReply(body);
-  if (facts === null) return bad;
-  attempt.usage = facts.usage;
-  attempt.selected = true;
-  const { status, headers } = response;
-  const contentType = headers.get("content-type") ?? "application/json";
-  return { kind: "unary", attempt, status, contentType, bytes, facts };
-}
-
-/** `null` when it is too large. */
-async function readReply(
-  response: Response,
-  maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer> | null> {
-  const length = Number(response.headers.get("content-length") ?? NaN);
-  if (length <= maxBytes) return await response.bytes();
-  if (length > maxBytes) {
-    await response.body?.cancel();
-    return null;
-  }
-  const tooLarge = new Error("too large");
-  try {
-    return await readLimited(response.body ?? new Blob().stream(), maxBytes, () => tooLarge);
-  } catch (error) {
-    if (error === tooLarge) return null;
-    throw error;
-  }
+  return await readUnary(parts, call, attempt, response);
 }
 
 async function readError(parts: Parts, response: Response): Promise<UpstreamError> {
-  const bytes = await readReply(response, MAX_ERROR_BYTES);
+  const bytes = await readWhole(response, MAX_ERROR_BYTES);
   const body = bytes === null ? undefined : parseJson(bytes);
   return classifyAnswer(response.status, body, retryAfterMs(response.headers, parts.now()));
-}
-
-const decoder = new TextDecoder();
-
-/** `undefined` when it is no JSON. */
-function parseJson(bytes: Uint8Array): Json | undefined {
-  try {
-    return JSON.parse(decoder.decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

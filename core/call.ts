@@ -1,9 +1,11 @@
+import type { Bridge } from "./bridge.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
-import type { Dialect, ReplyFacts } from "./dialect.ts";
+import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
+import type { ProofMemory } from "./proof_memory.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -23,6 +25,7 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly proofs: ProofMemory;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
@@ -68,6 +71,8 @@ export interface Attempt {
   readonly timeoutMs: number;
   readonly probe: boolean;
   readonly requestBytes: number;
+  /** `null` when the target speaks the caller's dialect. */
+  readonly bridge: Bridge | null;
   readonly abort: AbortController;
   /** Aborts it when its time is over. */
   deadline: Deadline | null;
@@ -104,6 +109,8 @@ export interface Call {
   /** Step decode. */
   wire: WireRequest | null;
   wireFeatures: WireFeatures | null;
+  /** In the neutral form, or why not; only a call that may need a bridge has it. */
+  decoded: DecodedRequest | GatewayError | null;
   /** The group's name as asked for; only a name the caller may use is stored. */
   requestedModel: string;
   /** Step admit. */
@@ -114,6 +121,10 @@ export interface Call {
   decideMs: number;
   /** Step send. */
   attempts: Attempt[];
+  /** Reasoning of earlier turns was sent to a provider. */
+  sentProofs: boolean;
+  /** A provider refused the reasoning of earlier turns: it is not sent again. */
+  withoutProofs: boolean;
   /** Time spent waiting for the caller's body and for providers, ms. */
   waitedMs: number;
   /** Step relay. */

@@ -47,6 +47,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       ...(call.group ? [groupColumns(call.group)] : []),
       ...(target ? [targetColumns(target)] : []),
       endColumns(call, settlement),
+      bridgeColumns(call),
       timeColumns(call, now),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
@@ -75,6 +76,11 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     error_class: error ? errorClass(error) : undefined,
     error_origin: error ? errorOrigin(error) : undefined,
   };
+}
+
+function bridgeColumns(call: Call): Row {
+  const attempt = servingAttempt(call) ?? call.attempts.at(-1);
+  return attempt?.bridge ? { bridge: attempt.bridge.direction } : {};
 }
 
 function timeColumns(call: Call, now: number): Row {
@@ -163,7 +169,7 @@ function otherCost(call: Call): bigint | null {
 }
 
 function attemptCost(call: Call, { usage, target }: Attempt): bigint | null {
-  const facts = { usage, servedModel: null, finishReason: null, contentBytes: 0, toolCalls: 0 };
+  const facts = { usage, finishReason: null, contentBytes: 0 };
   const settled = settleUsage({ facts, complete: true, delivered: true, estimatedInput: 0 });
   return costOf({ ...settled, imageCount: call.features?.imageCount ?? 0 }, target.prices).total;
 }

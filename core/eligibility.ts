@@ -1,3 +1,5 @@
+import { bridgeReasons } from "./bridge_features.ts";
+import type { DecodedRequest } from "./dialect.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
 import type { Group, Target } from "./snapshot.ts";
@@ -13,6 +15,8 @@ export interface Asked {
   readonly dialect: DialectName;
   readonly features: RequestFeatures;
   readonly unknownLimits: Group["unknownLimits"];
+  /** The request in the neutral form, `null` if it has none; only targets behind a bridge ask. */
+  decoded(): DecodedRequest | null;
 }
 
 /** One rule: the labels under which it rejects a target; none when the target passes. */
@@ -35,6 +39,10 @@ const RULES: readonly Rule[] = [
       dialect !== target.dialect && !target.inboundDialects.includes(dialect),
       "dialect-not-accepted",
     ),
+  (target, asked) =>
+    isBridged(target, asked)
+      ? bridgeReasons(asked.decoded()?.barriers ?? ["other"], target.dialect)
+      : NONE,
   (target, { features }) => when(target.toolOnly && features.toolCount === 0, "tool-only-target"),
   (target, asked) =>
     when(asked.features.toolCount > 0 && lacks(target, asked, "tools"), "tool-support"),
@@ -62,8 +70,12 @@ const RULES: readonly Rule[] = [
       target.shape.requiredInputModalities.some((kind) => !features.inputModalities.includes(kind)),
       "request-shape-required-input-modality",
     ),
-  (target, { features }) =>
-    when(features.reasoning.requested && !target.reasoning.supported, "reasoning-support"),
+  (target, asked) =>
+    when(
+      asked.features.reasoning.requested && !target.reasoning.supported &&
+        !(isBridged(target, asked) && permitsReasoning(asked.decoded())),
+      "reasoning-support",
+    ),
   (target, { features }) =>
     when(features.outputCap !== null && !target.honorsMaxTokens, "max-tokens-honored"),
   (target, { features }) =>
@@ -131,6 +143,16 @@ const FEATURE_NAMES: readonly (readonly [string, (features: RequestFeatures) => 
 
 function isForced({ toolChoice }: RequestFeatures): boolean {
   return toolChoice === "required" || toolChoice === "named";
+}
+
+/** Whether a target is reached over a bridge that it offers. */
+function isBridged(target: Target, { dialect }: Asked): boolean {
+  return target.dialect !== dialect && target.inboundDialects.includes(dialect);
+}
+
+/** Adaptive thinking is a permission: over a bridge any target serves it, with or without. */
+function permitsReasoning(decoded: DecodedRequest | null): boolean {
+  return decoded?.request.reasoning?.mode === "adaptive";
 }
 
 function isLarge(features: RequestFeatures): boolean {

@@ -2,9 +2,10 @@ import type { Arrival } from "./accept.ts";
 import { errorAnswer, idHeaders, json } from "./answer.ts";
 import { authenticate, keyError } from "./auth.ts";
 import type { Parts } from "./call.ts";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, ModelCatalog } from "./dialect.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import { catalogModel } from "./list_models.ts";
 import type { Credential, Snapshot } from "./snapshot.ts";
 import type { CallerTotals } from "./record.ts";
 
@@ -58,6 +59,16 @@ export const showModel: Endpoint = (parts, visit) => {
   return json(visit.dialect.encodeModel(group.listed), {
     headers: privately(visit.id, visit.dialect),
   });
+};
+
+/** A catalog: the groups of the caller that agents of the path's dialect can use, in config order. */
+export const showCatalog = (catalog: ModelCatalog): Endpoint => (parts, visit) => {
+  const { snapshot, who } = identify(parts, visit);
+  const { dialect, id } = visit;
+  const models = listedFor(snapshot, who).flatMap((group) =>
+    catalogModel(group, dialect.name) ?? []
+  );
+  return json(catalog.encode(models), { headers: privately(id, dialect) });
 };
 
 function listedFor({ groups }: Snapshot, { caller }: Credential) {

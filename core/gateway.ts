@@ -6,6 +6,7 @@ import { createHealth } from "./health.ts";
 import type { Log } from "./log.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
+import { createProofMemory } from "./proof_memory.ts";
 import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -69,6 +70,7 @@ function partsOf(options: GatewayOptions): Parts {
     journal: options.journal,
     store: options.store,
     health: createHealth({ now, clock, random, log }),
+    proofs: createProofMemory(),
     log,
     build: options.build,
     live: new Set(),

@@ -10,6 +10,7 @@ import {
   type Endpoint,
   listModels,
   refuseWebSocket,
+  showCatalog,
   showModel,
   showUsage,
 } from "./endpoints.ts";
@@ -64,6 +65,7 @@ function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
     ...parts.dialects.items.flatMap((dialect) => [
       ...dialect.paths.map((path) => [path, callMethods(path, call), dialect] as const),
       ...dialect.countPaths.map((path) => [path, { POST: count }, dialect] as const),
+      ...catalogRoutes(dialect),
     ]),
     ["/", probe, null],
     ["/anthropic", probe, null],
@@ -77,6 +79,11 @@ function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
   return new Map(
     fixed.map(([path, methods, dialect]) => [path, { methods, dialect, name: "", template: path }]),
   );
+}
+
+function catalogRoutes(dialect: Dialect) {
+  const { catalog } = dialect;
+  return catalog ? [[catalog.path, { GET: showCatalog(catalog) }, dialect] as const] : [];
 }
 
 function callMethods(path: string, call: Endpoint): Methods {

@@ -18,3 +18,11 @@ export interface ListedReasoning {
   readonly defaultEffort: string;
   readonly summaries: boolean;
 }
+
+/** A group as the agents of a dialect may use it. */
+export interface CatalogModel extends ListedModel {
+  /** Whether a target reads images beside text. */
+  readonly images: boolean;
+  readonly tools: boolean;
+  readonly parallelToolCalls: boolean;
+}

@@ -1,8 +1,12 @@
 import type { Attempt, Call, Parts } from "./call.ts";
-import type { FrameKind, Tap } from "./dialect.ts";
 import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.ts";
+import type { Tap } from "./dialect.ts";
+import { type Outlet, passThrough, translating } from "./outlet.ts";
+import { askedContext, isEventStream, readWhole, wireBody } from "./read_unary.ts";
+import { streamOfReply } from "./reply_form.ts";
 import type { Target } from "./snapshot.ts";
-import { createFrameReader, type FrameBatch, type FrameReader } from "./sse.ts";
+import { createFrameReader, type FrameReader } from "./sse.ts";
+import { type ReadBatch, tapBatch } from "./tap_batch.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 /** After the first preamble frame a stream is committed even if no content came, ms. */
@@ -16,20 +20,11 @@ export interface StreamReply {
   readonly source: ChunkReader;
   readonly frames: FrameReader;
   readonly tap: Tap;
+  readonly outlet: Outlet;
   /** What was read before the commit, in order. */
   readonly held: readonly ReadBatch[];
   /** A read that was under way when the preamble's time was over. */
   readonly pending: Promise<Chunk> | null;
-}
-
-/** A batch of frames, and what the tap said about each. */
-export interface ReadBatch extends FrameBatch {
-  readonly kinds: readonly FrameKind[];
-}
-
-/** Shows a batch to the tap. */
-export function tapBatch(tap: Tap, batch: FrameBatch): ReadBatch {
-  return { ...batch, kinds: batch.frames.map(({ frame }) => tap.read(frame)) };
 }
 
 /**
@@ -42,28 +37,48 @@ export async function openStream(
   attempt: Attempt,
   response: Response,
 ): Promise<StreamReply | UpstreamError> {
-  if (!response.body) return failure("empty_stream", response.status);
-  if (!isEventStream(response)) {
-    await response.body.cancel();
-    return failure("upstream_bad_response", response.status);
-  }
-  const opening = {
-    source: createChunkReader(response.body),
-    frames: createFrameReader({ maxFrameBytes: call.snapshot.server.maxFrameBytes }),
-    tap: call.dialect.tap({ withholdUsage: withholdsUsage(call, attempt.target) }),
-  };
-  const opened = await peek(parts, attempt, opening);
-  if ("class" in opened) {
+  const body = await streamBody(parts, call, attempt, response);
+  if (body === null) return failure("upstream_bad_response", response.status);
+  const opening = opened(parts, call, attempt, body);
+  const peeked = await peek(parts, attempt, opening);
+  if ("class" in peeked) {
     opening.source.cancel();
-    return opened;
+    return peeked;
   }
   attempt.selected = true;
-  return { kind: "stream", attempt, status: response.status, ...opening, ...opened };
+  return { kind: "stream", attempt, status: response.status, ...opening, ...peeked };
 }
 
-function isEventStream({ headers }: Response): boolean {
-  const type = headers.get("content-type") ?? "";
-  return type === "" || /^text\/event-stream\b/i.test(type);
+function opened(
+  parts: Parts,
+  call: Call,
+  attempt: Attempt,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Opening {
+  const { bridge, target } = attempt;
+  const frames = createFrameReader({ maxFrameBytes: call.snapshot.server.maxFrameBytes });
+  const withholdUsage = bridge === null && withholdsUsage(call, target);
+  const tap = parts.dialects.get(target.dialect).tap({ withholdUsage });
+  const outlet = bridge
+    ? translating(bridge, { tap, frames, keepAlive: call.dialect.keepAlive })
+    : passThrough(tap, frames);
+  return { source: createChunkReader(body), frames, tap, outlet };
+}
+
+/** The stream that was asked for, also when the provider answers with a whole reply; else `null`. */
+async function streamBody(
+  parts: Parts,
+  call: Call,
+  attempt: Attempt,
+  response: Response,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
+  const type = response.headers.get("content-type") ?? "";
+  if (response.body && (type === "" || isEventStream(response.headers))) return response.body;
+  const bytes = await readWhole(response, call.snapshot.server.maxResponseBytes);
+  const reply = bytes && wireBody(bytes);
+  const dialect = parts.dialects.get(attempt.target.dialect);
+  if (!reply || dialect.readReply(reply.body) === null) return null;
+  return new Blob([streamOfReply(dialect, reply, askedContext(call, attempt))]).stream();
 }
 
 /** The usage frame is withheld from a caller that did not ask for it. */
@@ -71,12 +86,12 @@ function withholdsUsage({ features }: Call, { shape }: Target): boolean {
   return features?.usageAsked === false && !shape.unsupportedRequestFeatures.has("stream_options");
 }
 
-type Source = Pick<StreamReply, "source" | "frames" | "tap">;
+type Opening = Pick<StreamReply, "source" | "frames" | "tap" | "outlet">;
 
 async function peek(
   parts: Parts,
   attempt: Attempt,
-  opening: Source,
+  opening: Opening,
 ): Promise<Pick<StreamReply, "held" | "pending"> | UpstreamError> {
   const held: ReadBatch[] = [];
   let commitAt = Infinity;
@@ -93,6 +108,7 @@ async function peek(
       chunk.done ? opening.frames.rest() : opening.frames.push(chunk.value),
     );
     held.push(batch);
+    if (opening.outlet.fault) return opening.outlet.fault;
     if (commits(batch, opening)) return { held, pending: null };
     if (batch.kinds.includes("error")) return faultOf(opening.tap, attempt);
     if (chunk.done) return failure("empty_stream", attempt.status);
@@ -101,7 +117,7 @@ async function peek(
 }
 
 /** Content before an error in one batch is content all the same: it must reach the caller. */
-function commits({ kinds }: ReadBatch, { frames }: Source): boolean {
+function commits({ kinds }: ReadBatch, { frames }: Opening): boolean {
   const deciding = kinds.find((kind) =>
     kind === "content" || kind === "terminal" || kind === "error"
   );

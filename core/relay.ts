@@ -1,10 +1,11 @@
-import { type Reply, type UnaryReply } from "./attempt.ts";
+import type { Reply } from "./attempt.ts";
 import { replyHeaders } from "./answer.ts";
 import type { Call, Parts } from "./call.ts";
+import type { UnaryReply } from "./read_unary.ts";
 import { relayStream } from "./relay_stream.ts";
 import { settle } from "./settle.ts";
 
-/** Step 6: gives the reply to the caller as it came. A unary call is settled first. */
+/** Step 6: gives the reply to the caller. A unary call is settled first. */
 export async function relay(parts: Parts, call: Call, reply: Reply): Promise<Response> {
   if (reply.kind === "stream") return relayStream(parts, call, reply);
   return await relayUnary(parts, call, reply);

@@ -3,9 +3,10 @@ import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
 import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
-import { type ReadBatch, type StreamReply, tapBatch } from "./open_stream.ts";
+import type { StreamReply } from "./open_stream.ts";
 import { upstreamFailure } from "./send.ts";
 import { settle } from "./settle.ts";
+import { type ReadBatch, tapBatch } from "./tap_batch.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
@@ -26,7 +27,8 @@ export function relayStream(parts: Parts, call: Call, reply: StreamReply): Respo
   return new Response(body, { status: reply.status, headers });
 }
 
-const encoder = new TextEncoder();
+/** Silence after which a stream that may be added to is kept open by a frame, ms. */
+const KEEP_ALIVE_MS = 15_000;
 
 /** One stream on its way: ends once, however it ends, and settles the call as it does. */
 class StreamRelay {
@@ -37,6 +39,9 @@ class StreamRelay {
   #pending: StreamReply["pending"];
   #ended = false;
   #idle: Deadline | null = null;
+  #keepingAlive: Deadline | null = null;
+  /** When the caller last got something. */
+  #gaveAt: number;
   /** Since when the provider is waited for; `null` while the caller is. */
   #waitingSince: number | null = null;
   #silent = false;
@@ -47,12 +52,16 @@ class StreamRelay {
     this.#reply = reply;
     this.#held = [...reply.held];
     this.#pending = reply.pending;
+    this.#gaveAt = parts.clock();
   }
 
   start(controller: Controller): void {
     this.#call.onCut = () => this.#cut(controller);
     if (this.#call.cut !== null) this.#cut(controller);
-    else this.#watchSilence();
+    else {
+      this.#watchSilence();
+      this.#keepAlive(controller);
+    }
   }
 
   /** Gives the caller something, or ends. */
@@ -64,7 +73,7 @@ class StreamRelay {
         if (await this.#pass(batch, controller)) return;
       }
     } catch (error) {
-      this.#break(controller, error);
+      this.#break(controller, this.#failure(), error);
     }
   }
 
@@ -88,15 +97,23 @@ class StreamRelay {
   /** The record is written before the bytes that tell the caller that its call is complete. */
   async #pass(batch: ReadBatch, controller: Controller): Promise<boolean> {
     this.#note(batch);
-    const error = batch.kinds.includes("error") ? this.#streamError() : null;
+    const { outlet, status } = this.#reply;
+    const bytes = outlet.pass(batch);
+    const error = this.#streamError(batch);
     const told = error && upstreamFailure(this.#call, error);
     if (error && told) await this.#finish(told.status, told, error);
-    else if (batch.kinds.includes("terminal")) await this.#finish(this.#reply.status, null, null);
-    const bytes = passing(batch);
-    if (bytes.length === 0) return false;
-    this.#call.firstByteOutAt ??= this.#parts.clock();
+    else if (batch.kinds.includes("terminal")) await this.#finish(status, null, null);
+    this.#give(controller, bytes);
+    if (told && !outlet.passesErrors) this.#tell(controller, told);
+    return bytes.length > 0 || this.#ended;
+  }
+
+  #give(controller: Controller, bytes: Uint8Array<ArrayBuffer>): void {
+    if (bytes.length === 0) return;
+    const now = this.#parts.clock();
+    this.#call.firstByteOutAt ??= now;
+    this.#gaveAt = now;
     controller.enqueue(bytes);
-    return true;
   }
 
   #note({ kinds, bytes }: ReadBatch): void {
@@ -108,36 +125,34 @@ class StreamRelay {
   }
 
   async #close(controller: Controller): Promise<void> {
-    const { frames, tap, status } = this.#reply;
+    const { frames, tap, outlet, status } = this.#reply;
     const rest = tapBatch(tap, frames.rest());
     const whole = tap.complete() || frames.overflowed;
-    if (whole) {
-      await this.#finish(status, null, null);
-      const bytes = passing(rest);
-      if (rest.kinds.includes("terminal")) controller.enqueue(bytes);
-      this.#rest();
-      return controller.close();
+    const bytes = whole ? outlet.close(rest) : null;
+    if (bytes === null || outlet.fault) {
+      return this.#break(controller, outlet.fault ?? failure("upstream_network", 200));
     }
-    this.#break(controller, null);
+    await this.#finish(status, null, null);
+    this.#give(controller, bytes);
+    this.#rest();
+    controller.close();
   }
 
   /** Ends a stream that cannot go on with the dialect's own error. */
-  #break(controller: Controller, thrown: unknown): void {
+  #break(controller: Controller, error: UpstreamError | null, thrown?: unknown): void {
     if (this.#ended) return;
     if (this.#call.settled) return this.#stopWith(controller);
     const { cut } = this.#call;
     if (cut !== null) return this.#cut(controller);
-    const error = this.#failureOf(thrown);
     const told = error ? upstreamFailure(this.#call, error) : asGatewayError(thrown);
     this.#finish(told.status, told, error);
     this.#tell(controller, told);
   }
 
-  /** `null` when the fault is ours. */
-  #failureOf(thrown: unknown): UpstreamError | null {
+  /** `null` when the fault is ours: nothing was being read when it was thrown. */
+  #failure(): UpstreamError | null {
     if (this.#silent || this.#reply.attempt.timedOut) return failure("upstream_timeout", 200);
-    if (thrown instanceof ReferenceError || thrown instanceof RangeError) return null;
-    return failure("upstream_network", 200);
+    return this.#waitingSince === null ? null : failure("upstream_network", 200);
   }
 
   #cut(controller: Controller): void {
@@ -150,10 +165,7 @@ class StreamRelay {
 
   #tell(controller: Controller, error: GatewayError): void {
     if (this.#ended) return;
-    // What flowed unread may have stopped inside a frame.
-    const apart = this.#reply.frames.overflowed ? "\n\n" : "";
-    const frame = this.#reply.tap.errorFrame(error, this.#call.id);
-    controller.enqueue(encoder.encode(apart + frame));
+    controller.enqueue(this.#reply.outlet.fail(error, this.#call.id));
     this.#stopWith(controller);
   }
 
@@ -174,6 +186,7 @@ class StreamRelay {
   #rest(): void {
     this.#ended = true;
     this.#idle?.cancel();
+    this.#keepingAlive?.cancel();
   }
 
   /** Settles, once. A provider that has said all it had to say needs no cancelling. */
@@ -196,8 +209,24 @@ class StreamRelay {
     return durable;
   }
 
-  #streamError(): UpstreamError | null {
-    return this.#call.settled ? null : classifyEvent(this.#reply.tap.fault(), 200);
+  #streamError({ kinds }: ReadBatch): UpstreamError | null {
+    if (this.#call.settled) return null;
+    const { outlet, tap } = this.#reply;
+    return outlet.fault ?? (kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
+  }
+
+  /** Keeps a silent stream open, where it may be added to. */
+  #keepAlive(controller: Controller): void {
+    const { keepAlive } = this.#reply.outlet;
+    if (keepAlive === null) return;
+    const look = () => {
+      const quiet = this.#parts.clock() - this.#gaveAt;
+      if (quiet < KEEP_ALIVE_MS) return wait(KEEP_ALIVE_MS - quiet);
+      if (this.#waitingSince !== null) this.#give(controller, keepAlive);
+      wait(KEEP_ALIVE_MS);
+    };
+    const wait = (ms: number) => void (this.#keepingAlive = this.#parts.deadlines.set(ms, look));
+    wait(KEEP_ALIVE_MS);
   }
 
   /** One deadline for the whole stream: it looks again when a chunk has come since. */
@@ -213,17 +242,4 @@ class StreamRelay {
     const wait = (ms: number) => void (this.#idle = this.#parts.deadlines.set(ms, look));
     wait(limit);
   }
-}
-
-/** The bytes of a batch without the frames that are not the caller's to see. */
-function passing({ bytes, frames, kinds }: ReadBatch): Uint8Array<ArrayBuffer> {
-  if (!kinds.includes("withheld")) return bytes;
-  const kept = frames.filter((_, index) => kinds[index] !== "withheld");
-  const out = new Uint8Array(kept.reduce((sum, { start, end }) => sum + end - start, 0));
-  let at = 0;
-  for (const { start, end } of kept) {
-    out.set(bytes.subarray(start, end), at);
-    at += end - start;
-  }
-  return out;
 }

@@ -3,6 +3,7 @@ import type { Call, Parts } from "./call.ts";
 import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
+import { readDecoded } from "./open_bridge.ts";
 import { type CheckedPlan, checkPlan } from "./plan.ts";
 import type { Group, Target } from "./snapshot.ts";
 import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
@@ -32,7 +33,15 @@ function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Targe
 }
 
 function filter(call: Call, group: Group, features: RequestFeatures) {
-  const asked = { dialect: call.dialect.name, features, unknownLimits: group.unknownLimits };
+  const asked = {
+    dialect: call.dialect.name,
+    features,
+    unknownLimits: group.unknownLimits,
+    decoded() {
+      const decoded = readDecoded(call);
+      return decoded instanceof GatewayError ? null : decoded;
+    },
+  };
   const eligible: Target[] = [];
   const rejected: RejectedTarget[] = [];
   for (const target of group.targets) {
@@ -100,12 +109,14 @@ function noTarget(
   const onlyContext = rejected.some(({ reasons }) =>
     reasons.length === 1 && reasons[0] === CONTEXT_EXCEEDED
   );
+  if (call.decoded instanceof GatewayError) return call.decoded;
   if (onlyContext) return contextExceeded(group, features.estimatedInputTokens);
   const requirements = requirementsOf(features);
   const reasons = new Set(rejected.flatMap((target) => target.reasons.slice(0, 1)));
   return new GatewayError(
     "no-eligible-target",
-    `Cannot route: no target of group "${group.name}" takes this request on ${call.dialect.name}`,
+    `Cannot route: no target of group "${group.name}" takes this request on ${call.dialect.name}` +
+      bridgeNote(rejected),
     {
       model: group.name,
       dialect: call.dialect.name,
@@ -122,6 +133,13 @@ function noTarget(
         : {}),
     },
   );
+}
+
+/** Names what bridges could not carry: mostly one field in the way of an answer. */
+function bridgeNote(rejected: readonly RejectedTarget[]): string {
+  const reasons = rejected.flatMap(({ reasons }) => reasons)
+    .filter((reason) => reason.startsWith("bridge-"));
+  return reasons.length === 0 ? "" : ` (${[...new Set(reasons)].sort().join(", ")})`;
 }
 
 /** The prompt is too long for every target; the words are those agents look for. */

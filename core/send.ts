@@ -31,7 +31,7 @@ export async function send(
     const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
     if (!("class" in outcome)) return outcome;
     last = outcome;
-    left = following(left, outcome);
+    left = following(call, left, outcome);
   }
   throw upstreamFailure(call, last ?? { class: "upstream_timeout", ...NOTHING });
 }
@@ -53,14 +53,27 @@ function mayTry(
   return parts.retries.takeRetry(group);
 }
 
-function following([failed, ...rest]: readonly Target[], error: UpstreamError): readonly Target[] {
-  const next = UPSTREAM_CLASSES[error.class].next;
+function following(
+  call: Call,
+  plan: readonly Target[],
+  error: UpstreamError,
+): readonly Target[] {
+  const [failed, ...rest] = plan;
+  const { next } = UPSTREAM_CLASSES[error.class];
+  if (next === "same") return withoutProofs(call, plan);
   if (next === "none") return [];
   if (next === "any") return rest;
   const size = failed?.contextTokens ?? null;
   return rest.filter(({ contextTokens }) =>
     size === null || contextTokens === null || contextTokens > size
   );
+}
+
+/** The same plan, once: without its reasoning the request is another one. */
+function withoutProofs(call: Call, plan: readonly Target[]): readonly Target[] {
+  if (call.withoutProofs || !call.sentProofs) return [];
+  call.withoutProofs = true;
+  return plan;
 }
 
 /** Never more than what is left of the total deadline; at least 1 ms. */
@@ -96,8 +109,14 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
     fallback_used: call.attempts.length > 1,
     ...(type === "upstream-timeout" ? { deadline: deadlineOf(call) } : {}),
     ...(error.retryAfterMs === null ? {} : { retry_after_ms: error.retryAfterMs }),
-    ...(UPSTREAM_CLASSES[error.class].next === "none" ? { retryable: false } : {}),
+    ...(isAtFault(error) ? { retryable: false } : {}),
   });
+}
+
+/** Whether the request itself is what the provider refused. */
+function isAtFault(error: UpstreamError): boolean {
+  const { next } = UPSTREAM_CLASSES[error.class];
+  return next === "none" || next === "same";
 }
 
 /** A rate limit among quota errors is what the caller can wait for. */

@@ -22,6 +22,9 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   });
   const imageCount = call.features?.imageCount ?? 0;
   const serving = servingAttempt(call);
+  if (serving && ending.facts) {
+    parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
+  }
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;

@@ -7,7 +7,7 @@ const BYTES_PER_OUTPUT_TOKEN = 4;
 /** How a call ended, as far as its tokens depend on it. */
 export interface UsageEnding {
   /** What the tap or the reply said; `null` when no provider answered. */
-  readonly facts: ReplyFacts | null;
+  readonly facts: Pick<ReplyFacts, "usage" | "finishReason" | "contentBytes"> | null;
   /** The reply reached its end. */
   readonly complete: boolean;
   /** Content reached the caller. */

@@ -5,7 +5,8 @@ import { isObject, type Json, type JsonObject } from "./json.ts";
 export type UpstreamClass = keyof typeof UPSTREAM_CLASSES;
 
 /**
- * What follows a failed attempt. `next`: which target may be tried. `breaker`: `failure` counts
+ * What follows a failed attempt. `next`: which target may be tried; `same`: this one, once more, without
+ * the reasoning of earlier turns. `breaker`: `failure` counts
  * against the target, `opens` opens its breaker at once, `backoff` defers the target, `none` is the
  * request's own fault. `error`: what the caller is told when it was the last attempt.
  */
@@ -20,13 +21,14 @@ export const UPSTREAM_CLASSES = {
   upstream_auth_failed: { next: "any", breaker: "opens", error: "upstream-access-denied" },
   upstream_access_denied: { next: "any", breaker: "opens", error: "upstream-access-denied" },
   upstream_context_length: { next: "larger", breaker: "none", error: "context-length-exceeded" },
+  upstream_reasoning_rejected: { next: "same", breaker: "none", error: "upstream-failed" },
   upstream_bad_request: { next: "none", breaker: "none", error: "upstream-failed" },
   upstream_request_too_large: { next: "none", breaker: "none", error: "upstream-failed" },
   upstream_status: { next: "none", breaker: "none", error: "upstream-failed" },
 } as const satisfies Record<
   string,
   {
-    next: "any" | "larger" | "none";
+    next: "any" | "larger" | "same" | "none";
     breaker: "failure" | "opens" | "backoff" | "none";
     error: ErrorType;
   }
@@ -82,6 +84,9 @@ const CONTEXT_TEXT = new RegExp(
   ].join("|"),
   "i",
 );
+/** Words about reasoning of earlier turns that a provider does not recognise. */
+const REASONING_TEXT =
+  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,40}(item|block)/i;
 const CREDIT_TEXT = /credit balance|insufficient (credit|balance|funds)/i;
 const OVERLOAD_TEXT = /overload|retry/i;
 
@@ -119,6 +124,14 @@ function classifyByContent(error: WireError): UpstreamClass | null {
   return null;
 }
 
+/** What only the words of a refusal tell. */
+function classifyByText(status: number, { message }: WireError): UpstreamClass | null {
+  if ([400, 413, 422].includes(status) && CONTEXT_TEXT.test(message)) {
+    return "upstream_context_length";
+  }
+  return status === 400 && REASONING_TEXT.test(message) ? "upstream_reasoning_rejected" : null;
+}
+
 function classifyByStatus(status: number, error: WireError): UpstreamClass {
   if (status === 402) return "upstream_quota_exhausted";
   if (status === 429) return "upstream_rate_limited";
@@ -143,11 +156,9 @@ export function classifyAnswer(
   retryAfterMs: number | null,
 ): UpstreamError {
   const error = readWireError(body);
-  const saysContext = [400, 413, 422].includes(status) && CONTEXT_TEXT.test(error.message);
   return {
-    class: saysContext
-      ? "upstream_context_length"
-      : classifyByContent(error) ?? classifyByStatus(status, error),
+    class: classifyByText(status, error) ?? classifyByContent(error) ??
+      classifyByStatus(status, error),
     status,
     code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
     retryAfterMs,

@@ -1,0 +1,22 @@
+import type { ChatRequest } from "./chat.ts";
+import type { Dialect, ReplyFacts } from "./dialect.ts";
+import type { StreamTranslator } from "./stream_translator.ts";
+import type { UpstreamError } from "./upstream_error.ts";
+import type { FieldEvent, WireBody } from "./wire.ts";
+
+/** The way from a caller's dialect to a target's and back, for one attempt. */
+export interface Bridge {
+  /** For example `openai-chat>anthropic`. */
+  readonly direction: string;
+  /** The target's dialect. */
+  readonly dialect: Dialect;
+  /** The request as the target gets it. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly events: readonly FieldEvent[];
+  /** What the target was asked, for replies that come in another form than asked for. */
+  readonly asked: ChatRequest;
+  /** The caller's bytes of a whole reply, or what it reports to have failed. */
+  reply(body: WireBody, facts: ReplyFacts): Uint8Array<ArrayBuffer> | UpstreamError;
+  /** The caller's bytes of a stream; `facts`: what is known of the reply when it ends. */
+  stream(facts: () => ReplyFacts): StreamTranslator;
+}

@@ -1,0 +1,135 @@
+import type { Bridge } from "./bridge.ts";
+import type { Call } from "./call.ts";
+import type { ChatRequest, Message, Part, Proof } from "./chat.ts";
+import type { DecodedRequest, Dialect, ReplyContext, ReplyFacts } from "./dialect.ts";
+import type { DialectName } from "./dialect_name.ts";
+import { GatewayError } from "./errors.ts";
+import { settleUsage } from "./settle_usage.ts";
+import type { Target } from "./snapshot.ts";
+import { createStreamTranslator } from "./stream_translator.ts";
+import { type LoweredTools, lowerTools } from "./tool_table.ts";
+import type { UsageReport } from "./usage.ts";
+
+const encoder = new TextEncoder();
+
+/** Bytes of a JSON value. */
+export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(value));
+}
+
+/** The caller's request in the neutral form, or why there is none. Decoded when first needed. */
+export function readDecoded(call: Call): DecodedRequest | GatewayError {
+  if (!call.wire) throw new TypeError("Cannot decode a call without a body");
+  if (call.decoded === null) {
+    try {
+      call.decoded = call.dialect.decodeRequest(call.wire);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      call.decoded = error;
+    }
+  }
+  return call.decoded;
+}
+
+/**
+ * The caller's request in the neutral form.
+ *
+ * @throws {GatewayError} `invalid-request` naming what cannot be read
+ */
+export function decodedRequest(call: Call): DecodedRequest {
+  const decoded = readDecoded(call);
+  if (decoded instanceof GatewayError) throw decoded;
+  return decoded;
+}
+
+/** What the writer of a reply knows of a call. */
+export function replyContext(call: Call, request: ChatRequest): ReplyContext {
+  return { callId: call.id.slice("req_".length), request };
+}
+
+/** The other side of a bridge. */
+export interface Far {
+  readonly dialect: Dialect;
+  readonly target: Target;
+  /** Whether the target's provider takes a proof of reasoning; empty: unsigned reasoning. */
+  keeps(proof: string): boolean;
+}
+
+/**
+ * Writes a call for a target of another dialect.
+ *
+ * @throws {GatewayError} `invalid-request` when the target's wire cannot hold the request
+ */
+export function openBridge(call: Call, { dialect, target, keeps }: Far): Bridge {
+  const { request } = decodedRequest(call);
+  const messages = withProofs(request.messages, dialect.name, keeps);
+  const lowered = lowerTools({ ...request, model: target.model, messages }, dialect.toolLimits);
+  const encoded = dialect.encodeRequest(lowered.request, target);
+  return {
+    direction: `${call.dialect.name}>${dialect.name}`,
+    dialect,
+    body: jsonBytes(encoded.body),
+    events: [...lowered.events, ...encoded.events],
+    asked: lowered.request,
+    ...wayBack(call, dialect, lowered),
+  };
+}
+
+/**
+ * Reasoning with the proofs the provider takes. Where its own replies come unsigned, an empty proof
+ * says that reasoning without one is welcome.
+ */
+function withProofs(
+  messages: readonly Message[],
+  dialect: DialectName,
+  keeps: (proof: string) => boolean,
+): readonly Message[] {
+  const unsigned: Proof = { kind: "signature", dialect, value: "" };
+  const withProof = (part: Part): Part => {
+    if (part.type !== "reasoning") return part;
+    const { proof, ...bare } = part;
+    if (proof && keeps(proof.value)) return part;
+    return keeps("") ? { ...bare, proof: unsigned } : bare;
+  };
+  return messages.map((message) =>
+    message.parts.some(({ type }) => type === "reasoning")
+      ? { ...message, parts: message.parts.map(withProof) }
+      : message
+  );
+}
+
+function wayBack(
+  call: Call,
+  dialect: Dialect,
+  lowered: LoweredTools,
+): Pick<Bridge, "reply" | "stream"> {
+  const context = replyContext(call, decodedRequest(call).request);
+  const createdAt = Math.floor(call.ts / 1000);
+  const estimatedInput = Math.max(1, call.features?.estimatedInputTokens ?? 1);
+  const usage = (facts: ReplyFacts) => shownUsage(facts, estimatedInput);
+  return {
+    reply(body, facts) {
+      const response = lowered.restore(dialect.decodeResponse(body));
+      if (response.finish.error) return response.finish.error;
+      return jsonBytes(call.dialect.encodeResponse({
+        ...response,
+        createdAt: response.createdAt || createdAt,
+        usage: usage(facts),
+      }, context));
+    },
+    stream: (facts) =>
+      createStreamTranslator({
+        decoder: dialect.decodeStream(),
+        restore: lowered.restoreStream(),
+        encoder: call.dialect.encodeStream(context),
+        createdAt,
+        estimatedInput,
+        usage: () => usage(facts()),
+      }),
+  };
+}
+
+/** The caller is shown what the call is settled to. */
+function shownUsage(facts: ReplyFacts, estimatedInput: number): UsageReport {
+  return settleUsage({ facts, complete: true, delivered: true, estimatedInput });
+}

@@ -1,0 +1,101 @@
+import { readLimited } from "./body.ts";
+import type { Attempt, Call, Parts } from "./call.ts";
+import type { ReplyContext, ReplyFacts } from "./dialect.ts";
+import { isObject, type Json } from "./json.ts";
+import { decodedRequest, replyContext } from "./open_bridge.ts";
+import { replyOfStream } from "./reply_form.ts";
+import { failure, type UpstreamError } from "./upstream_error.ts";
+import type { WireBody } from "./wire.ts";
+
+/** A complete reply, as the caller gets it. */
+export interface UnaryReply {
+  readonly kind: "unary";
+  readonly attempt: Attempt;
+  readonly status: number;
+  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly facts: ReplyFacts;
+}
+
+/** Reads a whole reply: as it came on the caller's dialect, translated over a bridge. */
+export async function readUnary(
+  parts: Parts,
+  call: Call,
+  attempt: Attempt,
+  response: Response,
+): Promise<UnaryReply | UpstreamError> {
+  const { status, headers } = response;
+  const bad = failure("upstream_bad_response", status);
+  const bytes = await readWhole(response, call.snapshot.server.maxResponseBytes);
+  if (bytes === null) return bad;
+  attempt.responseBytes = bytes.length;
+  const dialect = parts.dialects.get(attempt.target.dialect);
+  const streamed = isEventStream(headers);
+  const reply = streamed
+    ? replyOfStream(dialect, bytes, askedContext(call, attempt))
+    : wireBody(bytes);
+  if (reply === null) return bad;
+  if ("class" in reply) return reply;
+  const facts = dialect.readReply(reply.body);
+  if (facts === null) return bad;
+  const translated = attempt.bridge?.reply(reply, facts) ?? reply.bytes;
+  if ("class" in translated) return translated;
+  attempt.usage = facts.usage;
+  attempt.selected = true;
+  const own = attempt.bridge === null && !streamed ? headers.get("content-type") : null;
+  return {
+    kind: "unary",
+    attempt,
+    status,
+    contentType: own ?? "application/json",
+    bytes: translated,
+    facts,
+  };
+}
+
+/** Whether an answer is a stream of events. */
+export function isEventStream(headers: Headers): boolean {
+  return /^text\/event-stream\b/i.test(headers.get("content-type") ?? "");
+}
+
+/** What the provider itself was asked, for a reply in the other form. */
+export function askedContext(call: Call, { bridge }: Attempt): ReplyContext {
+  return replyContext(call, bridge?.asked ?? decodedRequest(call).request);
+}
+
+/** A reply of the whole answer; `null` when it is no JSON object. */
+export function wireBody(bytes: Uint8Array<ArrayBuffer>): WireBody | null {
+  const body = parseJson(bytes);
+  return isObject(body) ? { body, bytes } : null;
+}
+
+/** The body of an answer; `null` when it is too large. */
+export async function readWhole(
+  response: Response,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  if (length <= maxBytes) return await response.bytes();
+  if (length > maxBytes) {
+    await response.body?.cancel();
+    return null;
+  }
+  const tooLarge = new Error("too large");
+  try {
+    return await readLimited(response.body ?? new Blob().stream(), maxBytes, () => tooLarge);
+  } catch (error) {
+    if (error === tooLarge) return null;
+    throw error;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** `undefined` when it is no JSON. */
+export function parseJson(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
