@@ -1,8 +1,9 @@
 import { configReference } from "@/core/config/reference.ts";
+import { bridgeMatrix } from "./bridge_matrix.ts";
 
 /** Files in this folder that are made from the code, with their texts. */
 export function generatedDocs(): ReadonlyMap<string, string> {
-  return new Map([["CONFIG.md", configReference()]]);
+  return new Map([["BRIDGES.md", bridgeMatrix()], ["CONFIG.md", configReference()]]);
 }
 
 if (import.meta.main) {
