@@ -1,3 +1,4 @@
+import type { ChatRequest } from "@/core/chat.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import type {
   BreakerOptions,
@@ -214,6 +215,24 @@ export function contextOf(
     },
     targets: targets.map((target, index) => viewOf(target, index, NO_SIGNALS)),
     rejected: [],
+    ...changes,
+  };
+}
+
+/** The smallest request in the neutral form. */
+export function chatRequestOf(changes: Partial<ChatRequest> = {}): ChatRequest {
+  return {
+    model: "fast",
+    instructions: [],
+    messages: [],
+    tools: [],
+    output: { type: "text" },
+    stop: [],
+    sampling: {},
+    stream: false,
+    includeUsage: false,
+    cacheAuto: false,
+    extra: {},
     ...changes,
   };
 }

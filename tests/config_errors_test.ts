@@ -256,14 +256,6 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "a dialect that needs a bridge",
-    yaml: target("inbound_dialects: [openai-chat, anthropic]"),
-    expected: [
-      "config.yaml:4:84: models.demo.targets[0].inbound_dialects[1]: a dialect other than " +
-      "openai-chat is not available yet",
-    ],
-  },
-  {
     name: "frequent slips",
     yaml: target("bridges: [], tool_support: { openai_chat: [] }, dialect: anthropic_messages")
       .replace("id: ci,", "id: ci, user: ana,"),

@@ -18,6 +18,7 @@ const REASONING: ReasoningSupport = {
   efforts: ["low", "medium", "high"],
   defaultOn: false,
   supportsSummaries: false,
+  streamBlock: "none",
   minBudgetTokens: 1_024,
   maxBudgetTokens: null,
   budgetMustBeLessThanMaxTokens: true,
@@ -60,6 +61,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
     defaultOutputTokens: 4_096,
     honorsMaxTokens: true,
     outputTokenField: "max_tokens",
+    promptCacheMarkers: null,
     forceStoreFalse: false,
     defaultThinking: null,
     shape: {
@@ -93,14 +95,18 @@ export function wireOf(body: string | Uint8Array<ArrayBuffer>): WireRequest {
 }
 
 /** What a dialect makes of a body for a target. */
-export function prepared(wire: WireRequest, target: Target): Prepared {
+export function prepared(
+  wire: WireRequest,
+  target: Target,
+  keeps: (proof: string) => boolean = () => true,
+): Prepared {
   const dialect = dialects.get(target.dialect);
   const features = completeFeatures(
     dialect.features(wire),
     { requestBytes: wire.bytes.length, toolSchemaBytes: 0 },
     { imageTokens: 1_024, defaultOutputTokens: target.defaultOutputTokens },
   );
-  const edits = dialect.edits(wire, features, target);
+  const edits = dialect.edits(wire, features, target, keeps);
   return { features, edits, bytes: splice(wire.bytes, edits) };
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import type { BridgeFeature } from "@/core/bridge_features.ts";
 import { type Asked, rejections, requirementsOf } from "@/core/eligibility.ts";
 import type { RequestFeatures } from "@/core/features.ts";
-import { featuresOf, targetOf, type TargetParts } from "./builders.ts";
+import { chatRequestOf, featuresOf, targetOf, type TargetParts } from "./builders.ts";
 
 const EFFORT = {
   requested: true,
@@ -22,13 +23,19 @@ function toolsBut(missing: string): TargetParts["toolSupport"] {
 interface Request extends Partial<RequestFeatures> {
   readonly dialect?: Asked["dialect"];
   readonly unknownLimits?: Asked["unknownLimits"];
+  /** What no bridge carries; `null`: the request cannot be read into the neutral form. */
+  readonly barriers?: readonly BridgeFeature[] | null;
+  readonly thinking?: "budget" | "adaptive";
 }
 
-function reasonsOf(target: TargetParts, { dialect, unknownLimits, ...features }: Request) {
+function reasonsOf(target: TargetParts, request: Request) {
+  const { dialect, unknownLimits, barriers = [], thinking, ...features } = request;
+  const reasoning = thinking && { mode: thinking, extra: {} };
   return rejections(targetOf(target), {
     dialect: dialect ?? "openai-chat",
     features: featuresOf(features),
     unknownLimits: unknownLimits ?? "allow",
+    decoded: () => barriers && { request: chatRequestOf(reasoning ? { reasoning } : {}), barriers },
   });
 }
 
@@ -48,6 +55,34 @@ const ROWS: readonly Row[] = [
     label: "credential-missing",
     target: { provider: { credentialMissing: true } },
     request: {},
+  },
+  {
+    when: "its bridge cannot carry a feature",
+    label: "bridge-prediction",
+    target: { inboundDialects: ["anthropic"] },
+    request: { dialect: "anthropic", barriers: ["prediction"] },
+    passes: { barriers: ["prediction"] },
+  },
+  {
+    when: "its bridge leads to a dialect that cannot carry a feature",
+    label: "bridge-stop",
+    target: { dialect: "openai-responses", inboundDialects: ["anthropic"] },
+    request: { dialect: "anthropic", barriers: ["stop", "json-object"] },
+    passes: { dialect: "anthropic", barriers: ["json-object"] },
+  },
+  {
+    when: "its bridge would need a request that cannot be read",
+    label: "bridge-other",
+    target: { inboundDialects: ["anthropic"] },
+    request: { dialect: "anthropic", barriers: null },
+    passes: { barriers: null },
+  },
+  {
+    when: "reasoning is demanded over a bridge",
+    label: "reasoning-support",
+    target: { inboundDialects: ["anthropic"], reasoning: { supported: false } },
+    request: { dialect: "anthropic", reasoning: EFFORT, thinking: "budget" },
+    passes: { dialect: "anthropic", reasoning: EFFORT, thinking: "adaptive" },
   },
   {
     when: "the caller speaks another dialect",
@@ -255,6 +290,9 @@ for (const { when, label, target, request, passes } of ROWS) {
 const LABELS = [
   "credential-missing",
   "dialect-not-accepted",
+  "bridge-other",
+  "bridge-prediction",
+  "bridge-stop",
   "tool-only-target",
   "tool-support",
   "tool-choice-support",
@@ -327,6 +365,10 @@ Deno.test("target that breaks all rules of a request lists every label in order"
     "tool-only-target",
     "request-shape-min-output-tokens",
     "request-shape-limit-unknown",
+    // A dialect is accepted or not: a target cannot have both reasons.
+    "bridge-other",
+    "bridge-prediction",
+    "bridge-stop",
   ]);
   assert.deepEqual(reasons, LABELS.filter((label) => !impossible.has(label)));
 });

@@ -212,6 +212,7 @@ const FOLLOWS: Readonly<Record<UpstreamClass, readonly [string, string, string]>
   upstream_auth_failed: ["any", "opens", "upstream-access-denied"],
   upstream_access_denied: ["any", "opens", "upstream-access-denied"],
   upstream_context_length: ["larger", "none", "context-length-exceeded"],
+  upstream_reasoning_rejected: ["same", "none", "upstream-failed"],
   upstream_bad_request: ["none", "none", "upstream-failed"],
   upstream_request_too_large: ["none", "none", "upstream-failed"],
   upstream_status: ["none", "none", "upstream-failed"],

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { tokenDigestHex } from "@/core/tokens.ts";
 
 /** Obviously no secret. */
@@ -27,12 +27,16 @@ export function startBareProxy(upstream: string): Promise<Running> {
 
 /** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
 export async function startGateway(upstream: string, dir: string): Promise<Running> {
-  const config = join(dir, "config.yaml");
-  await Deno.writeTextFile(config, configText(upstream));
+  return await startConfigured(join(dir, "config.yaml"), configText(upstream));
+}
+
+/** Starts the gateway as it is shipped; its state lies beside its configuration. */
+export async function startConfigured(config: string, text: string): Promise<Running> {
+  await Deno.writeTextFile(config, text);
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
   return await spawn([
     ...flags,
-    `--allow-write=${dir}`,
+    `--allow-write=${dirname(config)}`,
     here("../../main.ts"),
     "serve",
     "--config",
@@ -61,7 +65,8 @@ callers:
 `;
 }
 
-async function spawn(args: readonly string[]): Promise<Running> {
+/** Starts a server that prints its address. */
+export async function spawn(args: readonly string[]): Promise<Running> {
   const started = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", ...args],
