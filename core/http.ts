@@ -1,7 +1,7 @@
 import type { Arrival } from "./accept.ts";
 import { errorAnswer, json } from "./answer.ts";
 import { Unauthorized } from "./auth.ts";
-import type { Parts } from "./call.ts";
+import type { Parts, Watcher } from "./call.ts";
 import { clientAddress } from "./client_ip.ts";
 import { clientLabel } from "./client_label.ts";
 import type { Dialect } from "./dialect.ts";
@@ -15,7 +15,8 @@ import {
 } from "./endpoints.ts";
 import { countTokens, makeCall } from "./engine.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
-import { type Drain, healthz, readyz, version } from "./health_endpoints.ts";
+import type { Plugin } from "./plugin.ts";
+import { healthz, readyz, version } from "./health_endpoints.ts";
 import { safeCause } from "./settle.ts";
 
 /** What answers on a path, by method. */
@@ -28,15 +29,16 @@ export type Handler = (request: Request, peer: string) => Promise<Response>;
 const NAMED: readonly (readonly [string, Methods])[] = [["/v1/models/", { GET: showModel }]];
 
 /** Builds the handler of all paths. A new path is one line in `routesOf`. */
-export function createHandler(parts: Parts, drain: Drain): Handler {
-  const routes = routesOf(parts, drain);
+export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler {
+  const routes = routesOf(parts, plugins);
   return async (request, peer) => {
     const { path, search } = splitUrl(request.url);
     const found = find(routes, path);
     const dialect = found?.dialect ?? dialectOf(parts, path, request.headers);
+    if (found?.template) parts.tracer?.found(request.method, found.template);
     const arrival = { request, search, peer, id: `req_${parts.newId()}` };
     try {
-      if (drain.draining && request.method === "POST") throw shuttingDown();
+      if (parts.drain.draining && request.method === "POST") throw shuttingDown();
       const endpoint = endpointFor(found, request.method);
       return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
     } catch (thrown) {
@@ -53,13 +55,12 @@ interface Found {
   readonly template: string;
 }
 
-function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
+function routesOf(parts: Parts, plugins: readonly Plugin[]): ReadonlyMap<string, Found> {
   const call: Endpoint = (parts, visit) => makeCall(parts, visit.dialect, visit);
   const count: Endpoint = async (parts, visit) =>
     json(visit.dialect.encodeTokenCount(await countTokens(parts, visit.dialect, visit)));
   const probe = { HEAD: answerProbe };
   const alive = healthz(parts.clock());
-  const ready = readyz(drain);
   const fixed: readonly (readonly [string, Methods, Dialect | null])[] = [
     ...parts.dialects.items.flatMap((dialect) => [
       ...dialect.paths.map((path) => [path, callMethods(path, call), dialect] as const),
@@ -68,11 +69,14 @@ function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
     ["/", probe, null],
     ["/anthropic", probe, null],
     ["/healthz", { GET: alive, HEAD: alive }, null],
-    ["/readyz", { GET: ready, HEAD: ready }, null],
+    ["/readyz", { GET: readyz, HEAD: readyz }, null],
     ["/v1", probe, null],
     ["/v1/models", { GET: listModels }, null],
     ["/v1/usage", { GET: showUsage }, null],
     ["/version", { GET: version, HEAD: version }, null],
+    ...plugins.flatMap(({ routes }) => Object.entries(routes)).map(([path, answer]) =>
+      [path, { GET: answer, HEAD: answer }, null] as const
+    ),
   ];
   return new Map(
     fixed.map(([path, methods, dialect]) => [path, { methods, dialect, name: "", template: path }]),
@@ -131,6 +135,7 @@ interface Failure {
 function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): Response {
   const error = asGatewayError(thrown);
   if (error instanceof Unauthorized) recordStranger(parts, arrival, template, error);
+  if (error.type === "metrics-forbidden") tellDenied(parts, "metrics", "forbidden");
   if (error.type === "internal-error") {
     parts.log.write("error", "call_failed", error.message, {
       request_id: arrival.id,
@@ -148,13 +153,15 @@ function recordStranger(
   template: string,
   error: Unauthorized,
 ): void {
+  const surface = template === "/metrics" ? "metrics" : "api";
+  tellDenied(parts, surface, error.reason);
   const address = clientAddress(request.headers, peer, parts.current().server.clientIp);
   parts.journal.appendSecurityEvent({
     id: `sec_${parts.newId()}`,
     request_id: id,
     ts: parts.now(),
     event_type: "auth_failed",
-    surface: "api",
+    surface,
     http_method: request.method,
     path_template: template,
     outcome: "denied",
@@ -165,6 +172,10 @@ function recordStranger(
     ip_version: address === null ? 0 : address.includes(":") ? 6 : 4,
     status_code: error.status,
   });
+}
+
+function tellDenied(parts: Parts, ...denial: Parameters<Watcher["onDenied"]>): void {
+  for (const watcher of parts.watchers) watcher.onDenied(...denial);
 }
 
 function shuttingDown(): GatewayError {
