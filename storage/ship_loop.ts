@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log.ts";
+import type { LogEvent, LogFields } from "../core/log_events.ts";
 import type { CallerTotals, ShipCounts } from "../core/record.ts";
 import { callerTotals } from "./caller_totals.ts";
 import { migrate } from "./migrate.ts";

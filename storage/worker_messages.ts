@@ -1,4 +1,5 @@
-import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
+import type { LogLevel } from "../core/log.ts";
+import type { LogEvent, LogFields } from "../core/log_events.ts";
 import type { CallerTotals, ShipCounts } from "../core/record.ts";
 
 /** What the storage worker is started with; times in ms. */
