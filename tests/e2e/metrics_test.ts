@@ -18,6 +18,7 @@ import {
   errorReply,
   hang,
   partial,
+  reply,
   sampleReply,
   startUpstream,
 } from "../upstream.ts";
@@ -115,6 +116,36 @@ Deno.test("metrics agree with the journal", async () => {
     assert.equal(metric("fallbacks_total", { group: "fast" }), total("fallback_used"));
     assert.equal(metric("upstream_duration_seconds_count"), total("attempts"));
   });
+});
+
+Deno.test("classes of tokens and of cost do not overlap, but reasoning is output", async () => {
+  const usage = {
+    prompt_tokens: 1_000,
+    completion_tokens: 50,
+    total_tokens: 1_050,
+    prompt_tokens_details: { cached_tokens: 800 },
+    completion_tokens_details: { reasoning_tokens: 30 },
+  };
+  const said = JSON.parse(new TextDecoder().decode(await sampleReply("openai-chat")));
+  await using upstream = await startUpstream(reply({ ...said, usage }));
+  const targets = [{ cached_input_price_per_million_usd: 0.5 }];
+  const upstreams = [upstream.url];
+  await using gateway = await startTestGateway({ upstreams, targets, callers: CALLERS });
+  await call(gateway.url, "openai-chat");
+  const families = await metricsOf(gateway);
+  const of = (name: string) =>
+    Object.fromEntries(
+      families.get(name)!.samples.map(({ labels, value }) => [labels["class"], value]),
+    );
+  const none = { cache_write: 0, image: 0 };
+  assert.deepEqual(
+    of("pointsman_tokens_total"),
+    { ...none, input: 200, cached_input: 800, output: 50, reasoning: 30 },
+  );
+  assert.deepEqual(
+    of("pointsman_cost_usd_total"),
+    { ...none, input: 0.0002, cached_input: 0.0004, output: 0.0001 },
+  );
 });
 
 Deno.test("names that callers make up add no series", async () => {
