@@ -25,21 +25,20 @@ export interface Collector extends AsyncDisposable {
   readonly spans: readonly SeenSpan[];
   /** Names of metrics, with their points. */
   readonly metrics: ReadonlyMap<string, readonly Loose[]>;
-  /** Everything that came, as text. */
-  readonly received: string;
+  /** Every body that came. */
+  readonly payloads: readonly Loose[];
 }
 
 /** Starts a collector on a free port. */
 export function startCollector(): Collector {
   const spans: SeenSpan[] = [];
   const metrics = new Map<string, Loose[]>();
-  let received = "";
+  const payloads: Loose[] = [];
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     async (request) => {
-      const text = await request.text();
-      received += text;
-      const body: Loose = JSON.parse(text);
+      const body: Loose = await request.json();
+      payloads.push(body);
       for (const { scopeSpans } of body["resourceSpans"] ?? []) {
         spans.push(
           ...scopeSpans.flatMap(spansOf),
@@ -65,9 +64,7 @@ export function startCollector(): Collector {
     },
     spans,
     metrics,
-    get received() {
-      return received;
-    },
+    payloads,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
