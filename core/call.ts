@@ -70,7 +70,7 @@ export interface Watcher {
 
 /** Makes traces; all of this is absent when nobody traces. */
 export interface Tracer {
-  /** Names the server's own span after the path that was found. */
+  /** Names the server's own span after the path that was found; empty when there is none. */
   found(method: string, route: string): void;
   /** Begins the trace of a call, in step accept. One that is never ended leaves nothing. */
   begin(): CallTrace;

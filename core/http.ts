@@ -35,7 +35,7 @@ export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler
     const { path, search } = splitUrl(request.url);
     const found = find(routes, path);
     const dialect = found?.dialect ?? dialectOf(parts, path, request.headers);
-    if (found?.template) parts.tracer?.found(request.method, found.template);
+    parts.tracer?.found(request.method, found?.template ?? "");
     const arrival = { request, search, peer, id: `req_${parts.newId()}` };
     try {
       if (parts.drain.draining && request.method === "POST") throw shuttingDown();

@@ -11,6 +11,8 @@ import type { Attempt, AttemptTrace, CallTrace, Step, Tracer } from "@/core/call
 import { createAttemptMetrics } from "./attempt_metrics.ts";
 import { attemptAttributes, callAttributes } from "./attributes.ts";
 
+const METHODS: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
+
 /**
  * Traces calls with whatever OpenTelemetry finds in this process: Deno's own exporter, with
  * `OTEL_DENO=true`. One span per call, below it one per step, and one per attempt below `send`.
@@ -57,8 +59,9 @@ export function createTracer(version: string): Tracer {
   return {
     found(method, route) {
       const server = trace.getActiveSpan();
-      server?.updateName(`${method} ${route}`);
-      server?.setAttribute("http.route", route);
+      // A caller may make up a method, and a span's name is shown everywhere.
+      server?.updateName(`${METHODS.has(method) ? method : "HTTP"} ${route}`.trimEnd());
+      if (route !== "") server?.setAttribute("http.route", route);
     },
     begin,
   };
