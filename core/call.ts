@@ -55,17 +55,17 @@ export interface Drain {
   draining: boolean;
 }
 
-/** Where a request was refused before anybody was known. */
-export type Surface = "api" | "metrics";
-
 /** Sees what becomes of calls. Synchronous, quick, and without a say in it. */
 export interface Watcher {
   /** A call has its record; `journalMs` is what writing it took. */
   onSettled(call: Call, settlement: Settlement, journalMs: number): void;
   /** A batch of records has reached the usage database, in so many ms. */
   onShipped(batchMs: number): void;
-  /** A request was refused for what it showed, or for the grant it lacks. */
-  onDenied(surface: Surface, reason: AuthFailure | "forbidden"): void;
+  /**
+   * A request was refused for what it showed, or for the grant it lacks. `surface` is `api`, or the
+   * name of the plugin whose path it was.
+   */
+  onDenied(surface: string, reason: AuthFailure | "forbidden"): void;
 }
 
 /** Makes traces; all of this is absent when nobody traces. */

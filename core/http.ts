@@ -42,7 +42,7 @@ export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler
       const endpoint = endpointFor(found, request.method);
       return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
     } catch (thrown) {
-      return failed(parts, { dialect, arrival, template: found?.template ?? "", thrown });
+      return failed(parts, { dialect, arrival, found, thrown });
     }
   };
 }
@@ -53,6 +53,8 @@ interface Found {
   readonly dialect: Dialect | null;
   readonly name: string;
   readonly template: string;
+  /** Whose path it is: `api`, or a plugin's name. */
+  readonly surface: string;
 }
 
 function routesOf(parts: Parts, plugins: readonly Plugin[]): ReadonlyMap<string, Found> {
@@ -74,13 +76,23 @@ function routesOf(parts: Parts, plugins: readonly Plugin[]): ReadonlyMap<string,
     ["/v1/models", { GET: listModels }, null],
     ["/v1/usage", { GET: showUsage }, null],
     ["/version", { GET: version, HEAD: version }, null],
-    ...plugins.flatMap(({ routes }) => Object.entries(routes)).map(([path, answer]) =>
-      [path, { GET: answer, HEAD: answer }, null] as const
-    ),
   ];
-  return new Map(
-    fixed.map(([path, methods, dialect]) => [path, { methods, dialect, name: "", template: path }]),
+  const own = fixed.map(([path, methods, dialect]) => at(path, { methods, dialect }, "api"));
+  return new Map([...own, ...plugins.flatMap(pluginRoutes)]);
+}
+
+function pluginRoutes({ name, routes }: Plugin): readonly (readonly [string, Found])[] {
+  return Object.entries(routes).map(([path, answer]) =>
+    at(path, { methods: { GET: answer, HEAD: answer }, dialect: null }, name)
   );
+}
+
+function at(
+  path: string,
+  answers: Pick<Found, "methods" | "dialect">,
+  surface: string,
+): readonly [string, Found] {
+  return [path, { ...answers, name: "", template: path, surface }];
 }
 
 function callMethods(path: string, call: Endpoint): Methods {
@@ -92,7 +104,9 @@ function find(routes: ReadonlyMap<string, Found>, path: string): Found | null {
   if (fixed) return fixed;
   for (const [prefix, methods] of NAMED) {
     const name = path.startsWith(prefix) ? decodeName(path.slice(prefix.length)) : "";
-    if (name !== "") return { methods, dialect: null, name, template: `${prefix}{id}` };
+    if (name !== "") {
+      return { methods, dialect: null, name, template: `${prefix}{id}`, surface: "api" };
+    }
   }
   return null;
 }
@@ -128,14 +142,14 @@ function dialectOf({ dialects }: Parts, path: string, headers: Headers): Dialect
 interface Failure {
   readonly dialect: Dialect;
   readonly arrival: Arrival;
-  readonly template: string;
+  readonly found: Found | null;
   readonly thrown: unknown;
 }
 
-function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): Response {
+function failed(parts: Parts, { dialect, arrival, found, thrown }: Failure): Response {
   const error = asGatewayError(thrown);
-  if (error instanceof Unauthorized) recordStranger(parts, arrival, template, error);
-  if (error.type === "metrics-forbidden") tellDenied(parts, "metrics", "forbidden");
+  if (error instanceof Unauthorized) recordStranger(parts, arrival, found, error);
+  if (error.type === "metrics-forbidden") tellDenied(parts, found, "forbidden");
   if (error.type === "internal-error") {
     parts.log.write("error", "call_failed", error.message, {
       request_id: arrival.id,
@@ -150,20 +164,19 @@ function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): 
 function recordStranger(
   parts: Parts,
   { id, request, peer }: Arrival,
-  template: string,
+  found: Found | null,
   error: Unauthorized,
 ): void {
-  const surface = template === "/metrics" ? "metrics" : "api";
-  tellDenied(parts, surface, error.reason);
+  tellDenied(parts, found, error.reason);
   const address = clientAddress(request.headers, peer, parts.current().server.clientIp);
   parts.journal.appendSecurityEvent({
     id: `sec_${parts.newId()}`,
     request_id: id,
     ts: parts.now(),
     event_type: "auth_failed",
-    surface,
+    surface: surfaceOf(found),
     http_method: request.method,
-    path_template: template,
+    path_template: found?.template ?? "",
     outcome: "denied",
     reason_code: error.reason,
     client: clientLabel(request.headers.get("user-agent")),
@@ -174,8 +187,14 @@ function recordStranger(
   });
 }
 
-function tellDenied(parts: Parts, ...denial: Parameters<Watcher["onDenied"]>): void {
-  for (const watcher of parts.watchers) watcher.onDenied(...denial);
+const surfaceOf = (found: Found | null) => found?.surface ?? "api";
+
+function tellDenied(
+  { watchers }: Parts,
+  found: Found | null,
+  reason: Parameters<Watcher["onDenied"]>[1],
+): void {
+  for (const watcher of watchers) watcher.onDenied(surfaceOf(found), reason);
 }
 
 function shuttingDown(): GatewayError {

@@ -101,6 +101,14 @@ Deno.test("every family is shown on the dashboard, but those of callers", () => 
   assert.deepEqual(Object.keys(FAMILIES).filter((name) => !shown.has(name)), []);
 });
 
+Deno.test("docs/OBSERVABILITY.md lists every family with its type and labels, and no other", () => {
+  const text = Deno.readTextFileSync(new URL("../docs/OBSERVABILITY.md", import.meta.url));
+  const table = text.split("### Families")[1]!.split("The last three")[0]!;
+  const rows = [...table.matchAll(/^\| `(\w+)`\s*\| (\w+)\s*\| ([^|]*?)\s*\|/gm)];
+  const listed = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll("`", "")]);
+  assert.deepEqual(listed, Object.entries(families).map(([name, about]) => [name, ...about]));
+});
+
 Deno.test("panels have a place and a name of their own", () => {
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
   for (const [index, { gridPos: a, title }] of panels.entries()) {

@@ -26,18 +26,36 @@ export function startBareProxy(upstream: string): Promise<Running> {
 }
 
 /** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
-export async function startGateway(upstream: string, dir: string): Promise<Running> {
-  const config = join(dir, "config.yaml");
-  await Deno.writeTextFile(config, configText(upstream));
+export async function startGateway(
+  upstream: string,
+  dir: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const serve = [here("../../main.ts"), "serve", "--config", await writeConfig(upstream, dir)];
+  return await spawn([...gatewayFlags(dir), ...serve], env);
+}
+
+/** Starts the engine alone: no metrics, no shipping, and journal lines that go to `/dev/null`. */
+export async function startQuietGateway(upstream: string, dir: string): Promise<Running> {
+  const config = await writeConfig(upstream, dir);
+  return await spawn([...gatewayFlags(dir, "/dev/null"), here("./quiet_gateway.ts"), config]);
+}
+
+/** Starts an endpoint that takes traces and forgets them. */
+export function startCollector(): Promise<Running> {
+  return spawn([...NET, here("./collector.ts")]);
+}
+
+function gatewayFlags(...writable: readonly string[]): readonly string[] {
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
-  return await spawn([
-    ...flags,
-    `--allow-write=${dir}`,
-    here("../../main.ts"),
-    "serve",
-    "--config",
-    config,
-  ]);
+  return [...flags, `--allow-write=${writable}`];
+}
+
+async function writeConfig(upstream: string, dir: string): Promise<string> {
+  const config = join(dir, "config.yaml");
+  await Deno.mkdir(dir, { recursive: true });
+  await Deno.writeTextFile(config, configText(upstream));
+  return config;
 }
 
 function configText(upstream: string): string {
@@ -61,10 +79,14 @@ callers:
 `;
 }
 
-async function spawn(args: readonly string[]): Promise<Running> {
+async function spawn(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const started = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", ...args],
+    env: { ...env },
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
