@@ -1,5 +1,5 @@
 import { authenticate, keyError } from "./auth.ts";
-import { type Call, type CallTrace, cutCall, type Parts } from "./call.ts";
+import { type Call, cutCall, type Parts } from "./call.ts";
 import { clientAddress } from "./client_ip.ts";
 import type { Dialect } from "./dialect.ts";
 import { GatewayError } from "./errors.ts";
@@ -18,12 +18,7 @@ export interface Arrival {
  *
  * @throws {Unauthorized} without a valid token: there is no call then
  */
-export function accept(
-  parts: Parts,
-  dialect: Dialect,
-  arrival: Arrival,
-  trace: CallTrace | null,
-): Call {
+export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
   const snapshot = parts.current();
   const { headers, signal } = arrival.request;
   const call: Call = {
@@ -40,7 +35,7 @@ export function accept(
     onCut: null,
     settled: false,
     step: "accept",
-    trace,
+    trace: null,
     wire: null,
     wireFeatures: null,
     requestedModel: "",

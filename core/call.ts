@@ -193,6 +193,8 @@ export interface Settlement extends Ending {
   readonly cost: Cost | null;
   /** Monotonic ms at which the call was settled. */
   readonly at: number;
+  /** The step in which it ended. */
+  readonly step: Step;
 }
 
 /** Notes the step a call goes on to. */

@@ -20,7 +20,9 @@ export async function makeCall(
   dialect: Dialect,
   arrival: Arrival,
 ): Promise<Response> {
-  const call = accept(parts, dialect, arrival, parts.tracer?.begin() ?? null);
+  const trace = parts.tracer?.begin() ?? null;
+  const call = accept(parts, dialect, arrival);
+  call.trace = trace;
   try {
     mayCall(parts, call);
     enter(call, "decode");
@@ -48,7 +50,7 @@ export async function countTokens(
   dialect: Dialect,
   arrival: Arrival,
 ): Promise<number> {
-  const call = accept(parts, dialect, arrival, null);
+  const call = accept(parts, dialect, arrival);
   try {
     mayCall(parts, call);
     await decode(parts, call, arrival.request);

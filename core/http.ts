@@ -15,8 +15,8 @@ import {
 } from "./endpoints.ts";
 import { countTokens, makeCall } from "./engine.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
-import type { Plugin } from "./plugin.ts";
 import { healthz, readyz, version } from "./health_endpoints.ts";
+import type { Plugin } from "./plugin.ts";
 import { safeCause } from "./settle.ts";
 
 /** What answers on a path, by method. */

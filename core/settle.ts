@@ -5,7 +5,6 @@ import {
   type Parts,
   servingAttempt,
   type Settlement,
-  type Step,
 } from "./call.ts";
 import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
@@ -22,7 +21,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   call.settled = true;
   call.onCut = null;
   parts.live.delete(call);
-  const failedIn = call.step;
+  const { step } = call;
   enter(call, "settle");
   const usage = settleUsage({
     facts: ending.facts,
@@ -35,17 +34,21 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
-  const settlement = { ...ending, usage, cost, at: parts.clock() };
+  const settlement = { ...ending, usage, cost, at: parts.clock(), step };
   const record = recordOf(parts, call, settlement);
   const writing = parts.clock();
   const durable = parts.journal.append(record);
-  watch(parts, call, settlement, parts.clock() - writing);
-  tell(parts, call, settlement, failedIn);
+  watch(parts, call, { settlement, journalMs: parts.clock() - writing });
+  tell(parts, call, settlement);
   return durable;
 }
 
 /** A watcher that fails must not take the call with it. */
-function watch(parts: Parts, call: Call, settlement: Settlement, journalMs: number): void {
+function watch(
+  parts: Parts,
+  call: Call,
+  { settlement, journalMs }: { readonly settlement: Settlement; readonly journalMs: number },
+): void {
   try {
     for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
     call.trace?.end(call, settlement);
@@ -79,10 +82,10 @@ function recordOf(parts: Parts, call: Call, settlement: Settlement): CallRecord 
 }
 
 /** A call that ends well is in the journal, and in the log only for those who debug. */
-function tell(parts: Parts, call: Call, { status, error, at }: Settlement, failedIn: Step): void {
+function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement): void {
   const attempt = call.attempts.at(-1);
   const fields = {
-    step: error === null ? undefined : failedIn,
+    step: error === null ? undefined : step,
     request_id: call.id,
     trace_id: traceId(call),
     caller: call.credential.caller.id,

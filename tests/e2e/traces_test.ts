@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { CALL_PATH, DIALECTS, journalRows, TOKEN } from "../gateway.ts";
+import {
+  CALL_PATH,
+  DIALECTS,
+  journalRows,
+  type Loose,
+  startTestGateway,
+  TOKEN,
+} from "../gateway.ts";
 import { call, readAnswer, send } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { type SeenSpan, startCollector } from "../otlp_collector.ts";
@@ -203,4 +210,19 @@ Deno.test("trace headers pass unchanged, each once, where nobody traces", async 
   assert.equal(second?.get("traceparent"), null);
   assert.equal(second?.get("tracestate"), null);
   assert.equal(journalRows(folder.dir)[0]?.["trace_id"], TRACE_ID);
+});
+
+Deno.test("log lines of calls say the trace, and the step in which a call failed", async () => {
+  await using upstream = await startUpstream(errorReply("openai-chat", 500));
+  await using gateway = await startTestGateway({ upstreams: [upstream.url] });
+  await call(gateway.url, "openai-chat", { headers: PARENT, raw: "{" });
+  await call(gateway.url, "openai-chat", { body: { model: "nobody-has-this" } });
+  await call(gateway.url, "openai-chat");
+  upstream.script(echo("echo"));
+  await call(gateway.url, "openai-chat", { headers: PARENT });
+  const lines: Loose[] = gateway.logs.map((line) => JSON.parse(line));
+  const failed = lines.filter(({ event }) => event === "call_failed");
+  assert.deepEqual(failed.map(({ step }) => step), ["decode", "admit", "send"]);
+  const traces = lines.filter(({ trace_id }) => trace_id === TRACE_ID);
+  assert.deepEqual(traces.map(({ event }) => event), ["call_failed", "call_settled"]);
 });
