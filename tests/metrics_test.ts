@@ -88,6 +88,8 @@ Deno.test("busiest callers have series of their own, the rest share one, and non
     const families = parseExposition(await exposition.text());
     const { samples } = families.get("pointsman_caller_requests_total")!;
     assert.equal(sumOf(families, "pointsman_caller_tokens_total") % 5, 0);
+    const all = sumOf(families, "pointsman_caller_requests_total");
+    assert.equal(sumOf(families, "pointsman_caller_cost_usd_total"), all * 0.0005);
     return Object.fromEntries(samples.map(({ labels, value }) => [labels["caller"], value]));
   };
   call("ada", 5);

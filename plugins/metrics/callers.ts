@@ -31,7 +31,7 @@ export function callerCounter(exposition: Exposition, max = MAX_CALLERS): Caller
       const caller = chosen.has(id) ? id : OTHER;
       families.requests.at(caller).value += 1;
       families.tokens.at(caller).value += usage.input + usage.output;
-      families.cost.at(caller).value += Number(cost?.total ?? 0n) / 1e9;
+      families.cost.at(caller).value += Number(cost?.total ?? 0n);
     },
     choose() {
       if (calls.size <= max) return;

@@ -107,7 +107,7 @@ function countUsage(
   }
   if (cost) {
     const { input, cachedInput, cacheWrite, image, output } = cost;
-    add(money, [usd(input), usd(cachedInput), usd(cacheWrite), usd(image), usd(output)]);
+    add(money, [input, cachedInput, cacheWrite, image, output].map(Number));
   }
   if (call.wireFeatures?.stream && call.firstContentAt !== null) {
     ttft.observe((call.firstContentAt - call.startedAt) / 1000);
@@ -119,5 +119,3 @@ function countUsage(
 function add(tallies: readonly { value: number }[], amounts: readonly number[]): void {
   for (let index = 0; index < tallies.length; index++) tallies[index]!.value += amounts[index]!;
 }
-
-const usd = (nano: bigint | null) => nano ? Number(nano) / 1e9 : 0;

@@ -24,7 +24,8 @@ export interface FamilyName {
  */
 export interface Exposition {
   readonly contentType: string;
-  counter(family: FamilyName): SeriesSet<Tally>;
+  /** A counter; what is counted in whole parts of its unit is divided when it is written. */
+  counter(family: FamilyName, parts?: number): SeriesSet<Tally>;
   histogram(family: FamilyName, bounds: readonly number[]): SeriesSet<Buckets>;
   /** A counter that somebody else keeps. */
   counted(family: FamilyName, read: () => Iterable<Reading>): void;
@@ -57,10 +58,10 @@ export function createExposition(budget = new SeriesBudget()): Exposition {
 
   const exposition: Exposition = {
     contentType: registry.contentType,
-    counter(family) {
+    counter(family, parts = 1) {
       const make = () => ({ value: 0 });
       const series = seriesSet<Tally>(family.labels ?? [], { budget, size: 1, make });
-      counted(family, () => [...series].map(({ labels, cell }) => [labels, cell.value]));
+      counted(family, () => [...series].map(({ labels, cell }) => [labels, cell.value / parts]));
       return series;
     },
     histogram(family, bounds) {

@@ -1,5 +1,8 @@
 import type { Exposition } from "./exposition.ts";
 
+/** Money is counted in nano-USD, which are whole. */
+const NANO = 1e9;
+
 const CALL = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const FIRST = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 30, 60];
 const OVERHEAD = [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25];
@@ -48,7 +51,7 @@ export function declareFamilies({ counter, histogram }: Exposition) {
       name: "cost_usd_total",
       help: "Cost of calls in USD; classes do not overlap.",
       labels: [...served, "class"],
-    }),
+    }, NANO),
     unpriced: counter({
       name: "unpriced_requests_total",
       help: "Calls with tokens that have no price.",
@@ -114,6 +117,10 @@ export function declareCallerFamilies({ counter }: Exposition) {
       help: "Input and output tokens of a caller.",
       labels,
     }),
-    cost: counter({ name: "caller_cost_usd_total", help: "Cost of a caller in USD.", labels }),
+    cost: counter({
+      name: "caller_cost_usd_total",
+      help: "Cost of a caller in USD.",
+      labels,
+    }, NANO),
   };
 }
