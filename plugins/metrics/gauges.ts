@@ -3,6 +3,7 @@ import type { LiveConfig } from "@/core/config/reload.ts";
 import { isReady } from "@/core/health_endpoints.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { Exposition, Reading } from "./exposition.ts";
+import { OTHER } from "./series.ts";
 
 const BREAKER = { closed: 0, half_open: 1, open: 2 } as const;
 const TARGET = ["provider", "model"];
@@ -41,9 +42,9 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
 }
 
 function inflight({ live, current }: Parts): readonly Reading[] {
-  const counts = new Map([...current().groups.keys(), "other"].map((group) => [group, 0]));
+  const counts = new Map([...current().groups.keys(), OTHER].map((group) => [group, 0]));
   for (const { group } of live) {
-    const name = group?.name ?? "other";
+    const name = group?.name ?? OTHER;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts].map(([group, count]) => [{ group }, count]);
