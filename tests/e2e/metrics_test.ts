@@ -10,6 +10,7 @@ import {
   TOKEN,
 } from "../gateway.ts";
 import { call, send } from "../gateway_client.ts";
+import { makeFolder, runServe } from "../gateway_process.ts";
 import { type ParsedFamily, parseExposition, sumOf } from "../exposition.ts";
 import { CALLER_FAMILIES, FAMILIES } from "../metric_families.ts";
 import {
@@ -218,6 +219,19 @@ Deno.test("second listener serves metrics alone and without a token, and moves w
   await assert.rejects(read(first));
   assert(gateway.reload(options(undefined)));
   await until(() => read(second).then(() => false, () => true));
+});
+
+Deno.test("second listener that finds its address taken stops a start, and no running gateway", async () => {
+  await using gateway = await startTestGateway({ upstreams: [], ...ECHO });
+  const listen = new URL(gateway.url).host;
+  const taken = { upstreams: [], ...ECHO, server: { metrics: { listen } } };
+  assert(gateway.reload(taken));
+  await until(() => gateway.logs.some((line) => line.includes(`Cannot listen on ${listen}`)));
+  assert.equal((await call(gateway.url, "openai-chat")).status, 200);
+  await using folder = await makeFolder(taken);
+  const { code, output } = await runServe(folder.dir);
+  assert.equal(code, 1);
+  assert(output.includes(`Cannot listen on ${listen}`), output);
 });
 
 Deno.test("gauges show what goes on", async () => {
