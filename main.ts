@@ -7,6 +7,7 @@ import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.t
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { createLog, type Log, print, printError } from "./core/log.ts";
+import type { Plugin } from "./core/plugin.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { LoggingSettings, ServerSettings } from "./core/snapshot.ts";
@@ -14,7 +15,7 @@ import { tokenCommands } from "./core/token_commands.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
-import { upstreams } from "./plugins/mod.ts";
+import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
@@ -101,12 +102,13 @@ function start(path: string, listen: string | undefined): Gateway {
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
   const log = createLog(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
-  const { journal, store } = openStores(initial.snapshot.server, log);
+  const plugins = createPlugins();
+  const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins }),
   });
   const gateway = startGateway({
     config,
@@ -117,14 +119,18 @@ function start(path: string, listen: string | undefined): Gateway {
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
-    copiesTraceHeaders: world.env("OTEL_DENO") !== "true",
+    tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
+    plugins,
   });
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
   return gateway;
 }
 
 /** Where the records of calls go. */
-function openStores({ logging, usageDb }: ServerSettings, log: Log) {
+function openStores(
+  { logging, usageDb }: ServerSettings,
+  { log, plugins }: { readonly log: Log; readonly plugins: readonly Plugin[] },
+) {
   const journal = openJournalAt(logging, { log, now: Date.now, shipped: usageDb.enabled });
   const store = usageDb.enabled
     ? openUsageStore({
@@ -133,6 +139,7 @@ function openStores({ logging, usageDb }: ServerSettings, log: Log) {
       log,
       routerVersion: deno.version,
       onUnshipped: (bytes) => journal.setUnshipped(bytes),
+      onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
     })
     : null;
   return { journal, store };

@@ -34,6 +34,8 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     cut: null,
     onCut: null,
     settled: false,
+    step: "accept",
+    trace: null,
     wire: null,
     wireFeatures: null,
     decoded: null,

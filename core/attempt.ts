@@ -35,9 +35,10 @@ export async function tryTarget(
   const request = upstreamRequest(parts, call, plan);
   const attempt = beginAttempt(parts, call, plan, request);
   call.onCut = () => attempt.abort.abort();
+  const { url, headers, body } = request;
+  const fetched = () => parts.fetch(url, { headers, body, signal: attempt.abort.signal });
   try {
-    const { url, headers, body } = request;
-    const response = await parts.fetch(url, { headers, body, signal: attempt.abort.signal });
+    const response = await (attempt.trace ? attempt.trace.run(fetched) : fetched());
     attempt.firstByteAt = parts.clock();
     attempt.status = response.status;
     attempt.upstreamRequestId = upstreamRequestId(response.headers);
@@ -112,7 +113,7 @@ function upstreamHeaders(
   const key = call.headers.get("idempotency-key");
   // A fallback's body differs, and providers refuse a key that comes back with another body.
   if (key !== null) headers["idempotency-key"] = index === 0 ? key : `${key}-${index + 1}`;
-  if (parts.copiesTraceHeaders) copyTraceHeaders(call.headers, headers);
+  copyTraceHeaders(call, headers);
   Object.assign(headers, target.provider.headers);
   if (target.provider.credential) {
     headers[target.provider.credential[0]] = target.provider.credential[1];
@@ -120,11 +121,13 @@ function upstreamHeaders(
   return headers;
 }
 
-function copyTraceHeaders(from: Headers, to: Record<string, string>): void {
-  const parent = from.get("traceparent");
+/** A tracer sends a `traceparent` of its own, and no `tracestate`: that goes on in either case. */
+function copyTraceHeaders({ headers, trace }: Call, to: Record<string, string>): void {
+  const parent = headers.get("traceparent");
   if (parent === null) return;
-  to["traceparent"] = parent;
-  const state = from.get("tracestate");
+  if (!trace) to["traceparent"] = parent;
+  else if (!parent.includes(trace.traceId)) return;
+  const state = headers.get("tracestate");
   if (state !== null) to["tracestate"] = state;
 }
 
@@ -156,8 +159,10 @@ function beginAttempt(
     upstreamRequestId: null,
     error: null,
     selected: false,
-    usage: null,
+    facts: null,
+    trace: null,
   };
+  attempt.trace = call.trace?.beginAttempt(attempt) ?? null;
   attempt.deadline = parts.deadlines.set(plan.timeoutMs, () => {
     attempt.timedOut = true;
     attempt.abort.abort();
@@ -181,6 +186,7 @@ export function endAttempt(
   attempt.endedAt = parts.clock();
   attempt.error = call.cut === null ? error : null;
   call.waitedMs += attempt.endedAt - attempt.startedAt;
+  attempt.trace?.end(attempt);
   parts.health.end(call.group, attempt.target, {
     probe: attempt.probe,
     error,

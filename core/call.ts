@@ -1,4 +1,6 @@
 import type { Bridge } from "./bridge.ts";
+import type { AuthFailure } from "./auth.ts";
+import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
@@ -12,7 +14,7 @@ import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 import type { UpstreamFetch } from "./upstream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
-import type { UsageReport } from "./usage.ts";
+import type { Usage } from "./usage.ts";
 import type { WireRequest } from "./wire.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
@@ -42,11 +44,59 @@ export interface Parts {
   resolve(hostname: string, signal: AbortSignal): Promise<readonly string[]>;
   readonly retries: RetryBudget;
   readonly deadlines: Deadlines;
-  /** Whether a caller's trace headers are copied upstream (not when a tracer injects its own). */
-  readonly copiesTraceHeaders: boolean;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `null` when calls are not traced. */
+  readonly tracer: Tracer | null;
+  /** Told what becomes of calls. */
+  readonly watchers: readonly Watcher[];
+  readonly drain: Drain;
 }
+
+/** Whether the gateway is ending; `/readyz` says so first. */
+export interface Drain {
+  draining: boolean;
+}
+
+/** Sees what becomes of calls. Synchronous, quick, and without a say in it. */
+export interface Watcher {
+  /** A call has its record; `journalMs` is what writing it took. */
+  onSettled(call: Call, settlement: Settlement, journalMs: number): void;
+  /** A batch of records has reached the usage database, in so many ms. */
+  onShipped(batchMs: number): void;
+  /**
+   * A request was refused for what it showed, or for the grant it lacks. `surface` is `api`, or the
+   * name of the plugin whose path it was.
+   */
+  onDenied(surface: string, reason: AuthFailure | "forbidden"): void;
+}
+
+/** Makes traces; all of this is absent when nobody traces. */
+export interface Tracer {
+  /** Names the server's own span after the path that was found; empty when there is none. */
+  found(method: string, route: string): void;
+  /** Begins the trace of a call, in step accept. One that is never ended leaves nothing. */
+  begin(): CallTrace;
+}
+
+/** The trace of one call: a span, and below it one for each step and attempt. */
+export interface CallTrace {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  enter(step: Step): void;
+  beginAttempt(attempt: Attempt): AttemptTrace;
+  end(call: Call, settlement: Settlement): void;
+}
+
+/** The span of one attempt. */
+export interface AttemptTrace {
+  /** Runs what sends the request, so that the request names this span as its parent. */
+  run<Value>(send: () => Value): Value;
+  end(attempt: Attempt): void;
+}
+
+/** The steps of a call, in order. */
+export type Step = "accept" | "decode" | "admit" | "route" | "send" | "relay" | "settle";
 
 /** What was built; empty where unknown. */
 export interface Build {
@@ -84,7 +134,9 @@ export interface Attempt {
   upstreamRequestId: string | null;
   error: UpstreamError | null;
   selected: boolean;
-  usage: UsageReport | null;
+  /** What was learned of its reply; `null` when there was none. */
+  facts: ReplyFacts | null;
+  trace: AttemptTrace | null;
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
@@ -105,6 +157,8 @@ export interface Call {
   /** Ends what the call waits for now; `cutCall` runs it. */
   onCut: (() => void) | null;
   settled: boolean;
+  step: Step;
+  trace: CallTrace | null;
 
   /** Step decode. */
   wire: WireRequest | null;
@@ -141,6 +195,23 @@ export interface Ending {
   readonly partial: boolean;
   /** What was learned of the reply; `null` when there was none. */
   readonly facts: ReplyFacts | null;
+}
+
+/** An ending with its numbers. */
+export interface Settlement extends Ending {
+  readonly usage: Usage;
+  /** `null` when nothing is to be charged. */
+  readonly cost: Cost | null;
+  /** Monotonic ms at which the call was settled. */
+  readonly at: number;
+  /** The step in which it ended. */
+  readonly step: Step;
+}
+
+/** Notes the step a call goes on to. */
+export function enter(call: Call, step: Step): void {
+  call.step = step;
+  call.trace?.enter(step);
 }
 
 /** The attempt whose reply reached the caller. */

@@ -1,6 +1,5 @@
-import { type Attempt, type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
+import { type Attempt, type Call, type Parts, servingAttempt, type Settlement } from "./call.ts";
 import { clientLabel } from "./client_label.ts";
-import type { Cost } from "./cost.ts";
 import { costOf } from "./cost.ts";
 import type { GatewayError } from "./errors.ts";
 import type { CallRecord, Row } from "./record.ts";
@@ -12,19 +11,10 @@ import {
   targetColumns,
 } from "./record_sections.ts";
 import { settleUsage } from "./settle_usage.ts";
-import { UPSTREAM_CLASSES } from "./upstream_error.ts";
-import type { Usage } from "./usage.ts";
-
-/** An ending with its numbers. */
-export interface Settlement extends Ending {
-  readonly usage: Usage;
-  /** `null` when nothing is to be charged. */
-  readonly cost: Cost | null;
-}
+import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
 /** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
 export function callRecord(parts: Parts, call: Call, settlement: Settlement): CallRecord {
-  const now = parts.clock();
   const target = (servingAttempt(call) ?? call.attempts.at(-1))?.target;
   return {
     usage: {
@@ -38,7 +28,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       class_label: call.classLabel ?? undefined,
       client: clientLabel(call.headers.get("user-agent")),
       client_request_id: publicId(call.headers.get("x-request-id")),
-      trace_id: traceId(call.headers.get("traceparent")),
+      trace_id: traceId(call),
       caller_ip: call.clientIp ?? undefined,
     },
     sections: [
@@ -48,11 +38,11 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       ...(target ? [targetColumns(target)] : []),
       endColumns(call, settlement),
       bridgeColumns(call),
-      timeColumns(call, now),
+      timeColumns(call, settlement.at),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
     ],
-    attempts: call.attempts.map((attempt) => attemptRow(call, attempt, { now, settlement })),
+    attempts: call.attempts.map((attempt) => attemptRow(call, attempt, settlement)),
     errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
   };
 }
@@ -161,26 +151,28 @@ const NO_COST = {
 function otherCost(call: Call): bigint | null {
   let total: bigint | null = 0n;
   for (const attempt of call.attempts) {
-    if (attempt.selected || attempt.usage === null) continue;
+    if (attempt.selected || !attempt.facts?.usage) continue;
     const cost = attemptCost(call, attempt);
     total = total === null || cost === null ? null : total + cost;
   }
   return total;
 }
 
-function attemptCost(call: Call, { usage, target }: Attempt): bigint | null {
-  const facts = { usage, finishReason: null, contentBytes: 0 };
-  const settled = settleUsage({ facts, complete: true, delivered: true, estimatedInput: 0 });
+function attemptCost(call: Call, { facts, target }: Attempt): bigint | null {
+  const reported = facts && { ...facts, contentBytes: 0 };
+  const settled = settleUsage({
+    facts: reported,
+    complete: true,
+    delivered: true,
+    estimatedInput: 0,
+  });
   return costOf({ ...settled, imageCount: call.features?.imageCount ?? 0 }, target.prices).total;
 }
 
-function attemptRow(
-  call: Call,
-  attempt: Attempt,
-  { now, settlement }: { readonly now: number; readonly settlement: Settlement },
-): Row {
-  const { target, error, usage } = attempt;
-  const left = call.cut === "caller-gone" && attempt.index === call.attempts.length - 1;
+function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
+  const { target, error } = attempt;
+  const usage = attempt.facts?.usage;
+  const left = leftDuring(call, attempt);
   return {
     attempt_index: attempt.index,
     ts: attempt.ts,
@@ -190,7 +182,7 @@ function attemptRow(
     dialect: target.dialect,
     endpoint_host: endpointHost(target),
     provider_key_id: target.provider.keyId || undefined,
-    outcome: error ? error.class : left ? "client_disconnect" : "ok",
+    outcome: outcomeOf(call, attempt),
     error_class: error?.class,
     fallback_reason: attempt.index > 0 ? call.attempts[attempt.index - 1]?.error?.class : undefined,
     upstream_request_id: attempt.upstreamRequestId ?? undefined,
@@ -198,7 +190,7 @@ function attemptRow(
     timed_out: flag(attempt.timedOut),
     client_canceled: flag(left),
     selected: flag(attempt.selected),
-    duration_ms: Math.round((attempt.endedAt ?? now) - attempt.startedAt),
+    duration_ms: Math.round((attempt.endedAt ?? settlement.at) - attempt.startedAt),
     attempt_timeout_ms: Math.round(attempt.timeoutMs),
     ttfb_ms: attempt.firstByteAt === null
       ? null
@@ -216,6 +208,19 @@ function attemptRow(
       ? stored(settlement.cost?.total ?? null)
       : stored(attemptCost(call, attempt)),
   };
+}
+
+/** How an attempt ended, in one word of a closed list. */
+export function outcomeOf(
+  call: Call,
+  attempt: Attempt,
+): UpstreamClass | "client_disconnect" | "ok" {
+  return attempt.error?.class ?? (leftDuring(call, attempt) ? "client_disconnect" : "ok");
+}
+
+/** Whether the caller left while this attempt was under way. */
+function leftDuring(call: Call, { index }: Attempt): boolean {
+  return call.cut === "caller-gone" && index === call.attempts.length - 1;
 }
 
 function errorRow(call: Call, error: GatewayError, status: number): Row {
@@ -242,7 +247,7 @@ function errorClass(error: GatewayError): string {
 }
 
 /** Whose fault it was. */
-function errorOrigin(error: GatewayError): "caller" | "gateway" | "upstream" {
+export function errorOrigin(error: GatewayError): "caller" | "gateway" | "upstream" {
   if (error.type.startsWith("upstream-")) return "upstream";
   return error.status < 500 ? "caller" : "gateway";
 }
@@ -251,8 +256,11 @@ function publicId(value: string | null): string | undefined {
   return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : undefined;
 }
 
-function traceId(traceparent: string | null): string | undefined {
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent ?? "")?.[1];
+/** Id of the trace a call is part of: the tracer's own, else the caller's. */
+export function traceId({ trace, headers }: Call): string | undefined {
+  if (trace) return trace.traceId;
+  const parent = headers.get("traceparent") ?? "";
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(parent)?.[1];
 }
 
 const flag = (value: boolean) => value ? 1 : 0;

@@ -53,17 +53,23 @@ function imageCost(tokens: number, usage: CostInput, prices: Prices): bigint | n
  * ```
  */
 export function costOf(usage: CostInput, prices: Prices): Cost {
-  const cached = Math.min(usage.cachedInput, usage.input);
-  const written = Math.min(usage.cacheWrite, usage.input - cached);
-  const images = Math.min(usage.image ?? 0, usage.input - cached - written);
+  const { plain, cached, written, images } = inputClasses(usage);
   const parts = {
-    input: classCost(usage.input - cached - written - images, prices.input),
+    input: classCost(plain, prices.input),
     cachedInput: classCost(cached, prices.cachedInput ?? prices.input),
     cacheWrite: classCost(written, prices.cacheWrite ?? prices.input),
     output: classCost(usage.output, prices.output),
     image: imageCost(images, usage, prices),
   };
   return { ...parts, total: sum(Object.values(parts)) };
+}
+
+/** Input tokens in classes that do not overlap; each takes what those before it left. */
+export function inputClasses(usage: Omit<CostInput, "output" | "imageCount">) {
+  const cached = Math.min(usage.cachedInput, usage.input);
+  const written = Math.min(usage.cacheWrite, usage.input - cached);
+  const images = Math.min(usage.image ?? 0, usage.input - cached - written);
+  return { plain: usage.input - cached - written - images, cached, written, images };
 }
 
 function sum(amounts: readonly (bigint | null)[]): bigint | null {

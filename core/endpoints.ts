@@ -19,8 +19,16 @@ export interface Visit extends Arrival {
 /** Answers a request that is no call. */
 export type Endpoint = (parts: Parts, visit: Visit) => Response | Promise<Response>;
 
-/** Who asks, if its key may be used now. */
-function identify(parts: Parts, { request }: Arrival): { snapshot: Snapshot; who: Credential } {
+/**
+ * Who asks, if its key may be used now.
+ *
+ * @throws {Unauthorized} without a valid token
+ * @throws {GatewayError} `key-*`
+ */
+export function identify(
+  parts: Parts,
+  { request }: Arrival,
+): { snapshot: Snapshot; who: Credential } {
   const snapshot = parts.current();
   const who = authenticate(request.headers, snapshot);
   const refused = keyError(who, parts.now());

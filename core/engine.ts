@@ -1,7 +1,7 @@
 import { accept, type Arrival, mayCall } from "./accept.ts";
 import { admit } from "./admit.ts";
 import { errorAnswer } from "./answer.ts";
-import { type Call, cutError, type Parts } from "./call.ts";
+import { type Call, cutError, enter, type Parts } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import { asGatewayError } from "./errors.ts";
@@ -20,13 +20,20 @@ export async function makeCall(
   dialect: Dialect,
   arrival: Arrival,
 ): Promise<Response> {
+  const trace = parts.tracer?.begin() ?? null;
   const call = accept(parts, dialect, arrival);
+  call.trace = trace;
   try {
     mayCall(parts, call);
+    enter(call, "decode");
     await decode(parts, call, arrival.request);
+    enter(call, "admit");
     await admit(parts, call);
+    enter(call, "route");
     const plan = await route(parts, call);
+    enter(call, "send");
     const reply = await send(parts, call, plan);
+    enter(call, "relay");
     return await relay(parts, call, reply);
   } catch (thrown) {
     return await refuse(parts, call, thrown);

@@ -18,6 +18,7 @@ export const ERRORS = {
   "key-suspended": { status: 403, retry: "never" },
   "key-expired": { status: 403, retry: "never" },
   "key-rotated": { status: 403, retry: "never" },
+  "metrics-forbidden": { status: 403, retry: "never" },
   "not-found": { status: 404, retry: "never" },
   "method-not-allowed": { status: 405, retry: "never" },
   "request-timeout": { status: 408, retry: "backoff" },

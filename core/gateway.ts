@@ -1,9 +1,10 @@
-import type { Build, Parts } from "./call.ts";
+import type { Build, Parts, Tracer } from "./call.ts";
 import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
 import type { Log } from "./log.ts";
+import type { Plugin } from "./plugin.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
@@ -25,7 +26,9 @@ export interface GatewayOptions {
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
-  readonly copiesTraceHeaders: boolean;
+  /** `null` when calls are not traced; a caller's trace headers are passed on then. */
+  readonly tracer: Tracer | null;
+  readonly plugins: readonly Plugin[];
 }
 
 /** A running gateway. */
@@ -37,8 +40,10 @@ export interface Gateway {
 
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
-  const { server: settings } = options.config.current();
-  const server = startServer(partsOf(options), settings.listen);
+  const { config, plugins } = options;
+  const parts = partsOf(options);
+  for (const plugin of plugins) plugin.start(parts, config);
+  const server = startServer(parts, { listen: config.current().server.listen, plugins });
   let stopping: Promise<void> | null = null;
   return {
     url: server.url,
@@ -51,10 +56,11 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, store } = options;
+  const { config, journal, store, plugins } = options;
   await server.drain(config.current().server.shutdownGraceMs);
   await journal.close();
   await store?.close(SHIP_MS);
+  for (const plugin of plugins) await plugin.stop();
   config[Symbol.dispose]();
 }
 
@@ -81,7 +87,9 @@ function partsOf(options: GatewayOptions): Parts {
     random,
     newId: () => newId(now()),
     resolve: resolveHost,
-    copiesTraceHeaders: options.copiesTraceHeaders,
+    tracer: options.tracer,
+    watchers: options.plugins,
+    drain: { draining: false },
     replica: options.replica,
   };
 }
@@ -100,10 +108,11 @@ export function newId(now: number): string {
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
   { server }: Snapshot,
-  { log, journal }: { log: Log; journal: Journal },
+  { log, journal, plugins }: Pick<GatewayOptions, "log" | "journal" | "plugins">,
 ) {
   log.configure(server.logging);
   journal.configure(server.logging);
+  for (const plugin of plugins) plugin.configure(server);
 }
 
 /** A host may have addresses of one family only; it has none when both look-ups fail. */

@@ -66,25 +66,30 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
   }
 
   /** The provider's wait, else doubling; spread upwards, so never earlier than asked. */
-  function backOff(health: TargetHealth, error: UpstreamError): void {
+  function backOff(health: TargetHealth, target: Target, error: UpstreamError): void {
     const limits = error.class === "upstream_quota_exhausted"
       ? BACKOFF.upstream_quota_exhausted
       : BACKOFF.upstream_rate_limited;
     const asked = error.retryAfterMs ?? limits.min * 2 ** health.backoffStep;
     const wait = Math.min(limits.max, Math.max(limits.min, asked));
+    if (health.backoffUntil <= clock()) {
+      const { provider, model } = target;
+      log.write("warn", "backoff_started", "Target is spared: its provider limits us", {
+        provider: provider.name,
+        model,
+        error: error.class,
+        wait_ms: Math.round(wait),
+      });
+    }
     health.backoffUntil = Math.max(health.backoffUntil, clock() + wait * (1 + 0.2 * random()));
     health.backoffStep = Math.min(health.backoffStep + 1, 16);
   }
 
   function tell(target: Target, change: "opened" | "closed", error: UpstreamError | null): void {
-    const fields = {
-      provider: target.provider.name,
-      model: target.model,
-      error: error?.class,
-      status: error?.status,
-    };
-    if (change === "opened") log.write("warn", "breaker_opened", "Target is failing", fields);
-    else log.write("info", "breaker_closed", "Target serves again", fields);
+    const of = { provider: target.provider.name, model: target.model };
+    if (change === "closed") return log.write("info", "breaker_closed", "Target serves again", of);
+    const why = { error: error?.class, status: error?.status };
+    log.write("warn", "breaker_opened", "Target is failing", { ...of, ...why });
   }
 
   return {
@@ -114,7 +119,7 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
       health.inflight -= 1;
       if (!counts) return release(health, probe);
       const follow = error === null ? "success" : UPSTREAM_CLASSES[error.class].breaker;
-      if (error !== null && follow === "backoff") backOff(health, error);
+      if (error !== null && follow === "backoff") backOff(health, target, error);
       if (follow === "success") health.backoffStep = 0;
       const outcome = follow === "backoff" ? "none" : follow;
       const at = { options: group.breaker, now: clock(), random: random() };

@@ -3,11 +3,6 @@ import type { Endpoint } from "./endpoints.ts";
 import type { JsonObject } from "./json.ts";
 import type { Parts } from "./call.ts";
 
-/** Whether the gateway is ending; `/readyz` says so first. */
-export interface Drain {
-  draining: boolean;
-}
-
 interface Check {
   readonly name: string;
   readonly ok: boolean;
@@ -26,20 +21,22 @@ export function healthz(startedAt: number): Endpoint {
 }
 
 /** `/readyz`: the process may be sent calls. Fixed codes only: never ids, paths or error text. */
-export function readyz(drain: Drain): Endpoint {
-  return (parts) => {
-    const checks = checksOf(parts, drain);
-    const ready = checks.every(({ ok, required }) => ok || !required);
-    return json({
-      status: ready ? "ready" : "not-ready",
-      ...(ready ? {} : { error: "not-ready" }),
-      version: parts.build.version,
-      checks: checks.map((check): JsonObject => ({ ...check })),
-    }, { status: ready ? 200 : 503, headers: NO_STORE });
-  };
+export const readyz: Endpoint = (parts) => {
+  const ready = isReady(parts);
+  return json({
+    status: ready ? "ready" : "not-ready",
+    ...(ready ? {} : { error: "not-ready" }),
+    version: parts.build.version,
+    checks: checksOf(parts).map((check): JsonObject => ({ ...check })),
+  }, { status: ready ? 200 : 503, headers: NO_STORE });
+};
+
+/** Whether calls may be sent here: every required check is fine. */
+export function isReady(parts: Parts): boolean {
+  return checksOf(parts).every(({ ok, required }) => ok || !required);
 }
 
-function checksOf({ journal, store }: Parts, drain: Drain): readonly Check[] {
+function checksOf({ journal, store, drain }: Parts): readonly Check[] {
   const check = (name: string, code: string, required: boolean): Check => ({
     name,
     ok: code === "ok",

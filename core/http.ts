@@ -1,7 +1,7 @@
 import type { Arrival } from "./accept.ts";
 import { errorAnswer, json } from "./answer.ts";
 import { Unauthorized } from "./auth.ts";
-import type { Parts } from "./call.ts";
+import type { Parts, Watcher } from "./call.ts";
 import { clientAddress } from "./client_ip.ts";
 import { clientLabel } from "./client_label.ts";
 import type { Dialect } from "./dialect.ts";
@@ -16,7 +16,8 @@ import {
 } from "./endpoints.ts";
 import { countTokens, makeCall } from "./engine.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
-import { type Drain, healthz, readyz, version } from "./health_endpoints.ts";
+import { healthz, readyz, version } from "./health_endpoints.ts";
+import type { Plugin } from "./plugin.ts";
 import { safeCause } from "./settle.ts";
 
 /** What answers on a path, by method. */
@@ -29,19 +30,20 @@ export type Handler = (request: Request, peer: string) => Promise<Response>;
 const NAMED: readonly (readonly [string, Methods])[] = [["/v1/models/", { GET: showModel }]];
 
 /** Builds the handler of all paths. A new path is one line in `routesOf`. */
-export function createHandler(parts: Parts, drain: Drain): Handler {
-  const routes = routesOf(parts, drain);
+export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler {
+  const routes = routesOf(parts, plugins);
   return async (request, peer) => {
     const { path, search } = splitUrl(request.url);
     const found = find(routes, path);
     const dialect = found?.dialect ?? dialectOf(parts, path, request.headers);
+    parts.tracer?.found(request.method, found?.template ?? "");
     const arrival = { request, search, peer, id: `req_${parts.newId()}` };
     try {
-      if (drain.draining && request.method === "POST") throw shuttingDown();
+      if (parts.drain.draining && request.method === "POST") throw shuttingDown();
       const endpoint = endpointFor(found, request.method);
       return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
     } catch (thrown) {
-      return failed(parts, { dialect, arrival, template: found?.template ?? "", thrown });
+      return failed(parts, { dialect, arrival, found, thrown });
     }
   };
 }
@@ -52,15 +54,16 @@ interface Found {
   readonly dialect: Dialect | null;
   readonly name: string;
   readonly template: string;
+  /** Whose path it is: `api`, or a plugin's name. */
+  readonly surface: string;
 }
 
-function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
+function routesOf(parts: Parts, plugins: readonly Plugin[]): ReadonlyMap<string, Found> {
   const call: Endpoint = (parts, visit) => makeCall(parts, visit.dialect, visit);
   const count: Endpoint = async (parts, visit) =>
     json(visit.dialect.encodeTokenCount(await countTokens(parts, visit.dialect, visit)));
   const probe = { HEAD: answerProbe };
   const alive = healthz(parts.clock());
-  const ready = readyz(drain);
   const fixed: readonly (readonly [string, Methods, Dialect | null])[] = [
     ...parts.dialects.items.flatMap((dialect) => [
       ...dialect.paths.map((path) => [path, callMethods(path, call), dialect] as const),
@@ -70,20 +73,33 @@ function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
     ["/", probe, null],
     ["/anthropic", probe, null],
     ["/healthz", { GET: alive, HEAD: alive }, null],
-    ["/readyz", { GET: ready, HEAD: ready }, null],
+    ["/readyz", { GET: readyz, HEAD: readyz }, null],
     ["/v1", probe, null],
     ["/v1/models", { GET: listModels }, null],
     ["/v1/usage", { GET: showUsage }, null],
     ["/version", { GET: version, HEAD: version }, null],
   ];
-  return new Map(
-    fixed.map(([path, methods, dialect]) => [path, { methods, dialect, name: "", template: path }]),
+  const own = fixed.map(([path, methods, dialect]) => at(path, { methods, dialect }, "api"));
+  return new Map([...own, ...plugins.flatMap(pluginRoutes)]);
+}
+
+function pluginRoutes({ name, routes }: Plugin): readonly (readonly [string, Found])[] {
+  return Object.entries(routes).map(([path, answer]) =>
+    at(path, { methods: { GET: answer, HEAD: answer }, dialect: null }, name)
   );
 }
 
 function catalogRoutes(dialect: Dialect) {
   const { catalog } = dialect;
   return catalog ? [[catalog.path, { GET: showCatalog(catalog) }, dialect] as const] : [];
+}
+
+function at(
+  path: string,
+  answers: Pick<Found, "methods" | "dialect">,
+  surface: string,
+): readonly [string, Found] {
+  return [path, { ...answers, name: "", template: path, surface }];
 }
 
 function callMethods(path: string, call: Endpoint): Methods {
@@ -95,7 +111,9 @@ function find(routes: ReadonlyMap<string, Found>, path: string): Found | null {
   if (fixed) return fixed;
   for (const [prefix, methods] of NAMED) {
     const name = path.startsWith(prefix) ? decodeName(path.slice(prefix.length)) : "";
-    if (name !== "") return { methods, dialect: null, name, template: `${prefix}{id}` };
+    if (name !== "") {
+      return { methods, dialect: null, name, template: `${prefix}{id}`, surface: "api" };
+    }
   }
   return null;
 }
@@ -131,13 +149,14 @@ function dialectOf({ dialects }: Parts, path: string, headers: Headers): Dialect
 interface Failure {
   readonly dialect: Dialect;
   readonly arrival: Arrival;
-  readonly template: string;
+  readonly found: Found | null;
   readonly thrown: unknown;
 }
 
-function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): Response {
+function failed(parts: Parts, { dialect, arrival, found, thrown }: Failure): Response {
   const error = asGatewayError(thrown);
-  if (error instanceof Unauthorized) recordStranger(parts, arrival, template, error);
+  if (error instanceof Unauthorized) recordStranger(parts, arrival, found, error);
+  if (error.type === "metrics-forbidden") tellDenied(parts, found, "forbidden");
   if (error.type === "internal-error") {
     parts.log.write("error", "call_failed", error.message, {
       request_id: arrival.id,
@@ -152,18 +171,19 @@ function failed(parts: Parts, { dialect, arrival, template, thrown }: Failure): 
 function recordStranger(
   parts: Parts,
   { id, request, peer }: Arrival,
-  template: string,
+  found: Found | null,
   error: Unauthorized,
 ): void {
+  tellDenied(parts, found, error.reason);
   const address = clientAddress(request.headers, peer, parts.current().server.clientIp);
   parts.journal.appendSecurityEvent({
     id: `sec_${parts.newId()}`,
     request_id: id,
     ts: parts.now(),
     event_type: "auth_failed",
-    surface: "api",
+    surface: surfaceOf(found),
     http_method: request.method,
-    path_template: template,
+    path_template: found?.template ?? "",
     outcome: "denied",
     reason_code: error.reason,
     client: clientLabel(request.headers.get("user-agent")),
@@ -172,6 +192,16 @@ function recordStranger(
     ip_version: address === null ? 0 : address.includes(":") ? 6 : 4,
     status_code: error.status,
   });
+}
+
+const surfaceOf = (found: Found | null) => found?.surface ?? "api";
+
+function tellDenied(
+  { watchers }: Parts,
+  found: Found | null,
+  reason: Parameters<Watcher["onDenied"]>[1],
+): void {
+  for (const watcher of watchers) watcher.onDenied(surfaceOf(found), reason);
 }
 
 function shuttingDown(): GatewayError {

@@ -1,30 +1,16 @@
+import { LOG_EVENTS, type LogEvent, type LogFields } from "./log_events.ts";
+
 /** How loud a log line is. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** What happened, from a closed list: dashboards and alerts match on it. */
-export type LogEvent =
-  | "gateway_started"
-  | "config_reloaded"
-  | "config_rejected"
-  | "config_warning"
-  | "call_failed"
-  | "call_settled"
-  | "breaker_opened"
-  | "breaker_closed"
-  | "journal_torn"
-  | "journal_write_failed"
-  | "journal_recovered"
-  | "line_rejected"
-  | "shipper_backoff"
-  | "drain_started"
-  | "drain_finished";
-
-/** Names, counts and codes; never a prompt, a key or a thrown object. */
-export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
-
 /** Writes one line per event. */
 export interface Log {
-  write(level: LogLevel, event: LogEvent, msg: string, fields?: LogFields): void;
+  write<Event extends LogEvent>(
+    level: LogLevel,
+    event: Event,
+    msg: string,
+    fields?: LogFields<Event>,
+  ): void;
   /** Takes new settings after a reload. */
   configure(settings: LogSettings): void;
 }
@@ -67,7 +53,7 @@ export function createLog(
 
   return {
     configure: (settings) => void (current = settings),
-    write(level, event, msg, fields = {}) {
+    write(level, event, msg, fields) {
       if (RANK[level] < RANK[current.level]) return;
       const now = world.now();
       const suppressed = admit(event, now);
@@ -77,12 +63,18 @@ export function createLog(
         level,
         event,
         msg,
-        ...fields,
+        ...allowed(event, fields ?? {}),
         ...(suppressed > 0 ? { suppressed } : {}),
       };
       world.line(current.format === "json" ? JSON.stringify(line) : readable(line));
     },
   };
+}
+
+/** What comes from another thread is no more than what is on the list either. */
+function allowed(event: LogEvent, fields: LogFields): LogFields {
+  const names: readonly (keyof LogFields)[] = LOG_EVENTS[event];
+  return Object.fromEntries(names.map((name) => [name, fields[name]]));
 }
 
 function readable(line: Readonly<Record<string, unknown>>): string {

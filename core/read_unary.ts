@@ -40,7 +40,7 @@ export async function readUnary(
   if (facts === null) return bad;
   const translated = attempt.bridge?.reply(reply, facts) ?? reply.bytes;
   if ("class" in translated) return translated;
-  attempt.usage = facts.usage;
+  attempt.facts = facts;
   attempt.selected = true;
   const own = attempt.bridge === null && !streamed ? headers.get("content-type") : null;
   return {

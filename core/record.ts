@@ -30,6 +30,23 @@ export type SecurityEvent = Row & { readonly id: string; readonly ts: number };
 /** Why the journal takes no lines; fixed codes. */
 export type JournalState = "ok" | "write-failed" | "full";
 
+/** What a journal did since the start. */
+export interface JournalCounts {
+  /** Lines taken. */
+  readonly lines: number;
+  /** Lines that could be neither written nor held. */
+  readonly lost: number;
+  /** Ends of files that a crash had torn and the start moved aside. */
+  readonly torn: number;
+}
+
+/** What of the journal is not in the usage database yet. */
+export interface Backlog {
+  readonly bytes: number;
+  /** Age of its oldest line, ms; 0 when there is none. */
+  readonly lagMs: number;
+}
+
 /** Where the records of calls are made durable. */
 export interface Journal {
   /**
@@ -42,10 +59,27 @@ export interface Journal {
   /** Writes a line of the event journal. Never throws. */
   appendSecurityEvent(event: SecurityEvent): void;
   readonly state: JournalState;
+  readonly counts: JournalCounts;
+  readonly backlog: Backlog;
   /** Takes new limits after a reload (the path never changes). */
   configure(settings: { maxUnshippedBytes: number; onFull: "refuse" | "warn" }): void;
   /** Writes what waits, syncs and closes. */
   close(): Promise<void>;
+}
+
+/** What a shipper did so far. */
+export interface ShipCounts {
+  readonly inserted: number;
+  readonly duplicate: number;
+  readonly rejected: number;
+  /** Numbers of lines that are missing between lines. */
+  readonly gaps: number;
+}
+
+/** Failures of shipping since the start: of the database, and of the thread itself. */
+export interface ShipFailures {
+  readonly database: number;
+  readonly worker: number;
 }
 
 /** What a caller used, per UTC day and month; tokens and nano-USD as charged. */
@@ -72,6 +106,8 @@ export interface UsageStore {
   totals(callerId: string, from: number, to: number): Promise<CallerTotals>;
   /** Whether the last attempt to ship worked. */
   readonly up: boolean;
+  readonly counts: ShipCounts;
+  readonly failures: ShipFailures;
   /** Ships what is left, within `timeoutMs`, and closes. */
   close(timeoutMs: number): Promise<void>;
 }

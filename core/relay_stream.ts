@@ -201,7 +201,7 @@ class StreamRelay {
     }
     const { attempt, tap } = this.#reply;
     const facts = tap.facts();
-    attempt.usage = facts.usage;
+    attempt.facts = facts;
     endAttempt(this.#parts, this.#call, attempt, upstream);
     const partial = error !== null && this.#call.firstContentAt !== null;
     const durable = settle(this.#parts, this.#call, { status, error, partial, facts });

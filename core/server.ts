@@ -1,6 +1,7 @@
 import { type Call, cutCall, cutError, type Parts } from "./call.ts";
-import type { Drain } from "./health_endpoints.ts";
+import type { ListenAddress } from "./config/listen.ts";
 import { createHandler } from "./http.ts";
+import type { Plugin } from "./plugin.ts";
 import { settle } from "./settle.ts";
 
 /** Time for calls that were cut to write their last frame, ms. */
@@ -26,10 +27,10 @@ export interface Server {
  */
 export function startServer(
   parts: Parts,
-  listen: { readonly hostname: string; readonly port: number },
+  { listen, plugins }: { readonly listen: ListenAddress; readonly plugins: readonly Plugin[] },
 ): Server {
-  const drain: Drain = { draining: false };
-  const handle = createHandler(parts, drain);
+  const { drain } = parts;
+  const handle = createHandler(parts, plugins);
   const server = listening(listen, () =>
     Deno.serve({
       ...listen,
@@ -56,7 +57,7 @@ export function startServer(
 }
 
 function listening<Listener>(
-  { hostname, port }: { readonly hostname: string; readonly port: number },
+  { hostname, port }: ListenAddress,
   serve: () => Listener,
 ): Listener {
   try {

@@ -1,5 +1,12 @@
-import { type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
-import { callRecord, type Settlement } from "./call_record.ts";
+import {
+  type Call,
+  type Ending,
+  enter,
+  type Parts,
+  servingAttempt,
+  type Settlement,
+} from "./call.ts";
+import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import type { CallRecord } from "./record.ts";
 import { settleUsage } from "./settle_usage.ts";
@@ -14,6 +21,8 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   call.settled = true;
   call.onCut = null;
   parts.live.delete(call);
+  const { step } = call;
+  enter(call, "settle");
   const usage = settleUsage({
     facts: ending.facts,
     complete: ending.error === null,
@@ -28,9 +37,30 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
-  const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost }));
-  tell(parts, call, ending);
+  const settlement = { ...ending, usage, cost, at: parts.clock(), step };
+  const record = recordOf(parts, call, settlement);
+  const writing = parts.clock();
+  const durable = parts.journal.append(record);
+  watch(parts, call, { settlement, journalMs: parts.clock() - writing });
+  tell(parts, call, settlement);
   return durable;
+}
+
+/** A watcher that fails must not take the call with it. */
+function watch(
+  parts: Parts,
+  call: Call,
+  { settlement, journalMs }: { readonly settlement: Settlement; readonly journalMs: number },
+): void {
+  try {
+    for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
+    call.trace?.end(call, settlement);
+  } catch (error) {
+    parts.log.write("error", "call_failed", "Cannot measure a call", {
+      request_id: call.id,
+      cause: safeCause(error),
+    });
+  }
 }
 
 /** A fault of ours in making the record must not lose the call: what identifies it is kept. */
@@ -55,17 +85,19 @@ function recordOf(parts: Parts, call: Call, settlement: Settlement): CallRecord 
 }
 
 /** A call that ends well is in the journal, and in the log only for those who debug. */
-function tell(parts: Parts, call: Call, { status, error }: Ending): void {
+function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement): void {
   const attempt = call.attempts.at(-1);
   const fields = {
+    step: error === null ? undefined : step,
     request_id: call.id,
+    trace_id: traceId(call),
     caller: call.credential.caller.id,
     group: call.group?.name,
     provider: attempt?.target.provider.name,
     model: attempt?.target.model,
     attempts: call.attempts.length,
     status,
-    duration_ms: Math.round(parts.clock() - call.startedAt),
+    duration_ms: Math.round(at - call.startedAt),
   };
   if (error === null) {
     return parts.log.write("debug", "call_settled", "Call is settled", fields);

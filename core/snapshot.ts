@@ -166,6 +166,8 @@ export interface Caller {
   readonly expiresAt: number | null;
   /** Names of the groups it may use, in config order. */
   readonly allow: ReadonlySet<string>;
+  /** Whether it may read `/metrics`. */
+  readonly metricsAdmin: boolean;
 }
 
 /** One accepted token of a caller. */
@@ -195,6 +197,14 @@ export interface ServerSettings {
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
+  readonly metrics: MetricsSettings;
+}
+
+/** What `/metrics` says, and where it is served without a token. */
+export interface MetricsSettings {
+  /** `null`: nowhere. */
+  readonly listen: { readonly hostname: string; readonly port: number } | null;
+  readonly callerLabel: boolean;
 }
 
 /** The journal and the console. Absolute paths. */

@@ -3,6 +3,7 @@ import type { Log } from "../core/log.ts";
 import type { Journal, JournalState } from "../core/record.ts";
 import type { LoggingSettings } from "../core/snapshot.ts";
 import { type OpenAppendFile, openAppendFile } from "./append_file.ts";
+import { createBacklog } from "./backlog.ts";
 import { groupSync } from "./group_sync.ts";
 import { journalsOf, sideFiles } from "./journal_folder.ts";
 import { createLineEncoder } from "./line.ts";
@@ -12,8 +13,6 @@ import { LineWriter } from "./line_writer.ts";
 export interface OpenJournal extends Journal {
   /** Bytes not shipped yet, as the store counted them; lines written since are added. */
   setUnshipped(bytes: number): void;
-  /** Lines that could be neither written nor held. */
-  readonly lost: number;
 }
 
 /** What a journal needs of its surroundings. */
@@ -57,7 +56,8 @@ function createJournal(
   const { calls, events } = openWriters(settings, world);
   const lines = createLineEncoder();
   const synced = settings.fsync === "call" ? groupSync(() => calls.sync()) : null;
-  const backlog = createBacklog(settings, world.log);
+  const backlog = createBacklog(settings, world);
+  const torn = [calls, events].filter(({ recovery }) => recovery === "torn").length;
   let seq = calls.seqAtStart;
   let eventSeq = events.seqAtStart;
 
@@ -76,9 +76,11 @@ function createJournal(
       if (calls.failed) return "write-failed";
       return backlog.refuses() ? "full" : "ok";
     },
-    get lost() {
-      return calls.lost + events.lost;
+    get counts() {
+      const lines = seq - calls.seqAtStart + eventSeq - events.seqAtStart;
+      return { lines, lost: calls.lost + events.lost, torn };
     },
+    backlog,
     configure: backlog.configure,
     setUnshipped: backlog.set,
     close() {
@@ -97,33 +99,6 @@ function openWriters(settings: LoggingSettings, world: JournalWorld) {
   const events = new LineWriter(files.events, options);
   for (const { recovery } of [calls, events]) reportTorn(recovery, world.log);
   return { calls, events };
-}
-
-/** Counts unshipped bytes; nothing is counted before the store reports for the first time. */
-function createBacklog(
-  settings: { readonly maxUnshippedBytes: number; readonly onFull: "refuse" | "warn" },
-  log: Log,
-) {
-  let limits = settings;
-  let unshipped: number | null = null;
-  let warned = false;
-  const isFull = () => limits.maxUnshippedBytes > 0 && (unshipped ?? 0) >= limits.maxUnshippedBytes;
-
-  return {
-    configure: (next: typeof limits) => void (limits = next),
-    add: (bytes: number) => void (unshipped === null || (unshipped += bytes)),
-    refuses: () => limits.onFull === "refuse" && isFull(),
-    set(bytes: number) {
-      unshipped = bytes;
-      if (isFull() && !warned) {
-        log.write("warn", "shipper_backoff", "Journal holds more unshipped bytes than its limit", {
-          unshipped_bytes: bytes,
-          max_unshipped_bytes: limits.maxUnshippedBytes,
-        });
-      }
-      warned = isFull();
-    },
-  };
 }
 
 function writerOptions(settings: LoggingSettings, { log, now, ...world }: JournalWorld) {

@@ -1,17 +1,19 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
-import type { CallerTotals } from "../core/record.ts";
+import type { LogLevel } from "../core/log.ts";
+import type { LogEvent, LogFields } from "../core/log_events.ts";
+import type { CallerTotals, ShipCounts } from "../core/record.ts";
 import { callerTotals } from "./caller_totals.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/mod.ts";
-import { createShipper, type ShipCounts, type Shipper } from "./shipper.ts";
+import { createShipper, type Shipper } from "./shipper.ts";
 import { openSqlite } from "./sqlite.ts";
-import type { WorkerSettings } from "./worker_messages.ts";
+import type { ShipStatus, WorkerSettings } from "./worker_messages.ts";
 
 /** What the loop tells. */
 export interface ShipReport {
-  /** `unshippedBytes` is -1 while the database is down. */
-  status(up: boolean, unshippedBytes: number, counts: ShipCounts): void;
+  status(status: ShipStatus): void;
+  /** A batch was shipped, in so many ms. */
+  batch(ms: number): void;
   log(level: LogLevel, event: LogEvent, msg: string, fields: LogFields): void;
 }
 
@@ -55,7 +57,9 @@ export class ShipLoop {
   #open: { db: DatabaseSync; shipper: Shipper } | null = null;
   /** What shippers before the present one did. */
   #before: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
+  /** In a row, and since the start. */
   #failures = 0;
+  #allFailures = 0;
   #closing = false;
   #told = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -106,19 +110,27 @@ export class ShipLoop {
       const { keep } = this.#settings;
       this.#open ??= await openShipper(this.#settings, { keep, report: this.#report });
       const { db, shipper } = this.#open;
-      while (shipper.step()) this.#tell(true);
+      while (this.#step(shipper)) this.#tell(true);
       shipper.removeShipped();
       this.#recovered();
       this.#tell(true);
       return db;
     } catch (error) {
       this.#failures += 1;
+      this.#allFailures += 1;
       this.#tell(false);
       this.#before = this.#counts();
       this.#open?.db.close();
       this.#open = null;
       throw error;
     }
+  }
+
+  #step(shipper: Shipper): boolean {
+    const started = performance.now();
+    const shipped = shipper.step();
+    if (shipped) this.#report.batch(performance.now() - started);
+    return shipped;
   }
 
   #counts(): ShipCounts {
@@ -130,8 +142,11 @@ export class ShipLoop {
   #tell(up: boolean): void {
     const counts = this.#counts();
     const bytes = this.#open?.shipper.unshippedBytes() ?? -1;
-    const telling = [up, bytes, ...Object.values(counts)].join();
-    if (telling !== this.#told) this.#report.status(up, bytes, counts);
+    const failures = this.#allFailures;
+    const telling = [up, bytes, failures, ...Object.values(counts)].join();
+    if (telling !== this.#told) {
+      this.#report.status({ up, unshippedBytes: bytes, counts, failures });
+    }
     this.#told = telling;
   }
 

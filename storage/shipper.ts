@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { ShipCounts } from "../core/record.ts";
 import {
   findJournals,
   type JournalFiles,
@@ -18,15 +19,6 @@ import {
   type SegmentReader,
 } from "./segment_reader.ts";
 import { isContentError, transaction } from "./sqlite.ts";
-
-/** What a shipper did so far. */
-export interface ShipCounts {
-  readonly inserted: number;
-  readonly duplicate: number;
-  readonly rejected: number;
-  /** Numbers of lines that are missing between lines. */
-  readonly gaps: number;
-}
 
 /** Carries lines of journals into the database. */
 export interface Shipper {

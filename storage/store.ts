@@ -1,8 +1,7 @@
 import { dirname } from "node:path";
 import type { Log } from "../core/log.ts";
-import type { CallerTotals, UsageStore } from "../core/record.ts";
+import type { CallerTotals, ShipCounts, UsageStore } from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
-import type { ShipCounts } from "./shipper.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./worker_messages.ts";
 
 /** What a usage store needs. */
@@ -14,11 +13,8 @@ export interface UsageStoreOptions {
   readonly routerVersion: string;
   /** Told of the bytes that are not shipped; hand in the journal's `setUnshipped`. */
   onUnshipped(bytes: number): void;
-}
-
-/** A usage store, and what its shipper counted since the start. */
-export interface OpenUsageStore extends UsageStore {
-  readonly counts: ShipCounts;
+  /** Told of each batch that was shipped, and the ms it took. */
+  onBatch?(ms: number): void;
 }
 
 /** A caller of `totals` that waits. */
@@ -33,13 +29,14 @@ const RESTART_MS = 5_000;
  * Opens the usage database in a storage worker and returns at once; nothing waits for it. The worker
  * ships the journal, and is started again should it end.
  */
-export function openUsageStore(options: UsageStoreOptions): OpenUsageStore {
+export function openUsageStore(options: UsageStoreOptions): UsageStore {
   return new WorkerStore(options);
 }
 
-class WorkerStore implements OpenUsageStore {
+class WorkerStore implements UsageStore {
   up = false;
   counts: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
+  readonly failures = { database: 0, worker: 0 };
   readonly #options: UsageStoreOptions;
   readonly #settings: WorkerSettings;
   readonly #waiters = new Map<number, Waiter>();
@@ -104,6 +101,7 @@ class WorkerStore implements OpenUsageStore {
   }
 
   #failed(reason: string): void {
+    this.failures.worker += 1;
     this.#end(reason);
     this.#options.log.write("error", "shipper_backoff", "Storage worker ended", { reason });
     this.#timer = setTimeout(() => this.#start(), RESTART_MS);
@@ -128,8 +126,11 @@ class WorkerStore implements OpenUsageStore {
       case "status":
         this.up = message.up;
         this.counts = message.counts;
+        this.failures.database = message.failures;
         if (message.unshippedBytes >= 0) this.#options.onUnshipped(message.unshippedBytes);
         return;
+      case "batch":
+        return this.#options.onBatch?.(message.ms);
       case "totals":
         return this.#settle(message.id)?.resolve(message.totals);
       case "totals-failed":

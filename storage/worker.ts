@@ -15,8 +15,8 @@ async function answer(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "start":
       loop = new ShipLoop(message.settings, {
-        status: (up, unshippedBytes, counts) =>
-          self.postMessage({ type: "status", up, unshippedBytes, counts }),
+        status: (status) => self.postMessage({ type: "status", ...status }),
+        batch: (ms) => self.postMessage({ type: "batch", ms }),
         log: (level, event, msg, fields) =>
           self.postMessage({ type: "log", level, event, msg, fields }),
       });

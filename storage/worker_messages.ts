@@ -1,6 +1,6 @@
-import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
-import type { CallerTotals } from "../core/record.ts";
-import type { ShipCounts } from "./shipper.ts";
+import type { LogLevel } from "../core/log.ts";
+import type { LogEvent, LogFields } from "../core/log_events.ts";
+import type { CallerTotals, ShipCounts } from "../core/record.ts";
 
 /** What the storage worker is started with; times in ms. */
 export interface WorkerSettings {
@@ -10,6 +10,16 @@ export interface WorkerSettings {
   readonly shipBatch: number;
   readonly keep: number;
   readonly routerVersion: string;
+}
+
+/** How shipping stands. */
+export interface ShipStatus {
+  readonly up: boolean;
+  /** -1 while the database is down. */
+  readonly unshippedBytes: number;
+  readonly counts: ShipCounts;
+  /** Failures since the start. */
+  readonly failures: number;
 }
 
 /** What the serving thread says. */
@@ -27,12 +37,8 @@ export type ToWorker =
 
 /** What the storage worker says. */
 export type FromWorker =
-  | {
-    readonly type: "status";
-    readonly up: boolean;
-    readonly unshippedBytes: number;
-    readonly counts: ShipCounts;
-  }
+  | { readonly type: "status" } & ShipStatus
+  | { readonly type: "batch"; readonly ms: number }
   | { readonly type: "totals"; readonly id: number; readonly totals: CallerTotals }
   | { readonly type: "totals-failed"; readonly id: number; readonly reason: string }
   | {

@@ -34,6 +34,7 @@ const TOP_LEVEL = [
   "core",
   "deno.json",
   "deno.lock",
+  "deploy",
   "dialects",
   "docs",
   "env.example.json",

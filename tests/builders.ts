@@ -113,6 +113,7 @@ export function callerOf(changes: Partial<Caller> = {}): Caller {
     status: "active",
     expiresAt: null,
     allow: new Set(["fast"]),
+    metricsAdmin: false,
     ...changes,
   };
 }

@@ -36,9 +36,9 @@ for (const name of DIALECT_NAMES) {
     assert.deepEqual(missing, []);
   });
 
-  Deno.test(`${name} has at least eight recordings, each with its source and its goldens`, () => {
+  Deno.test(`${name} has at least twelve recordings, each with its source and its goldens`, () => {
     const all = recordings(name);
-    assert(all.length >= 8);
+    assert(all.length >= 12);
     for (const { folder, streamed } of all) {
       const reply = streamed ? "response.sse" : "response.json";
       const files = ["facts.golden.json", "features.golden.json", "request.json", reply];

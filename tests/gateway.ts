@@ -7,7 +7,7 @@ import { diskSources } from "@/core/config/sources.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
-import { upstreams } from "@/plugins/mod.ts";
+import { createPlugins, upstreams } from "@/plugins/mod.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
 import { openUsageStore } from "@/storage/store.ts";
@@ -56,6 +56,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const { logging, usageDb } = initial.snapshot.server;
   const logs: string[] = [];
   const log = createLog(logging, { now: Date.now, line: (text) => void logs.push(text) });
+  const plugins = createPlugins();
   const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
   const journal = counted(opened);
   const store = openUsageStore({
@@ -64,12 +65,13 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     log,
     routerVersion: "test",
     onUnshipped: (bytes) => opened.setUnshipped(bytes),
+    onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
   });
   const config = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins }),
   });
   const gateway = startGateway({
     config,
@@ -80,7 +82,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
-    copiesTraceHeaders: true,
+    tracer: null,
+    plugins,
   });
   return {
     url: gateway.url,
@@ -193,6 +196,12 @@ function counted(journal: OpenJournal) {
     appendSecurityEvent: journal.appendSecurityEvent,
     get state() {
       return journal.state;
+    },
+    get counts() {
+      return journal.counts;
+    },
+    get backlog() {
+      return journal.backlog;
     },
     configure: journal.configure,
     close: journal.close,

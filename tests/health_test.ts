@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHealth, type Health } from "@/core/health.ts";
-import type { LogEvent, LogFields } from "@/core/log.ts";
+import type { LogEvent, LogFields } from "@/core/log_events.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { failure, type UpstreamClass, type UpstreamError } from "@/core/upstream_error.ts";
 import { groupOf, NO_SIGNALS, NOW, targetOf } from "./builders.ts";
@@ -25,7 +25,7 @@ function healthAt({ random = 0.5 } = {}) {
     random: () => random,
     log: {
       configure: () => {},
-      write: (_level, event, _msg, fields = {}) => void lines.push({ event, fields }),
+      write: (_level, event, _msg, fields) => void lines.push({ event, fields: fields ?? {} }),
     },
   });
   const attempt = (error: UpstreamError | null, { counts = true } = {}) => {
@@ -230,4 +230,16 @@ Deno.test("health names the target and the cause when a breaker opens", () => {
     event: "breaker_opened",
     fields: { provider: "acme", model: "up-1", error: "upstream_auth_failed", status: 401 },
   }]);
+});
+
+Deno.test("health says once that a target is spared, and for how long", () => {
+  const { limited, lines, clock } = healthAt();
+  for (let count = 0; count < 3; count++) limited(7_000);
+  assert.deepEqual(lines, [{
+    event: "backoff_started",
+    fields: { provider: "acme", model: "up-1", error: "upstream_rate_limited", wait_ms: 7_000 },
+  }]);
+  clock.now += 9_000;
+  limited(7_000);
+  assert.equal(lines.length, 2);
 });

@@ -35,11 +35,18 @@ Deno.test("log writes readable text when asked", () => {
 for (const format of ["json", "text"] as const) {
   Deno.test(`log leaves out fields without a value in ${format}`, () => {
     const { log, lines } = logAt({ format });
-    log.write("info", "breaker_closed", "Target serves again", { error: undefined, status: null });
+    log.write("info", "breaker_opened", "Target is failing", { error: undefined, status: null });
     assert(!lines[0]!.includes("error"));
     assert(lines[0]!.includes("status"));
   });
 }
+
+Deno.test("log writes no field that its event does not have", () => {
+  const { log, parsed } = logAt();
+  const foreign: Record<string, string> = { provider: "acme", prompt: "my secret" };
+  log.write("warn", "breaker_opened", "Target is failing", foreign);
+  assert.deepEqual(Object.keys(parsed()[0]), ["ts", "level", "event", "msg", "provider"]);
+});
 
 Deno.test("log keeps a message with line breaks on one line of JSON", () => {
   const { log, lines } = logAt();

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { loadConfig } from "@/core/config/load.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
-import type { Log, LogEvent } from "@/core/log.ts";
+import type { Log } from "@/core/log.ts";
+import type { LogEvent } from "@/core/log_events.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
 import { BASE, NOW, parts } from "./config_support.ts";
 

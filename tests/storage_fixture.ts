@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import type { Log, LogEvent } from "../core/log.ts";
+import type { Log } from "../core/log.ts";
+import type { LogEvent } from "../core/log_events.ts";
 import type { CallRecord } from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
 import { migrate } from "../storage/migrate.ts";

@@ -14,6 +14,8 @@ const REFUSED_HEADERS: ReadonlySet<string> = new Set([
   "proxy-authorization",
   "proxy-connection",
   "te",
+  "traceparent",
+  "tracestate",
   "trailer",
   "transfer-encoding",
   "upgrade",

@@ -53,6 +53,7 @@ function compileCaller(config: CallerConfig): Caller {
     status: config.status,
     expiresAt: config.expires_at?.getTime() ?? null,
     allow: new Set(config.allow),
+    metricsAdmin: config.metrics_admin,
   };
 }
 

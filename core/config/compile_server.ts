@@ -37,6 +37,10 @@ export function compileServer(
       headerOrder: clientIp.header_order.map((header) => header.toLowerCase()),
       storeIp: clientIp.store_ip,
     },
+    metrics: {
+      listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
+      callerLabel: config.metrics.caller_label,
+    },
   };
 }
 

@@ -9,6 +9,10 @@ import { watchFiles } from "./watch.ts";
 export interface LiveConfig extends Disposable {
   /** The snapshot for calls that begin now. */
   current(): Snapshot;
+  /** Reloads since the start, by what became of them. */
+  readonly reloads: { readonly applied: number; readonly rejected: number };
+  /** Whether the file says something that only a restart brings into force. */
+  readonly restartRequired: boolean;
   /** Reads the configuration again; tells whether it was taken. */
   reload(): boolean;
 }
@@ -31,19 +35,25 @@ export interface LiveConfigOptions {
  */
 export function liveConfig(options: LiveConfigOptions): LiveConfig {
   const { initial, log, debounceMs = 250 } = options;
+  const reloads = { applied: 0, rejected: 0 };
   let snapshot = initial.snapshot;
+  let restartRequired = false;
 
   function reload(): boolean {
     const result = tryLoad(options);
     if (!result?.ok) {
       if (result) logRejected(log, result.problems);
+      reloads.rejected += 1;
       return false;
     }
     const merged = keepRestartOnly(snapshot, result.snapshot);
     snapshot = merged.snapshot;
     logProblems(log, result.problems);
     const stateMoved = result.config.state_path !== initial.config.state_path;
-    logWaiting(log, [...merged.waiting, ...(stateMoved ? ["state_path"] : [])]);
+    const waiting = [...merged.waiting, ...(stateMoved ? ["state_path"] : [])];
+    logWaiting(log, waiting);
+    restartRequired = waiting.length > 0;
+    reloads.applied += 1;
     const fields = { fingerprint: snapshot.fingerprint, groups: snapshot.groups.size };
     log.write("info", "config_reloaded", "configuration reloaded", fields);
     options.onSwap?.(snapshot);
@@ -59,6 +69,10 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
   const signal = onHangup(reload);
   return {
     current: () => snapshot,
+    reloads,
+    get restartRequired() {
+      return restartRequired;
+    },
     reload,
     [Symbol.dispose]() {
       watch[Symbol.dispose]();

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { block, choice, id, list, name, pattern, text, time } from "./kinds.ts";
+import { block, choice, flag, id, list, name, pattern, text, time } from "./kinds.ts";
 
 const STATUS = ["active", "disabled", "suspended", "removed", "archived"] as const;
 
@@ -51,8 +51,8 @@ export const callerSchema = block({
   })).max(2, { error: "expected at most 2 entries" }).default([])
     .describe("tokens that stay valid for a while"),
   allow: list(name()).default([]).describe("groups it may use; empty = none; no wildcard"),
+  metrics_admin: flag().default(false).describe("may read `/metrics`"),
 }, [
-  "metrics_admin",
   "content_admin",
   "peer",
   "rate",

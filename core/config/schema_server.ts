@@ -60,6 +60,12 @@ const clientIp = block({
   store_ip: flag().default(true).describe("whether usage rows hold the caller's address"),
 });
 
+const metrics = block({
+  listen: listen().optional()
+    .describe("a second listener that serves only `/metrics`, without authentication"),
+  caller_label: flag().default(false).describe("metrics per caller: the 200 busiest and `other`"),
+});
+
 const compatibility = block({
   tolerate_responses_body_on_chat_endpoint: flag().default(false)
     .describe("a Responses body on the Chat path; `true` is not available yet"),
@@ -92,6 +98,7 @@ export const serverSchema = block({
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
+  metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [
   "workers",
@@ -103,7 +110,6 @@ export const serverSchema = block({
   "signals",
   "conversation_salt",
   "policies",
-  "metrics",
   "content_capture",
   "retention",
   "admin_auth",

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { ChatResponse, StreamEvent } from "@/core/chat.ts";
 import { eventsOf } from "@/core/chat_events.ts";
 import type { Dialect } from "@/core/dialect.ts";
@@ -11,7 +10,7 @@ import type { SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { chatRequestOf } from "../builders.ts";
 import { load, rawRequest } from "./load.ts";
-import { type Running, spawn, startConfigured, TOKEN } from "./processes.ts";
+import { type Running, spawn, startConfigured, TOKEN, writeConfig } from "./processes.ts";
 
 const STREAMS = 512;
 
@@ -217,11 +216,12 @@ if (import.meta.main) {
       "--allow-net",
       new URL("./bridge_upstream.ts", import.meta.url).pathname,
     ]);
-    const config = join(dir, "config.yaml");
-    await using gateway = await startConfigured(config, configText(upstream.url));
-    frames();
-    await unary(gateway);
-    await concurrent(gateway, upstream);
+    const config = await writeConfig(configText(upstream.url), dir);
+    await using gateway = await startConfigured(config);
+    const [only] = Deno.args;
+    if (!only || only === "frames") frames();
+    if (!only || only === "unary") await unary(gateway);
+    if (!only || only === "concurrent") await concurrent(gateway, upstream);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

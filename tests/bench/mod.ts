@@ -1,21 +1,5 @@
-import { load, rawRequest } from "./load.ts";
-import {
-  cpuMs,
-  residentMb,
-  type Running,
-  startBareProxy,
-  startGateway,
-  startMock,
-  TOKEN,
-} from "./processes.ts";
-
-interface Scenario {
-  readonly name: string;
-  readonly body: string;
-  readonly connections: number;
-  readonly calls: number;
-  readonly rounds: number;
-}
+import { measure, median, type Sample, type Scenario, spread } from "./measure.ts";
+import { residentMb, type Running, startBareProxy, startGateway, startMock } from "./processes.ts";
 
 const message = (content: string) => ({ role: "user", content });
 const chat = (messages: readonly object[], more: object = {}) =>
@@ -67,29 +51,6 @@ function toolHistory(bytes: number): string {
     messages.push({ role: "tool", tool_call_id: id, content: line.repeat(8_000 / line.length) });
   }
   return chat(messages);
-}
-
-interface Sample {
-  readonly rps: number;
-  readonly p50: number;
-  readonly cpuUs: number;
-}
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-const spread = (values: readonly number[]) =>
-  `${Math.min(...values).toFixed(2)}..${Math.max(...values).toFixed(2)}`;
-
-async function measure(running: Running, scenario: Scenario): Promise<Sample> {
-  const request = rawRequest(
-    `${running.url}/v1/chat/completions`,
-    { authorization: `Bearer ${TOKEN}` },
-    scenario.body,
-  );
-  const before = await cpuMs(running.pid);
-  const { rps, p50 } = await load(request, scenario);
-  const after = await cpuMs(running.pid);
-  const cpuUs = before === null || after === null ? NaN : (after - before) * 1000 / scenario.calls;
-  return { rps, p50, cpuUs };
 }
 
 /** Rounds are interleaved, so that a busy moment of the machine meets all three alike. */

@@ -26,22 +26,45 @@ export function startBareProxy(upstream: string): Promise<Running> {
 }
 
 /** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
-export async function startGateway(upstream: string, dir: string): Promise<Running> {
-  return await startConfigured(join(dir, "config.yaml"), configText(upstream));
+export async function startGateway(
+  upstream: string,
+  dir: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  return await startConfigured(await writeConfig(configText(upstream), dir), env);
 }
 
 /** Starts the gateway as it is shipped; its state lies beside its configuration. */
-export async function startConfigured(config: string, text: string): Promise<Running> {
-  await Deno.writeTextFile(config, text);
+export async function startConfigured(
+  config: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
+  const serve = [here("../../main.ts"), "serve", "--config", config];
+  return await spawn([...gatewayFlags(dirname(config)), ...serve], env);
+}
+
+/** Starts the engine alone: no metrics, no shipping, and journal lines that go to `/dev/null`. */
+export async function startQuietGateway(upstream: string, dir: string): Promise<Running> {
+  const config = await writeConfig(configText(upstream), dir);
+  return await spawn([...gatewayFlags(dir, "/dev/null"), here("./quiet_gateway.ts"), config]);
+}
+
+/** Starts an endpoint that takes traces and forgets them. */
+export function startCollector(): Promise<Running> {
+  return spawn([...NET, here("./collector.ts")]);
+}
+
+function gatewayFlags(...writable: readonly string[]): readonly string[] {
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
-  return await spawn([
-    ...flags,
-    `--allow-write=${dirname(config)}`,
-    here("../../main.ts"),
-    "serve",
-    "--config",
-    config,
-  ]);
+  return [...flags, `--allow-write=${writable}`];
+}
+
+/** Writes the configuration of a gateway into a folder that will also hold its state. */
+export async function writeConfig(text: string, dir: string): Promise<string> {
+  const config = join(dir, "config.yaml");
+  await Deno.mkdir(dir, { recursive: true });
+  await Deno.writeTextFile(config, text);
+  return config;
 }
 
 function configText(upstream: string): string {
@@ -66,10 +89,14 @@ callers:
 }
 
 /** Starts a server that prints its address. */
-export async function spawn(args: readonly string[]): Promise<Running> {
+export async function spawn(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const started = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", ...args],
+    env: { ...env },
     stdout: "piped",
     stderr: "inherit",
   }).spawn();

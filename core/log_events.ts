@@ -1,0 +1,51 @@
+const TARGET = ["provider", "model"] as const;
+const CALL = [
+  "step",
+  "request_id",
+  "caller",
+  "group",
+  ...TARGET,
+  "attempts",
+  "status",
+  "duration_ms",
+  "trace_id",
+] as const;
+
+/**
+ * What happens, from a closed list: dashboards and alerts match on it. With each event the fields its
+ * lines may have: names, counts and codes, never a prompt, a key or a thrown object.
+ */
+export const LOG_EVENTS = {
+  backoff_started: [...TARGET, "error", "wait_ms"],
+  breaker_closed: TARGET,
+  breaker_opened: [...TARGET, "error", "status"],
+  call_failed: [...CALL, "error", "class", "hint", "cause"],
+  call_settled: CALL,
+  config_rejected: ["code", "path"],
+  config_reloaded: ["fingerprint", "groups"],
+  config_warning: ["code", "path"],
+  drain_finished: ["calls"],
+  drain_started: ["calls"],
+  gateway_started: ["url"],
+  journal_recovered: ["lines"],
+  journal_torn: [],
+  journal_write_failed: ["name", "code"],
+  line_rejected: ["journal", "reason"],
+  shipper_backoff: [
+    "name",
+    "code",
+    "reason",
+    "delay_ms",
+    "failures",
+    "unshipped_bytes",
+    "max_unshipped_bytes",
+  ],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** The name of an event. */
+export type LogEvent = keyof typeof LOG_EVENTS;
+
+/** Fields of an event; those without a value are left out. */
+export type LogFields<Event extends LogEvent = LogEvent> = Readonly<
+  Partial<Record<typeof LOG_EVENTS[Event][number], string | number | boolean | null | undefined>>
+>;

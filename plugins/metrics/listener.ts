@@ -1,0 +1,48 @@
+import type { ListenAddress } from "@/core/config/listen.ts";
+
+/** A listener that serves one answer on one path, without authentication. */
+export interface Listener {
+  /**
+   * Listens there, or nowhere.
+   *
+   * @throws {Error} with the address and the system's reason
+   */
+  open(address: ListenAddress | null): void;
+  /** Closes, then opens elsewhere, unless the address is the one it has. */
+  move(address: ListenAddress | null): Promise<void>;
+}
+
+/** Builds a listener that does not listen yet. */
+export function createListener(path: string, answer: () => Promise<Response>): Listener {
+  let listening: ListenAddress | null = null;
+  let server: Deno.HttpServer | null = null;
+
+  function handle({ url, method }: Request): Response | Promise<Response> {
+    if (new URL(url).pathname !== path) return new Response(null, { status: 404 });
+    return method === "GET" || method === "HEAD" ? answer() : new Response(null, { status: 405 });
+  }
+
+  function open(address: ListenAddress | null): void {
+    listening = address;
+    if (!address) return;
+    try {
+      server = Deno.serve({ ...address, onListen: () => {} }, handle);
+    } catch (error) {
+      listening = null;
+      const reason = error instanceof Error ? error.message : String(error);
+      const { hostname, port } = address;
+      throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
+    }
+  }
+
+  return {
+    open,
+    async move(address) {
+      if (listening?.hostname === address?.hostname && listening?.port === address?.port) return;
+      const old = server;
+      server = null;
+      await old?.shutdown();
+      open(address);
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { GatewayError } from "@/core/errors.ts";
+import { type Endpoint, identify } from "@/core/endpoints.ts";
+import type { Parts } from "@/core/call.ts";
+import type { Plugin } from "@/core/plugin.ts";
+import { type CallerCounter, callerCounter } from "./callers.ts";
+import { callCounter } from "./calls.ts";
+import { createExposition } from "./exposition.ts";
+import { declareFamilies } from "./families.ts";
+import { declareGauges } from "./gauges.ts";
+import { createListener } from "./listener.ts";
+import { watchLoop } from "./loop_delay.ts";
+
+const PATH = "/metrics";
+
+/** Metrics for Prometheus, on `/metrics` and on a listener of their own. */
+export function createMetrics(): Plugin {
+  const exposition = createExposition();
+  const families = declareFamilies(exposition);
+  const journalWrite = families.journalWrite.at();
+  const shipBatch = families.shipBatch.at();
+  const countCall = callCounter(families);
+  const listener = createListener(PATH, answer);
+  let callers: CallerCounter | null = null;
+  let labelsCallers = false;
+  let parts: Parts | null = null;
+  let loop: Disposable | null = null;
+
+  async function answer(): Promise<Response> {
+    callers?.choose();
+    const headers = { "content-type": exposition.contentType, "cache-control": "no-store" };
+    return new Response(await exposition.text(), { headers });
+  }
+
+  /** The families of callers are there from the moment somebody wants them. */
+  function labelCallers(wanted: boolean): void {
+    if (wanted) callers ??= callerCounter(exposition);
+    labelsCallers = wanted;
+  }
+
+  const serve: Endpoint = (parts, visit) => {
+    const { who } = identify(parts, visit);
+    if (who.caller.metricsAdmin) return answer();
+    throw new GatewayError("metrics-forbidden", "Cannot read metrics: the key lacks metrics_admin");
+  };
+
+  return {
+    name: "metrics",
+    routes: { [PATH]: serve },
+    start(started, config) {
+      parts = started;
+      const { metrics } = config.current().server;
+      labelCallers(metrics.callerLabel);
+      declareGauges(exposition, started, config);
+      loop = watchLoop(families.loopDelay.at(), started.clock);
+      listener.open(metrics.listen);
+    },
+    configure({ metrics }) {
+      labelCallers(metrics.callerLabel);
+      listener.move(metrics.listen).catch((error: Error) =>
+        parts?.log.write("warn", "config_warning", error.message)
+      );
+    },
+    async stop() {
+      loop?.[Symbol.dispose]();
+      await listener.move(null);
+    },
+    onSettled(call, settlement, journalMs) {
+      countCall(call, settlement);
+      journalWrite.observe(journalMs / 1000);
+      if (labelsCallers) callers?.count(call, settlement);
+    },
+    onShipped: (batchMs) => shipBatch.observe(batchMs / 1000),
+    onDenied: (surface, reason) => void (families.denials.at(surface, reason).value += 1),
+  };
+}

@@ -1,0 +1,48 @@
+import { loadConfig } from "@/core/config/load.ts";
+import { formatProblems } from "@/core/config/problem.ts";
+import { liveConfig } from "@/core/config/reload.ts";
+import { diskSources } from "@/core/config/sources.ts";
+import { startGateway } from "@/core/gateway.ts";
+import { createLog } from "@/core/log.ts";
+import { stopSignal } from "@/core/signals.ts";
+import { dialects } from "@/dialects/mod.ts";
+import { upstreams } from "@/plugins/mod.ts";
+import { openAppendFile } from "@/storage/append_file.ts";
+import { openJournal } from "@/storage/journal.ts";
+import { strategies } from "@/strategies/mod.ts";
+
+/** Nothing can be synced to `/dev/null`. */
+const UNSYNCED = { sync: () => {}, syncLater: () => Promise.resolve() };
+
+/** Serves a configuration without plugins and without a store; lines of the journal go nowhere. */
+async function serve(path: string): Promise<void> {
+  const sources = diskSources({ env: () => undefined, now: Date.now });
+  const load = () => loadConfig(path, sources, { dialects, strategies, builtins: upstreams });
+  const initial = load();
+  if (!initial.ok) throw new Error(formatProblems(initial.problems));
+  const { logging } = initial.snapshot.server;
+  const log = createLog(logging);
+  const journal = openJournal(logging, {
+    log,
+    now: Date.now,
+    shipped: false,
+    openFile: () => ({ ...openAppendFile("/dev/null"), ...UNSYNCED }),
+  });
+  const gateway = startGateway({
+    config: liveConfig({ initial, load, log }),
+    dialects,
+    builtins: upstreams,
+    journal,
+    store: null,
+    log,
+    build: { version: "bench", commit: "", builtAt: "" },
+    replica: null,
+    tracer: null,
+    plugins: [],
+  });
+  console.log(gateway.url);
+  await stopSignal();
+  await gateway.stop();
+}
+
+if (import.meta.main) await serve(Deno.args[0] ?? "");
