@@ -15,6 +15,7 @@ export type LogEvent =
   | "journal_write_failed"
   | "journal_recovered"
   | "line_rejected"
+  | "migration_pending"
   | "shipper_backoff"
   | "drain_started"
   | "drain_finished";

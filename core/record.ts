@@ -22,6 +22,8 @@ export interface CallRecord {
   readonly attempts: readonly Row[];
   /** At most one. */
   readonly errors: readonly Row[];
+  /** Rows of other child tables, by table. */
+  readonly children?: Readonly<Record<string, readonly Row[]>>;
 }
 
 /** A refused request that belongs to no caller: a row of `security_access_events`. */
@@ -63,6 +65,30 @@ export interface CallerTotals {
   readonly unpricedRequests: number;
 }
 
+/** Whether the schema of the usage database is the one of this program; fixed codes. */
+export type SchemaState = "ok" | "pending" | "newer" | "checksum-mismatch";
+
+/** What became of the lines of the journal since the start. */
+export interface ShipCounts {
+  readonly inserted: number;
+  /** Lines that were in the database already. */
+  readonly duplicate: number;
+  readonly rejected: number;
+  /** Numbers of lines that are missing between lines. */
+  readonly gaps: number;
+}
+
+/** How far the usage database is behind the journal. */
+export interface Shipping {
+  readonly counts: ShipCounts;
+  /** Times that shipping failed since the start. */
+  readonly failures: number;
+  /** As of the last report of the shipper, bytes. */
+  readonly unshippedBytes: number;
+  /** Time since the journal was last shipped whole, ms; 0 while it is. */
+  readonly lagMs: number;
+}
+
 /** The usage database as the serving process sees it: it lives in a worker and is never waited for by a call. */
 export interface UsageStore {
   /**
@@ -72,6 +98,10 @@ export interface UsageStore {
   totals(callerId: string, from: number, to: number): Promise<CallerTotals>;
   /** Whether the last attempt to ship worked. */
   readonly up: boolean;
+  /** Calls are served whatever it is; a gateway whose schema is not `ok` is not ready. */
+  readonly schema: SchemaState;
+  /** Read when asked: the lag goes on while the database is away. */
+  readonly shipping: Shipping;
   /** Ships what is left, within `timeoutMs`, and closes. */
   close(timeoutMs: number): Promise<void>;
 }

@@ -1,9 +1,9 @@
-import { dirname } from "node:path";
 import type { Log } from "../core/log.ts";
-import type { CallerTotals, UsageStore } from "../core/record.ts";
+import type { CallerTotals, SchemaState, Shipping, UsageStore } from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
-import type { ShipCounts } from "./shipper.ts";
-import type { FromWorker, ToWorker, WorkerSettings } from "./worker_messages.ts";
+import { makeFolder } from "./open_database.ts";
+import type { FromWorker, ShipStatus, ToWorker, WorkerSettings } from "./worker_messages.ts";
+import { workerPermissions } from "./worker_permissions.ts";
 
 /** What a usage store needs. */
 export interface UsageStoreOptions {
@@ -14,11 +14,6 @@ export interface UsageStoreOptions {
   readonly routerVersion: string;
   /** Told of the bytes that are not shipped; hand in the journal's `setUnshipped`. */
   onUnshipped(bytes: number): void;
-}
-
-/** A usage store, and what its shipper counted since the start. */
-export interface OpenUsageStore extends UsageStore {
-  readonly counts: ShipCounts;
 }
 
 /** A caller of `totals` that waits. */
@@ -33,13 +28,14 @@ const RESTART_MS = 5_000;
  * Opens the usage database in a storage worker and returns at once; nothing waits for it. The worker
  * ships the journal, and is started again should it end.
  */
-export function openUsageStore(options: UsageStoreOptions): OpenUsageStore {
+export function openUsageStore(options: UsageStoreOptions): UsageStore {
   return new WorkerStore(options);
 }
 
-class WorkerStore implements OpenUsageStore {
-  up = false;
-  counts: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
+class WorkerStore implements UsageStore {
+  #status: ShipStatus = NOTHING_SHIPPED;
+  /** Monotonic ms at which it was last known that nothing is left; `null`: it is so now. */
+  #behindSince: number | null = performance.now();
   readonly #options: UsageStoreOptions;
   readonly #settings: WorkerSettings;
   readonly #waiters = new Map<number, Waiter>();
@@ -55,6 +51,22 @@ class WorkerStore implements OpenUsageStore {
     options.onUnshipped(0);
     // Starting a thread takes 30 ms: the gateway listens first.
     this.#timer = setTimeout(() => this.#start(), 0);
+  }
+
+  get up(): boolean {
+    return this.#status.up;
+  }
+
+  get schema(): SchemaState {
+    return this.#status.schema;
+  }
+
+  get shipping(): Shipping {
+    const { counts, failures, unshippedBytes } = this.#status;
+    const lagMs = this.#behindSince === null
+      ? 0
+      : Math.round(performance.now() - this.#behindSince);
+    return { counts, failures, unshippedBytes: Math.max(0, unshippedBytes), lagMs };
   }
 
   totals(callerId: string, from: number, to: number): Promise<CallerTotals> {
@@ -89,8 +101,7 @@ class WorkerStore implements OpenUsageStore {
     this.#started = true;
     clearTimeout(this.#timer);
     try {
-      const folder = dirname(this.#settings.databasePath);
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(this.#settings.database);
       this.#worker = startWorker(this.#settings);
       this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
       this.#worker.onerror = (event) => {
@@ -113,8 +124,15 @@ class WorkerStore implements OpenUsageStore {
   #end(reason: string): void {
     this.#worker?.terminate();
     this.#worker = null;
-    this.up = false;
+    this.#setStatus({ ...this.#status, up: false, unshippedBytes: -1 });
     for (const id of [...this.#waiters.keys()]) this.#settle(id)?.reject(cannotAddUp(reason));
+  }
+
+  #setStatus(status: ShipStatus): void {
+    const { up, unshippedBytes } = this.#status = status;
+    if (up && unshippedBytes === 0) this.#behindSince = null;
+    else this.#behindSince ??= performance.now();
+    if (unshippedBytes >= 0) this.#options.onUnshipped(unshippedBytes);
   }
 
   #settle(id: number): Waiter | undefined {
@@ -126,10 +144,7 @@ class WorkerStore implements OpenUsageStore {
   #take(message: FromWorker): void {
     switch (message.type) {
       case "status":
-        this.up = message.up;
-        this.counts = message.counts;
-        if (message.unshippedBytes >= 0) this.#options.onUnshipped(message.unshippedBytes);
-        return;
+        return this.#setStatus(message.status);
       case "totals":
         return this.#settle(message.id)?.resolve(message.totals);
       case "totals-failed":
@@ -148,31 +163,30 @@ function cannotAddUp(reason: string): Error {
   return new Error(`Cannot add up: ${reason}`);
 }
 
+const NOTHING_SHIPPED: ShipStatus = {
+  up: false,
+  schema: "ok",
+  unshippedBytes: 0,
+  failures: 0,
+  counts: { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 },
+};
+
 function workerSettings({ logging, usageDb, routerVersion }: UsageStoreOptions): WorkerSettings {
+  const { driver, path, dsn, migrationPolicy, shipIntervalMs, shipBatch } = usageDb;
   return {
+    database: { driver, path, dsn },
+    migrationPolicy,
     journalPath: logging.path,
-    databasePath: usageDb.path,
-    shipIntervalMs: usageDb.shipIntervalMs,
-    shipBatch: usageDb.shipBatch,
+    shipIntervalMs,
+    shipBatch,
     keep: logging.keep,
     routerVersion,
   };
 }
 
-function startWorker({ journalPath, databasePath }: WorkerSettings): Worker {
-  const files = [dirname(journalPath), databasePath];
-  const permissions: Deno.PermissionOptionsObject = {
-    read: files,
-    write: files,
-    net: false,
-    env: false,
-    run: false,
-    ffi: false,
-    sys: false,
-    import: false,
-  };
+function startWorker(settings: WorkerSettings): Worker {
   return new Worker(new URL("./worker.ts", import.meta.url), {
     type: "module",
-    deno: { permissions },
+    deno: { permissions: workerPermissions(settings) },
   });
 }

@@ -1,15 +1,21 @@
 import type { LogEvent, LogFields, LogLevel } from "../core/log.ts";
-import type { CallerTotals } from "../core/record.ts";
-import type { ShipCounts } from "./shipper.ts";
+import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
+import type { ShipSettings } from "./open_shipper.ts";
 
 /** What the storage worker is started with; times in ms. */
-export interface WorkerSettings {
-  readonly journalPath: string;
-  readonly databasePath: string;
+export interface WorkerSettings extends ShipSettings {
   readonly shipIntervalMs: number;
-  readonly shipBatch: number;
   readonly keep: number;
-  readonly routerVersion: string;
+}
+
+/** How shipping stands. */
+export interface ShipStatus {
+  readonly up: boolean;
+  readonly schema: SchemaState;
+  /** -1 while the database is down. */
+  readonly unshippedBytes: number;
+  readonly failures: number;
+  readonly counts: ShipCounts;
 }
 
 /** What the serving thread says. */
@@ -27,12 +33,7 @@ export type ToWorker =
 
 /** What the storage worker says. */
 export type FromWorker =
-  | {
-    readonly type: "status";
-    readonly up: boolean;
-    readonly unshippedBytes: number;
-    readonly counts: ShipCounts;
-  }
+  | { readonly type: "status"; readonly status: ShipStatus }
   | { readonly type: "totals"; readonly id: number; readonly totals: CallerTotals }
   | { readonly type: "totals-failed"; readonly id: number; readonly reason: string }
   | {
