@@ -19,6 +19,7 @@ import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
+import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
 
 const registries = { dialects, strategies, builtins: upstreams };
@@ -37,11 +38,10 @@ const commands: readonly AddCommands[] = [
   tokenCommands(registries),
   addEchoCommands,
   (program, world) =>
-    addStorageCommands(
-      program,
-      world,
-      (path) => loadForCommand(path, world, registries).snapshot.server,
-    ),
+    addStorageCommands(program, world, {
+      settingsOf: (path) => loadForCommand(path, world, registries).snapshot.server,
+      routerVersion: deno.version,
+    }),
 ];
 
 const BUILD = {
@@ -80,7 +80,10 @@ async function serve(options: ServeOptions): Promise<void> {
       now: Date.now,
     })
     : null;
-  const gateway = start(configPath(options.config ?? made?.configPath, world), options.listen);
+  const gateway = await start(
+    configPath(options.config ?? made?.configPath, world),
+    options.listen,
+  );
   const asked = stopSignal();
   announce(gateway, made);
   await asked;
@@ -95,13 +98,14 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 }
 
 /** Opens everything a gateway is made of. */
-function start(path: string, listen: string | undefined): Gateway {
+async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const load = () => loadConfig(path, diskSources(world), { ...registries, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
   const log = createLog(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
+  await validateSchema(initial.snapshot.server.usageDb, world);
   const plugins = createPlugins();
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const config: LiveConfig = liveConfig({

@@ -3,6 +3,7 @@ import { clientLabel } from "./client_label.ts";
 import { costOf } from "./cost.ts";
 import type { GatewayError } from "./errors.ts";
 import type { CallRecord, Row } from "./record.ts";
+import { requestShape } from "./request_shape.ts";
 import {
   callerColumns,
   endpointHost,
@@ -44,7 +45,30 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, settlement)),
     errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
+    children: childrenOf(call),
   };
+}
+
+function childrenOf(call: Call): Readonly<Record<string, readonly Row[]>> {
+  const shape = requestShape(call);
+  return {
+    request_shapes: shape ? [shape] : [],
+    request_upstream_error_details: call.attempts.flatMap(upstreamDetails),
+  };
+}
+
+/** What a provider said of a failure in words that are known: never its prose. */
+function upstreamDetails({ error, index, ts }: Attempt): Row[] {
+  if (!error?.code) return [];
+  return [{
+    attempt_index: index,
+    ts,
+    error_class: error.class,
+    status_code: error.status ?? undefined,
+    field_name: "code",
+    field_value: error.code,
+    source: "body",
+  }];
 }
 
 /** A name the caller may not use is never stored. */

@@ -47,6 +47,7 @@ function checksOf({ journal, store, drain }: Parts): readonly Check[] {
     check("config", "ok", true),
     check("journal", journal.state, true),
     check("drain", drain.draining ? "draining" : "ok", true),
+    check("usage_schema", store?.schema ?? "ok", true),
     check("usage_db", store && !store.up ? "down" : "ok", false),
   ];
 }

@@ -31,6 +31,7 @@ export const LOG_EVENTS = {
   journal_torn: [],
   journal_write_failed: ["name", "code"],
   line_rejected: ["journal", "reason"],
+  migration_pending: ["name", "code", "reason", "delay_ms"],
   shipper_backoff: [
     "name",
     "code",

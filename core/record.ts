@@ -22,6 +22,8 @@ export interface CallRecord {
   readonly attempts: readonly Row[];
   /** At most one. */
   readonly errors: readonly Row[];
+  /** Rows of other child tables, by table. */
+  readonly children?: Readonly<Record<string, readonly Row[]>>;
 }
 
 /** A refused request that belongs to no caller: a row of `security_access_events`. */
@@ -97,6 +99,9 @@ export interface CallerTotals {
   readonly unpricedRequests: number;
 }
 
+/** Whether the schema of the usage database is the one of this program; fixed codes. */
+export type SchemaState = "ok" | "pending" | "newer" | "checksum-mismatch";
+
 /** The usage database as the serving process sees it: it lives in a worker and is never waited for by a call. */
 export interface UsageStore {
   /**
@@ -106,6 +111,8 @@ export interface UsageStore {
   totals(callerId: string, from: number, to: number): Promise<CallerTotals>;
   /** Whether the last attempt to ship worked. */
   readonly up: boolean;
+  /** Calls are served whatever it is; a gateway whose schema is not `ok` is not ready. */
+  readonly schema: SchemaState;
   readonly counts: ShipCounts;
   readonly failures: ShipFailures;
   /** Ships what is left, within `timeoutMs`, and closes. */

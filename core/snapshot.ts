@@ -224,8 +224,13 @@ export interface LoggingSettings {
 /** The usage database. Absolute path. */
 export interface UsageDbSettings {
   readonly enabled: boolean;
-  readonly driver: "sqlite";
+  readonly driver: "sqlite" | "postgres";
+  /** File of `sqlite`. */
   readonly path: string;
+  /** URL of `postgres`: a secret. */
+  readonly dsn: string | null;
+  /** What a start may change of the schema. */
+  readonly migrationPolicy: "auto-safe" | "validate" | "deployment-job";
   readonly shipIntervalMs: number;
   readonly shipBatch: number;
 }

@@ -1,33 +1,31 @@
-import type { DatabaseSync } from "node:sqlite";
 import type { CallerTotals } from "../core/record.ts";
+import type { Queries } from "./database.ts";
 
 const SUMS = `
   SELECT
     count(*) AS requests,
-    coalesce(sum(status >= 400), 0) AS errors,
-    coalesce(sum(cache = 'hit'), 0) AS cache_hits,
-    coalesce(sum(input_tokens), 0) AS input_tokens,
-    coalesce(sum(cached_input_tokens), 0) AS cached_input_tokens,
-    coalesce(sum(cache_write_tokens), 0) AS cache_write_tokens,
-    coalesce(sum(output_tokens), 0) AS output_tokens,
-    coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens,
-    coalesce(sum(image_tokens), 0) AS image_tokens,
-    coalesce(sum(total_cost_nusd), 0) AS cost_nusd,
-    coalesce(sum(total_cost_nusd IS NULL), 0) AS unpriced_requests
+    count(*) FILTER (WHERE status >= 400) AS errors,
+    count(*) FILTER (WHERE cache = 'hit') AS cache_hits,
+    cast(coalesce(sum(input_tokens), 0) AS bigint) AS input_tokens,
+    cast(coalesce(sum(cached_input_tokens), 0) AS bigint) AS cached_input_tokens,
+    cast(coalesce(sum(cache_write_tokens), 0) AS bigint) AS cache_write_tokens,
+    cast(coalesce(sum(output_tokens), 0) AS bigint) AS output_tokens,
+    cast(coalesce(sum(reasoning_tokens), 0) AS bigint) AS reasoning_tokens,
+    cast(coalesce(sum(image_tokens), 0) AS bigint) AS image_tokens,
+    cast(coalesce(sum(total_cost_nusd), 0) AS bigint) AS cost_nusd,
+    count(*) FILTER (WHERE total_cost_nusd IS NULL) AS unpriced_requests
   FROM request_usage
-  WHERE caller_id = ? AND ts >= ? AND ts < ?`;
+  WHERE caller_id = $1 AND ts >= $2 AND ts < $3`;
 
 /**
  * Adds up the rows of a caller with `from <= ts < to` (epoch ms). A call without a cost (NULL) is
  * unpriced. Written by hand: the storage worker starts 40 ms faster without a query builder.
  */
-export function callerTotals(
-  db: DatabaseSync,
+export async function callerTotals(
+  db: Queries,
   { callerId, from, to }: { callerId: string; from: number; to: number },
-): CallerTotals {
-  const statement = db.prepare(SUMS);
-  statement.setReadBigInts(true);
-  const row = statement.get(callerId, from, to);
+): Promise<CallerTotals> {
+  const [row] = await db.query(SUMS, callerId, from, to);
   const count = (name: string) => Number(row?.[name] ?? 0);
   return {
     requests: count("requests"),

@@ -1,20 +1,20 @@
 import { type Command, Option } from "commander";
 import { ExitError, type World } from "../core/command.ts";
+import { openDatabase } from "./open_database.ts";
+import {
+  type DatabaseFlags,
+  databaseOf,
+  orDatabaseError,
+  type StorageCommandOptions,
+  withDatabaseFlags,
+} from "./database_flags.ts";
 import { assertCurrent } from "./migrate.ts";
+import { addMigrateCommands } from "./migrate_commands.ts";
 import { migrations } from "./migrations/mod.ts";
 import { FORMATS, type OutputFormat } from "./render.ts";
-import type { StorageSettings } from "./ship_commands.ts";
-import { openSqliteReader } from "./sqlite.ts";
 import { parseTime, parseWindow, type TimeWindow } from "./time_window.ts";
 
-/** Reads the configuration at a path, or at the default one. */
-export type SettingsOf = (
-  configPath: string | undefined,
-) => StorageSettings | Promise<StorageSettings>;
-
-interface ReportFlags {
-  readonly config?: string;
-  readonly db?: string;
+interface ReportFlags extends DatabaseFlags {
   readonly since?: string;
   readonly from?: string;
   readonly to?: string;
@@ -23,9 +23,15 @@ interface ReportFlags {
   readonly limit: string;
 }
 
-/** Adds `report` and `usage ship|verify|rebuild`. */
-export function addStorageCommands(program: Command, world: World, settingsOf: SettingsOf): void {
-  addReport(program, world, settingsOf);
+/** Adds `migrate plan|apply|status`, `report` and `usage ship|verify|rebuild`. */
+export function addStorageCommands(
+  program: Command,
+  world: World,
+  options: StorageCommandOptions,
+): void {
+  const { settingsOf, routerVersion } = options;
+  addMigrateCommands(program, world, options);
+  addReport(program, world, options);
   const usage = program.command("usage").description("Look after the usage database");
   usage.command("ship")
     .description("Ship one batch of each journal to the database")
@@ -34,7 +40,7 @@ export function addStorageCommands(program: Command, world: World, settingsOf: S
     .action(async ({ config, drain }: { config?: string; drain: boolean }) => {
       const { shipNow } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
-      await orDatabaseError(() => shipNow(settings, world, { drain }));
+      await orDatabaseError(() => shipNow({ settings, world, routerVersion }, { drain }));
     });
   usage.command("rebuild")
     .description("Load all segments of a journal folder into an empty database")
@@ -43,7 +49,7 @@ export function addStorageCommands(program: Command, world: World, settingsOf: S
     .action(async ({ config, from }: { config?: string; from: string }) => {
       const { rebuild } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
-      await orDatabaseError(() => rebuild(settings, world, from));
+      await orDatabaseError(() => rebuild({ settings, world, routerVersion }, from));
     });
   usage.command("verify")
     .description("Compare the journal with the database; exit 1 on a difference")
@@ -54,16 +60,14 @@ export function addStorageCommands(program: Command, world: World, settingsOf: S
       const { verifyNow } = await import("./ship_commands.ts");
       const window = flagsOk(() => verifyWindow(flags));
       const settings = await settingsOf(config);
-      await orDatabaseError(() => verifyNow(settings, world, window));
+      await orDatabaseError(() => verifyNow({ settings, world }, window));
     });
 }
 
-function addReport(program: Command, world: World, settingsOf: SettingsOf): void {
-  program.command("report")
+function addReport(program: Command, world: World, options: StorageCommandOptions): void {
+  withDatabaseFlags(program.command("report"))
     .description("Print calls, tokens, cost and latency")
     .argument("[sections...]", "sections to print; all when none is named")
-    .option("--config <path>", "configuration file")
-    .option("--db <path>", "database file, instead of the configured one")
     .option("--since <span>", "such as 90m, 24h or 7d")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")
@@ -71,7 +75,7 @@ function addReport(program: Command, world: World, settingsOf: SettingsOf): void
     .option("--out <path>", "file to write instead of stdout")
     .option("--limit <rows>", "rows per table", "50")
     .action(async (names: string[], flags: ReportFlags) => {
-      const text = await report(names, flags, { world, settingsOf });
+      const text = await report(names, flags, { world, ...options });
       if (flags.out === undefined) world.print(text.trimEnd());
       else await Deno.writeTextFile(flags.out, text);
     });
@@ -80,7 +84,7 @@ function addReport(program: Command, world: World, settingsOf: SettingsOf): void
 async function report(
   names: readonly string[],
   flags: ReportFlags,
-  { world, settingsOf }: { world: World; settingsOf: SettingsOf },
+  { world, settingsOf }: StorageCommandOptions & { readonly world: World },
 ): Promise<string> {
   // The query builder is loaded by the command that needs it, and by no other.
   const { reportHead, sections } = await import("./sections.ts");
@@ -91,17 +95,14 @@ async function report(
   if (flags.format === "csv" && chosen.length !== 1) {
     throw new ExitError(2, "Cannot print csv: name one section");
   }
-  const path = flags.db ?? (await settingsOf(flags.config)).usageDb.path;
+  const place = await databaseOf(flags, { world, settingsOf });
   return await orDatabaseError(async () => {
-    using db = openSqliteReader(path);
+    await using db = await openDatabase(place, "read");
     await assertCurrent(db, migrations);
     const filter = { ...window, limit };
-    const head = reportHead(db, filter);
-    return render(
-      flags.format,
-      head,
-      chosen.map((report) => ({ report, rows: report.query(db, filter) })),
-    );
+    const head = await reportHead(db, filter);
+    const filled = chosen.map(async (report) => ({ report, rows: await report.query(db, filter) }));
+    return render(flags.format, head, await Promise.all(filled));
   });
 }
 
@@ -137,15 +138,5 @@ function flagsOk<T>(read: () => T): T {
   } catch (error) {
     if (error instanceof RangeError) throw new ExitError(2, error.message);
     throw error;
-  }
-}
-
-/** A database that cannot be used ends with 1. */
-async function orDatabaseError<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ExitError || !(error instanceof Error)) throw error;
-    throw new ExitError(1, `Cannot use the usage database: ${error.message}`);
   }
 }

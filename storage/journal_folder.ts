@@ -70,16 +70,20 @@ export function findJournals(path: string): JournalFiles[] {
 
 /**
  * The segments of a journal in order, the active one last (when its file exists). Safe beside a writer
- * that rotates: the state is read after the names.
+ * that rotates: names that were read while the state changed are read again.
  */
 export function segmentsOf(journal: JournalFiles): Segment[] {
-  const names = readFolder(journal.folder).map(({ name }) => name);
-  const closed = names.flatMap((name) => closedNumber(journal, name) ?? [])
-    .toSorted((a, b) => a - b)
-    .map((number) => ({ number, path: closedPath(journal, number), closed: true }));
-  if (!names.includes(`${journal.stem}.jsonl`)) return closed;
-  const number = Math.max(readState(journal)?.segment ?? 1, (closed.at(-1)?.number ?? 0) + 1);
-  return [...closed, { number, path: activePath(journal), closed: false }];
+  for (;;) {
+    const before = readState(journal)?.segment ?? 1;
+    const names = readFolder(journal.folder).map(({ name }) => name);
+    if (before !== (readState(journal)?.segment ?? 1)) continue;
+    const closed = names.flatMap((name) => closedNumber(journal, name) ?? [])
+      .toSorted((a, b) => a - b)
+      .map((number) => ({ number, path: closedPath(journal, number), closed: true }));
+    if (!names.includes(`${journal.stem}.jsonl`)) return closed;
+    const number = Math.max(before, (closed.at(-1)?.number ?? 0) + 1);
+    return [...closed, { number, path: activePath(journal), closed: false }];
+  }
 }
 
 /** Reads the `.state` file; `null` when it is missing or unreadable. */

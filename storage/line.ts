@@ -11,8 +11,8 @@ const CUT_TEXT = 512;
 const CUT_ROWS = 16;
 
 /**
- * Builds an encoder with one buffer of its own. A line past 256 KiB is cut: fewer attempts, shorter
- * texts, and `truncated` is 1.
+ * Builds an encoder with one buffer of its own. A line past 256 KiB is cut: first its trace, then all
+ * children but attempts and errors, then attempts and texts; `truncated` is 1.
  */
 export function createLineEncoder(): LineEncoder {
   const encoder = new TextEncoder();
@@ -25,13 +25,16 @@ export function createLineEncoder(): LineEncoder {
     return text;
   }
 
-  function callLine(seq: number, { usage, sections = [], attempts, errors }: CallRecord): string {
+  function callLine(seq: number, record: CallRecord): string {
+    const { usage, sections = [], attempts, errors, children = {} } = record;
     let text = `{"v":1,"seq":${seq},${members(usage)}`;
     for (const row of sections) {
       const columns = section(row);
       if (columns !== "") text += `,${columns}`;
     }
-    return `${text}${child("request_attempts", attempts)}${child("request_errors", errors)}}\n`;
+    text += child("request_attempts", attempts) + child("request_errors", errors);
+    for (const table in children) text += child(table, children[table]!);
+    return `${text}}\n`;
   }
   const buffer = new Uint8Array(MAX_LINE_BYTES);
 
@@ -44,7 +47,11 @@ export function createLineEncoder(): LineEncoder {
     call(seq, record) {
       const whole = encode(callLine(seq, record));
       if (whole) return whole;
-      return encode(callLine(seq, cut(record))) ?? encode(callLine(seq, bare(record)))!;
+      for (const shorten of [withoutTrace, withoutChildren, cut]) {
+        const line = encode(callLine(seq, shorten(record)));
+        if (line) return line;
+      }
+      return encode(callLine(seq, bare(record)))!;
     },
     event(seq, table, row) {
       const line = (row: Row) =>
@@ -83,6 +90,19 @@ function exactMembers(row: Row): string {
     else text += `${comma}${name}":${JSON.stringify(value)}`;
   }
   return text;
+}
+
+function withoutTrace({ children = {}, ...record }: CallRecord): CallRecord {
+  const { request_trace_events: _, ...others } = children;
+  return { ...truncated(record), children: others };
+}
+
+function withoutChildren({ children: _, ...record }: CallRecord): CallRecord {
+  return truncated(record);
+}
+
+function truncated(record: CallRecord): CallRecord {
+  return { ...record, usage: { ...record.usage, truncated: 1 } };
 }
 
 function cut({ usage, sections = [], attempts, errors }: CallRecord): CallRecord {

@@ -1,19 +1,6 @@
-import type { DatabaseSync } from "node:sqlite";
-import { checksum, type Migration } from "./migration.ts";
-import { transaction } from "./sqlite.ts";
-import { sqliteStep } from "./sqlite_sql.ts";
-
-/** The schema of a database cannot be worked with; `code` is a fixed word. */
-export class SchemaError extends Error {
-  override readonly name = "SchemaError";
-
-  constructor(
-    readonly code: "migration-checksum-mismatch" | "migration-newer" | "migration-pending",
-    message: string,
-  ) {
-    super(message);
-  }
-}
+import type { Queries, Transactional, UsageDatabase } from "./database.ts";
+import { type Engine, renderStep } from "./engine.ts";
+import { checksum, type Migration, SchemaError } from "./migration.ts";
 
 /** What applying needs besides the database. */
 export interface MigrateOptions {
@@ -22,37 +9,63 @@ export interface MigrateOptions {
   readonly routerVersion: string;
   /** Epoch ms. */
   now(): number;
+  /** Stops before the first migration that may not be applied at a start. */
+  readonly safeOnly?: boolean;
+  /** Stops behind the migration with this id. */
+  readonly to?: number;
+  /** Names the backup that was made before; recorded. */
+  readonly backupRef?: string;
+  /** Longest wait for another process that migrates, and for one statement, ms. */
+  readonly lockMs?: number;
+  readonly statementMs?: number;
 }
 
-interface LedgerRow {
+/** A row of `schema_migrations`. */
+export interface LedgerRow {
   readonly id: number;
   readonly name: string;
   readonly checksum: string;
-  readonly backward_compatible: number;
+  readonly state: string;
+  readonly backwardCompatible: boolean;
+  /** Epoch ms. */
+  readonly finishedAt: number;
 }
 
+const LOCK_MS = 30_000;
+const STATEMENT_MS = 300_000;
+
 /**
- * Applies what is pending, one transaction per migration together with its ledger row.
+ * Applies what is pending, one transaction per migration together with its ledger row, while no other
+ * process does.
  *
  * @returns the ids that were applied
  * @throws SchemaError when an applied migration was changed, or a newer one is not marked compatible
  */
-export async function migrate(db: DatabaseSync, options: MigrateOptions): Promise<number[]> {
-  const sums = await Promise.all(options.migrations.map(checksum));
-  const applied: number[] = [];
-  checkLedger(db, options.migrations, sums);
-  for (const [place, migration] of options.migrations.entries()) {
-    if (ledger(db).some(({ id }) => id === migration.id)) continue;
-    transaction(db, "EXCLUSIVE", () => {
-      // Another process may have been faster.
-      checkLedger(db, options.migrations, sums);
-      if (ledger(db).some(({ id }) => id === migration.id)) return;
-      for (const step of migration.steps) db.exec(sqliteStep(step));
-      record(db, migration, sums[place]!, options);
-      applied.push(migration.id);
-    });
-  }
-  return applied;
+export async function migrate(db: UsageDatabase, options: MigrateOptions): Promise<number[]> {
+  const { migrations, lockMs = LOCK_MS, statementMs = STATEMENT_MS } = options;
+  if (chosen(await pendingOf(db, migrations), options).length === 0) return [];
+  return await db.exclusively({ lockMs, statementMs }, async (alone) => {
+    const applied: number[] = [];
+    for (const migration of chosen(migrations, options)) {
+      if (await apply(alone, db.engine, migration, options)) applied.push(migration.id);
+    }
+    return applied;
+  });
+}
+
+/**
+ * The migrations that a database lacks.
+ *
+ * @throws SchemaError when its schema is none this program knows
+ */
+export async function pendingOf(
+  db: Queries & { readonly engine: Engine },
+  migrations: readonly Migration[],
+): Promise<Migration[]> {
+  const rows = await readLedger(db, db.engine);
+  await checkLedger(rows, migrations);
+  const applied = new Set(rows.map(({ id }) => id));
+  return migrations.filter(({ id }) => !applied.has(id));
 }
 
 /**
@@ -61,62 +74,105 @@ export async function migrate(db: DatabaseSync, options: MigrateOptions): Promis
  * @throws SchemaError
  */
 export async function assertCurrent(
-  db: DatabaseSync,
+  db: Queries & { readonly engine: Engine },
   migrations: readonly Migration[],
 ): Promise<void> {
-  checkLedger(db, migrations, await Promise.all(migrations.map(checksum)));
-  const applied = new Set(ledger(db).map(({ id }) => id));
-  const missing = migrations.filter(({ id }) => !applied.has(id)).length;
-  if (missing > 0) {
-    throw new SchemaError("migration-pending", `Cannot use the database: ${missing} to migrate`);
-  }
+  const { length } = await pendingOf(db, migrations);
+  if (length === 0) return;
+  const what = length === 1 ? "a migration is" : `${length} migrations are`;
+  throw new SchemaError(
+    "migration-pending",
+    `Cannot use the database: ${what} pending; run "pointsman migrate apply"`,
+  );
 }
 
-function checkLedger(
-  db: DatabaseSync,
+/** The ledger in order; empty when there is none yet. */
+export async function readLedger(db: Queries, engine: Engine): Promise<LedgerRow[]> {
+  const found = await db.query(
+    `SELECT 1 AS one FROM (${engine.columnsSql}) AS c WHERE table_name = 'schema_migrations'`,
+  );
+  if (found.length === 0) return [];
+  const rows = await db.query(
+    "SELECT id, name, checksum, state, backward_compatible, finished_at " +
+      "FROM schema_migrations ORDER BY id",
+  );
+  return rows.map((row) => ({
+    id: Number(row.id),
+    name: String(row.name),
+    checksum: String(row.checksum),
+    state: String(row.state),
+    backwardCompatible: row.backward_compatible === 1n,
+    finishedAt: Number(row.finished_at),
+  }));
+}
+
+function chosen(
   migrations: readonly Migration[],
-  sums: readonly string[],
-): void {
-  for (const row of ledger(db)) {
-    const place = migrations.findIndex(({ id }) => id === row.id);
-    if (place < 0 && row.backward_compatible === 0) {
+  { safeOnly, to }: MigrateOptions,
+): readonly Migration[] {
+  const asked = migrations.filter(({ id }) => to === undefined || id <= to);
+  const unsafe = safeOnly ? asked.findIndex(({ safe }) => !safe) : -1;
+  return unsafe < 0 ? asked : asked.slice(0, unsafe);
+}
+
+/** Tells whether it was this process that applied it. */
+function apply(
+  db: Transactional,
+  engine: Engine,
+  migration: Migration,
+  options: MigrateOptions,
+): Promise<boolean> {
+  return db.transaction(async (queries) => {
+    // Another process may have been faster.
+    const rows = await readLedger(queries, engine);
+    await checkLedger(rows, options.migrations);
+    if (rows.some(({ id }) => id === migration.id)) return false;
+    const startedAt = options.now();
+    for (const step of migration.steps) await queries.query(renderStep(step, engine));
+    await record(queries, migration, startedAt, options);
+    return true;
+  });
+}
+
+async function checkLedger(
+  rows: readonly LedgerRow[],
+  migrations: readonly Migration[],
+): Promise<void> {
+  for (const row of rows) {
+    const migration = migrations.find(({ id }) => id === row.id);
+    const name = `migration ${row.id} "${row.name}"`;
+    if (!migration && !row.backwardCompatible) {
       throw new SchemaError(
         "migration-newer",
-        `Cannot use the database: migration ${row.id} "${row.name}" is newer than this program`,
+        `Cannot use the database: ${name} is newer than this program`,
       );
     }
-    if (place >= 0 && sums[place] !== row.checksum) {
+    if (migration && await checksum(migration) !== row.checksum) {
       throw new SchemaError(
         "migration-checksum-mismatch",
-        `Cannot use the database: migration ${row.id} "${row.name}" was changed after it was applied`,
+        `Cannot use the database: ${name} was changed after it was applied`,
       );
     }
   }
 }
 
-function ledger(db: DatabaseSync): LedgerRow[] {
-  const exists = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'").get();
-  if (!exists) return [];
-  const sql = "SELECT id, name, checksum, backward_compatible FROM schema_migrations ORDER BY id";
-  return db.prepare(sql).all() as unknown as LedgerRow[];
-}
-
-function record(
-  db: DatabaseSync,
+async function record(
+  queries: Queries,
   migration: Migration,
-  sum: string,
-  { now, routerVersion }: MigrateOptions,
-): void {
-  db.prepare(
-    "INSERT INTO schema_migrations (id, name, checksum, state, router_version, " +
-      "backward_compatible, started_at, finished_at) VALUES (?, ?, ?, 'applied', ?, ?, ?, ?)",
-  ).run(
+  startedAt: number,
+  { now, routerVersion, backupRef = "" }: MigrateOptions,
+): Promise<void> {
+  await queries.query(
+    "INSERT INTO schema_migrations (id, name, checksum, state, router_version, backup_ref, " +
+      "backward_compatible, started_at, finished_at) " +
+      "VALUES ($1, $2, $3, 'applied', $4, $5, $6, $7, $8)",
     migration.id,
     migration.name,
-    sum,
+    await checksum(migration),
     routerVersion,
+    backupRef,
     migration.backwardCompatible ? 1 : 0,
-    now(),
+    startedAt,
     now(),
   );
 }

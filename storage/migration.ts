@@ -1,10 +1,11 @@
-import type { Column, Table } from "./table.ts";
+import type { Column, Table, View } from "./table.ts";
 
 /** One change of the schema, as data; each engine renders it to its own SQL. */
 export type Step =
   | { readonly do: "createTable"; readonly table: Table }
   | { readonly do: "addColumn"; readonly table: string; readonly column: Column }
-  | { readonly do: "createIndex"; readonly table: string; readonly columns: readonly string[] };
+  | { readonly do: "createIndex"; readonly table: string; readonly columns: readonly string[] }
+  | { readonly do: "createView"; readonly view: View };
 
 /** Steps that are applied together, once, and recorded in `schema_migrations`. */
 export interface Migration {
@@ -13,6 +14,8 @@ export interface Migration {
   readonly name: string;
   /** True when the previous release can still read and write the result. */
   readonly backwardCompatible: boolean;
+  /** True when it only adds, and at once whatever the tables hold: it may be applied at a start. */
+  readonly safe: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -31,9 +34,19 @@ export function addColumn(table: string, column: Column): Step {
   return { do: "addColumn", table, column };
 }
 
-/** The step that creates the index `idx_<table>_<columns>`. */
+/** The step that creates the index `idx_<table>_<columns>` of at most 63 characters. */
 export function createIndex(table: string, columns: readonly string[]): Step {
   return { do: "createIndex", table, columns };
+}
+
+/** The step that creates a view. */
+export function createView(view: View): Step {
+  return { do: "createView", view };
+}
+
+/** The name of an index. */
+export function indexName(table: string, columns: readonly string[]): string {
+  return `idx_${table}_${columns.join("_")}`;
 }
 
 /** Lower-case hex SHA-256 over the canonical JSON (sorted keys) of the steps. */
@@ -47,4 +60,20 @@ function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1);
   return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
+}
+
+/** The schema of a database cannot be worked with; `code` is a fixed word. */
+export class SchemaError extends Error {
+  override readonly name = "SchemaError";
+
+  constructor(
+    readonly code:
+      | "migration-checksum-mismatch"
+      | "migration-locked"
+      | "migration-newer"
+      | "migration-pending",
+    message: string,
+  ) {
+    super(message);
+  }
 }

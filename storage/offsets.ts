@@ -1,8 +1,7 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { Queries, Value } from "./database.ts";
 import type { JournalFiles } from "./journal_folder.ts";
 import { tables } from "./schema.ts";
 import type { Position } from "./segment_reader.ts";
-import { moveOffset } from "./sqlite_sql.ts";
 import { columnsOf } from "./table.ts";
 
 /** How far a journal is shipped, and what went by. */
@@ -26,49 +25,48 @@ export const START: Offset = {
   replica: "",
 };
 
-/** The rows of `usage_journal_offsets`. */
-export interface Offsets {
-  /** {@link START} for a journal that was never shipped. */
-  read(journalId: string): Offset;
-  /** Moves forward; a place behind the stored one changes nothing. */
-  move(journalId: string, journal: JournalFiles, offset: Offset, now: number): void;
-}
-
-/** Prepares the statements on one database. */
-export function createOffsets(db: DatabaseSync): Offsets {
-  const table = tables.get("usage_journal_offsets")!;
-  const names = columnsOf(table).map(({ name }) => name);
-  const select = db.prepare("SELECT * FROM usage_journal_offsets WHERE journal_id = ?");
-  const update = db.prepare(moveOffset(table));
-
+/** Reads how far a journal is shipped; {@link START} for one that never was. */
+export async function readOffset(queries: Queries, journalId: string): Promise<Offset> {
+  const sql = "SELECT * FROM usage_journal_offsets WHERE journal_id = $1";
+  const [row] = await queries.query(sql, journalId);
+  if (!row) return START;
   return {
-    read(journalId) {
-      const row = select.get(journalId);
-      if (!row) return START;
-      return {
-        position: { segment: Number(row.segment), byteOffset: Number(row.byte_offset) },
-        lines: Number(row.lines),
-        rejected: Number(row.rejected),
-        lastTs: Number(row.last_ts),
-        gatewayId: String(row.gateway_id),
-        replica: String(row.replica),
-      };
-    },
-    move(journalId, { kind, writer }, offset, now) {
-      const row: Readonly<Record<string, string | number>> = {
-        journal_id: journalId,
-        kind,
-        writer,
-        gateway_id: offset.gatewayId,
-        replica: offset.replica,
-        segment: offset.position.segment,
-        byte_offset: offset.position.byteOffset,
-        lines: offset.lines,
-        rejected: offset.rejected,
-        last_ts: offset.lastTs,
-        updated_at: now,
-      };
-      update.run(...names.map((name) => row[name] ?? 0));
-    },
+    position: { segment: Number(row.segment), byteOffset: Number(row.byte_offset) },
+    lines: Number(row.lines),
+    rejected: Number(row.rejected),
+    lastTs: Number(row.last_ts),
+    gatewayId: String(row.gateway_id),
+    replica: String(row.replica),
   };
 }
+
+/** Moves the offset of a journal forward; a place behind the stored one changes nothing. */
+export async function moveOffset(
+  queries: Queries,
+  journal: JournalFiles & { readonly journalId: string },
+  offset: Offset,
+  now: number,
+): Promise<void> {
+  const row: Readonly<Record<string, Value>> = {
+    journal_id: journal.journalId,
+    kind: journal.kind,
+    writer: journal.writer,
+    gateway_id: offset.gatewayId,
+    replica: offset.replica,
+    segment: offset.position.segment,
+    byte_offset: offset.position.byteOffset,
+    lines: offset.lines,
+    rejected: offset.rejected,
+    last_ts: offset.lastTs,
+    updated_at: now,
+  };
+  await queries.query(MOVE, ...NAMES.map((name) => row[name] ?? 0));
+}
+
+const NAMES = columnsOf(tables.get("usage_journal_offsets")!).map(({ name }) => name);
+
+const MOVE = `INSERT INTO usage_journal_offsets AS old (${NAMES.join(", ")}) ` +
+  `VALUES (${NAMES.map((_, place) => `$${place + 1}`).join(", ")}) ` +
+  "ON CONFLICT (journal_id) DO UPDATE SET " +
+  NAMES.slice(1).map((name) => `${name} = excluded.${name}`).join(", ") +
+  " WHERE (excluded.segment, excluded.byte_offset) > (old.segment, old.byte_offset)";

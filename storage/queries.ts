@@ -1,28 +1,26 @@
-import type { DatabaseSync } from "node:sqlite";
 import {
   type Compilable,
   DummyDriver,
   Kysely,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
 } from "kysely";
+import type { Queries, Value } from "./database.ts";
 import type { Database } from "./schema.ts";
 
-/** Builds typed SQL; it runs nothing. */
+/** Builds typed SQL that both engines understand; it runs nothing. */
 export const query: Kysely<Database> = new Kysely<Database>({
   dialect: {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
-    createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
   },
 });
 
 /** Runs a query and gives all of its rows; integers are bigint. */
-export function rows<Row>(db: DatabaseSync, compilable: Compilable<Row>): Row[] {
+export async function rows<Row>(db: Queries, compilable: Compilable<Row>): Promise<Row[]> {
   const { sql, parameters } = compilable.compile();
-  const statement = db.prepare(sql);
-  statement.setReadBigInts(true);
-  return statement.all(...parameters as (string | bigint | number | null)[]) as Row[];
+  return await db.query(sql, ...parameters as readonly Value[]) as Row[];
 }

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { Queries } from "./database.ts";
 
 /** How a value of a column is shown; `nusd` is nano-USD. */
 export type Format = "text" | "count" | "ms" | "nusd";
@@ -30,7 +30,7 @@ export interface Report {
   readonly id: string;
   readonly title: string;
   readonly columns: readonly ReportColumn[];
-  query(db: DatabaseSync, filter: ReportFilter): ReportRow[];
+  query(db: Queries, filter: ReportFilter): Promise<ReportRow[]>;
 }
 
 /** What stands above the sections. */

@@ -9,7 +9,7 @@ import type {
 import { migrations } from "./migrations/mod.ts";
 import type { RowOf, Table } from "./table.ts";
 
-/** The rows of the database by table, as queries see them. */
+/** The rows of the tables that queries read. */
 export interface Database {
   readonly request_usage: RowOf<typeof requestUsage>;
   readonly request_attempts: RowOf<typeof requestAttempts>;
@@ -22,10 +22,40 @@ export interface Database {
 export const tables: ReadonlyMap<string, Table> = tablesAfter(migrations);
 
 /** Tables whose rows ride in the line of a call, without their `request_id`. */
-export const childTables: readonly string[] = ["request_attempts", "request_errors"];
+export const childTables: readonly string[] = [
+  "request_attempts",
+  "request_cache_reasons",
+  "request_decision_records",
+  "request_decision_shape_features",
+  "request_dynamic_score_terms",
+  "request_errors",
+  "request_fallback_transitions",
+  "request_policy_executions",
+  "request_routing_decisions",
+  "request_routing_signals",
+  "request_shadow_results",
+  "request_shapes",
+  "request_target_candidates",
+  "request_target_filter_reasons",
+  "request_token_estimates",
+  "request_trace_events",
+  "request_traffic_shape_events",
+  "request_translation_field_events",
+  "request_translation_shapes",
+  "request_upstream_error_details",
+  "request_upstream_shape_events",
+];
 
 /** Tables that lines of the event journal may name. */
-export const eventTables: readonly string[] = ["security_access_events"];
+export const eventTables: readonly string[] = [
+  "policy_bundles",
+  "request_content_audit_events",
+  "request_content_captures",
+  "request_content_headers",
+  "request_content_tombstones",
+  "route_config_snapshots",
+  "security_access_events",
+];
 
 /** Folds migrations into the tables they leave. */
 export function tablesAfter(list: readonly Migration[]): ReadonlyMap<string, Table> {

@@ -1,5 +1,5 @@
-import type { DatabaseSync } from "node:sqlite";
 import { sql } from "kysely";
+import type { Queries } from "./database.ts";
 import { query, rows } from "./queries.ts";
 import type { Report, ReportColumn, ReportFilter, ReportHead, ReportRow } from "./report.ts";
 
@@ -37,7 +37,9 @@ export const sections: readonly Report[] = [
       { name: "latency_p95_ms", title: "Latency p95", format: "ms" },
       { name: "latency_p99_ms", title: "Latency p99", format: "ms" },
     ],
-    query: (db, filter) => [{ ...overview(db, filter), ...percentiles(db, filter) }],
+    query: async (db, filter) => [
+      { ...await overview(db, filter), ...await percentiles(db, filter) },
+    ],
   },
   volume("groups", "Groups", ["resolved_group"]),
   volume("providers", "Targets", ["target_provider", "target_model"]),
@@ -67,8 +69,8 @@ export const sections: readonly Report[] = [
 ];
 
 /** What stands above the sections. */
-export function reportHead(db: DatabaseSync, filter: ReportFilter): ReportHead {
-  const [counts] = rows(
+export async function reportHead(db: Queries, filter: ReportFilter): Promise<ReportHead> {
+  const [counts] = await rows(
     db,
     usage(filter).select(({ fn }) => [fn.countAll<bigint>().as("calls"), unpriced]),
   );
@@ -76,15 +78,15 @@ export function reportHead(db: DatabaseSync, filter: ReportFilter): ReportHead {
     filter,
     calls: counts?.calls ?? 0n,
     unpriced: counts?.unpriced ?? 0n,
-    completeTo: completeTo(db),
+    completeTo: await completeTo(db),
   };
 }
 
 const DAY_MS = 86_400_000n;
 
 /** The oldest shipped position of the journals that moved within a day of the newest. */
-function completeTo(db: DatabaseSync): bigint | null {
-  const journals = rows(
+async function completeTo(db: Queries): Promise<bigint | null> {
+  const journals = await rows(
     db,
     query.selectFrom("usage_journal_offsets").select(["last_ts", "updated_at"])
       .where("kind", "=", "requests").where("last_ts", ">", 0n),
@@ -102,15 +104,14 @@ function usage({ from, to }: ReportFilter) {
     .where("ts", ">=", BigInt(from)).where("ts", "<", BigInt(to));
 }
 
-const total = (column: string) =>
-  sql<bigint>`cast(coalesce(sum(${sql.ref(column)}), 0) as integer)`;
+const total = (column: string) => sql<bigint>`cast(coalesce(sum(${sql.ref(column)}), 0) as bigint)`;
 const matching = (condition: ReturnType<typeof sql<boolean>>) =>
   sql<bigint>`count(*) filter (where ${condition})`;
 const unpriced = matching(sql`total_cost_nusd is null`).as("unpriced");
 const errors = matching(sql`status >= 400`).as("errors");
 
-function overview(db: DatabaseSync, filter: ReportFilter): ReportRow {
-  const [row] = rows(
+async function overview(db: Queries, filter: ReportFilter): Promise<ReportRow> {
+  const [row] = await rows(
     db,
     usage(filter).select(({ fn }) => [
       fn.countAll<bigint>().as("calls"),
@@ -135,7 +136,7 @@ function overview(db: DatabaseSync, filter: ReportFilter): ReportRow {
 }
 
 /** Nearest rank: the smallest latency that p percent of the calls do not pass. */
-function percentiles(db: DatabaseSync, filter: ReportFilter): ReportRow {
+async function percentiles(db: Queries, filter: ReportFilter): Promise<ReportRow> {
   const ranked = usage(filter).select([
     "latency_ms",
     sql<bigint>`row_number() over (order by latency_ms)`.as("place"),
@@ -146,7 +147,7 @@ function percentiles(db: DatabaseSync, filter: ReportFilter): ReportRow {
     sql<bigint | null>`max(latency_ms) filter (where place = (calls * ${
       BigInt(percent)
     } + 99) / 100)`;
-  const [row] = rows(
+  const [row] = await rows(
     db,
     query.selectFrom(ranked.as("ranked")).select([
       at(50).as("latency_p50_ms"),

@@ -1,33 +1,34 @@
-import type { DatabaseSync } from "node:sqlite";
 import { dirname, join } from "node:path";
 import { ExitError, type World } from "../core/command.ts";
-import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
+import { makeFolder, openDatabase } from "./open_database.ts";
+import type { StorageSettings } from "./database_flags.ts";
 import { assertCurrent } from "./migrate.ts";
 import { migrations } from "./migrations/mod.ts";
+import { type OpenShipper, openShipper } from "./open_shipper.ts";
 import { usd } from "./render.ts";
-import { openShipper } from "./ship_loop.ts";
 import type { Shipper } from "./shipper.ts";
-import { openSqliteReader } from "./sqlite.ts";
 import type { TimeWindow } from "./time_window.ts";
 import { isEqual, type Sums, type Verdict, verify } from "./verify.ts";
 
-/** The part of the configuration that commands on the usage database need. */
-export interface StorageSettings {
-  readonly logging: LoggingSettings;
-  readonly usageDb: UsageDbSettings;
+/** What these commands are given. */
+interface Surroundings {
+  readonly settings: StorageSettings;
+  readonly world: World;
+  /** Recorded with migrations. */
+  readonly routerVersion: string;
 }
 
 /** Ships one batch of each journal, or with `drain` until nothing is left. */
 export async function shipNow(
-  settings: StorageSettings,
-  world: World,
+  surroundings: Surroundings,
   { drain }: { drain: boolean },
 ): Promise<void> {
-  using opened = await openForShipping(settings, world, settings.logging.keep);
-  const { shipper } = opened;
-  while (shipper.step() && drain);
-  shipper.removeShipped();
-  printCounts(world, shipper);
+  const { keep } = surroundings.settings.logging;
+  const { db, shipper } = await openForShipping(surroundings, keep);
+  await using _closed = db;
+  while (await shipper.step() && drain);
+  await shipper.removeShipped();
+  printCounts(surroundings.world, shipper);
 }
 
 /**
@@ -35,20 +36,18 @@ export async function shipNow(
  *
  * @throws ExitError 1 when the database has calls already
  */
-export async function rebuild(
-  settings: StorageSettings,
-  world: World,
-  from: string,
-): Promise<void> {
-  const name = settings.logging.path.slice(dirname(settings.logging.path).length + 1);
-  const logging = { ...settings.logging, path: join(from, name) };
-  using opened = await openForShipping({ ...settings, logging }, world, null);
-  if (opened.db.prepare("SELECT 1 FROM request_usage LIMIT 1").get()) {
-    throw new ExitError(1, `Cannot rebuild "${settings.usageDb.path}": it has calls already`);
+export async function rebuild(surroundings: Surroundings, from: string): Promise<void> {
+  const { logging, usageDb } = surroundings.settings;
+  const path = join(from, logging.path.slice(dirname(logging.path).length + 1));
+  const settings = { usageDb, logging: { ...logging, path } };
+  const { db, shipper } = await openForShipping({ ...surroundings, settings }, null);
+  await using _closed = db;
+  if ((await db.query("SELECT 1 AS one FROM request_usage LIMIT 1")).length > 0) {
+    throw new ExitError(1, "Cannot rebuild the usage database: it has calls already");
   }
-  opened.db.exec("DELETE FROM usage_journal_offsets");
-  while (opened.shipper.step());
-  printCounts(world, opened.shipper);
+  await db.query("DELETE FROM usage_journal_offsets");
+  while (await shipper.step());
+  printCounts(surroundings.world, shipper);
 }
 
 /**
@@ -57,34 +56,29 @@ export async function rebuild(
  * @throws ExitError 1 when they differ
  */
 export async function verifyNow(
-  settings: StorageSettings,
-  world: World,
+  { settings, world }: Omit<Surroundings, "routerVersion">,
   window: TimeWindow | null,
 ): Promise<void> {
-  using db = openSqliteReader(settings.usageDb.path);
+  await using db = await openDatabase(settings.usageDb, "read");
   await assertCurrent(db, migrations);
-  const verdict = verify(db, settings.logging.path, window);
+  const verdict = await verify(db, settings.logging.path, window);
   world.print(describe(verdict));
   if (!isEqual(verdict)) throw new ExitError(1);
 }
 
-async function openForShipping(
-  { logging, usageDb }: StorageSettings,
-  world: World,
+function openForShipping(
+  { settings: { logging, usageDb }, world, routerVersion }: Surroundings,
   keep: number | null,
-): Promise<Disposable & { readonly db: DatabaseSync; readonly shipper: Shipper }> {
-  Deno.mkdirSync(dirname(usageDb.path), { recursive: true, mode: 0o700 });
-  const worker = {
+): Promise<OpenShipper> {
+  makeFolder(usageDb);
+  const settings = {
+    database: usageDb,
+    migrationPolicy: usageDb.migrationPolicy,
     journalPath: logging.path,
-    databasePath: usageDb.path,
-    shipIntervalMs: usageDb.shipIntervalMs,
     shipBatch: usageDb.shipBatch,
-    keep: logging.keep,
-    routerVersion: "",
+    routerVersion,
   };
-  const log = (_level: string, _event: string, msg: string) => world.printError(msg);
-  const opened = await openShipper(worker, { keep, report: { log } });
-  return { ...opened, [Symbol.dispose]: () => opened.db.close() };
+  return openShipper(settings, { keep, log: (_level, _event, msg) => world.printError(msg) });
 }
 
 function printCounts(world: World, shipper: Shipper): void {

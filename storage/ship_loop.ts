@@ -1,12 +1,9 @@
-import type { DatabaseSync } from "node:sqlite";
-import type { LogLevel } from "../core/log.ts";
-import type { LogEvent, LogFields } from "../core/log_events.ts";
-import type { CallerTotals, ShipCounts } from "../core/record.ts";
+import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
 import { callerTotals } from "./caller_totals.ts";
-import { migrate } from "./migrate.ts";
-import { migrations } from "./migrations/mod.ts";
-import { createShipper, type Shipper } from "./shipper.ts";
-import { openSqlite } from "./sqlite.ts";
+import type { UsageDatabase } from "./database.ts";
+import { SchemaError } from "./migration.ts";
+import { type OpenShipper, openShipper, type Tell } from "./open_shipper.ts";
+import type { Shipper } from "./shipper.ts";
 import type { ShipStatus, WorkerSettings } from "./worker_messages.ts";
 
 /** What the loop tells. */
@@ -14,38 +11,13 @@ export interface ShipReport {
   status(status: ShipStatus): void;
   /** A batch was shipped, in so many ms. */
   batch(ms: number): void;
-  log(level: LogLevel, event: LogEvent, msg: string, fields: LogFields): void;
+  readonly log: Tell;
 }
 
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
-
-/** Opens and migrates the database, and a shipper on it. */
-export async function openShipper(
-  settings: WorkerSettings,
-  { keep, report }: { keep: number | null; report: Pick<ShipReport, "log"> },
-): Promise<{ db: DatabaseSync; shipper: Shipper }> {
-  const db = openSqlite(settings.databasePath);
-  try {
-    await migrate(db, { migrations, routerVersion: settings.routerVersion, now: Date.now });
-    const shipper = createShipper({
-      db,
-      path: settings.journalPath,
-      batchLines: settings.shipBatch,
-      keep,
-      now: Date.now,
-      onRejected: (journal, reason) =>
-        report.log("error", "line_rejected", "Cannot load a line of the journal", {
-          journal,
-          reason,
-        }),
-    });
-    return { db, shipper };
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
+/** Time between two looks at a schema that somebody else must change. */
+const SCHEMA_MS = 10_000;
 
 /**
  * Ships each `shipIntervalMs`. What goes wrong closes the database and is tried again after 0.5 s to
@@ -54,12 +26,12 @@ export async function openShipper(
 export class ShipLoop {
   readonly #settings: WorkerSettings;
   readonly #report: ShipReport;
-  #open: { db: DatabaseSync; shipper: Shipper } | null = null;
+  #open: OpenShipper | null = null;
+  #schema: SchemaState = "ok";
   /** What shippers before the present one did. */
   #before: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
-  /** In a row, and since the start. */
   #failures = 0;
-  #allFailures = 0;
+  #failuresInRow = 0;
   #closing = false;
   #told = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,7 +47,7 @@ export class ShipLoop {
 
   /** Ships what is there now, then adds up the rows of a caller; rejects while the database is down. */
   totals(query: { callerId: string; from: number; to: number }): Promise<CallerTotals> {
-    return this.#inTurn(async () => callerTotals(await this.#ship(), query));
+    return this.#inTurn(async () => await callerTotals(await this.#ship(), query));
   }
 
   /** Ends when nothing is left to ship, however long that takes; the database is closed. */
@@ -84,8 +56,7 @@ export class ShipLoop {
     clearTimeout(this.#timer);
     const shipped = () => this.#inTurn(() => this.#ship()).then(() => true, () => false);
     while (!await shipped()) await pause(FIRST_BACKOFF_MS);
-    this.#open?.db.close();
-    this.#open = null;
+    await this.#drop();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -99,38 +70,46 @@ export class ShipLoop {
     try {
       await this.#inTurn(() => this.#ship());
     } catch (error) {
-      delay = backoff(this.#failures);
+      delay = this.#schema === "ok" ? backoff(this.#failuresInRow) : SCHEMA_MS;
       this.#tellFailure(error, delay);
     }
     if (!this.#closing) this.#timer = setTimeout(() => this.#turn(), delay);
   }
 
-  async #ship(): Promise<DatabaseSync> {
+  async #ship(): Promise<UsageDatabase> {
     try {
       const { keep } = this.#settings;
-      this.#open ??= await openShipper(this.#settings, { keep, report: this.#report });
+      this.#open ??= await openShipper(this.#settings, { keep, log: this.#report.log });
+      this.#schema = "ok";
       const { db, shipper } = this.#open;
-      while (this.#step(shipper)) this.#tell(true);
-      shipper.removeShipped();
+      while (await this.#step(shipper)) this.#tell(true);
+      await shipper.removeShipped();
       this.#recovered();
       this.#tell(true);
       return db;
     } catch (error) {
       this.#failures += 1;
-      this.#allFailures += 1;
-      this.#tell(false);
+      this.#failuresInRow += 1;
+      this.#schema = schemaState(error);
       this.#before = this.#counts();
-      this.#open?.db.close();
-      this.#open = null;
+      await this.#drop();
+      this.#tell(false);
       throw error;
     }
   }
 
-  #step(shipper: Shipper): boolean {
+  async #step(shipper: Shipper): Promise<boolean> {
     const started = performance.now();
-    const shipped = shipper.step();
+    const shipped = await shipper.step();
     if (shipped) this.#report.batch(performance.now() - started);
     return shipped;
+  }
+
+  /** Whatever state it is in, the next turn begins with a database that is opened again. */
+  async #drop(): Promise<void> {
+    const open = this.#open;
+    this.#open = null;
+    await open?.db[Symbol.asyncDispose]();
   }
 
   #counts(): ShipCounts {
@@ -140,27 +119,47 @@ export class ShipLoop {
 
   /** Says what changed; nothing when nothing did. */
   #tell(up: boolean): void {
-    const counts = this.#counts();
-    const bytes = this.#open?.shipper.unshippedBytes() ?? -1;
-    const failures = this.#allFailures;
-    const telling = [up, bytes, failures, ...Object.values(counts)].join();
-    if (telling !== this.#told) {
-      this.#report.status({ up, unshippedBytes: bytes, counts, failures });
-    }
+    const status = {
+      up,
+      schema: this.#schema,
+      unshippedBytes: this.#open?.shipper.unshippedBytes() ?? -1,
+      failures: this.#failures,
+      counts: this.#counts(),
+    };
+    const telling = JSON.stringify(status);
+    if (telling !== this.#told) this.#report.status(status);
     this.#told = telling;
   }
 
   #tellFailure(error: unknown, delay_ms: number): void {
     const { name, message: reason, code } = error as Error & { readonly code?: string };
     const fields = { name, code, reason, delay_ms };
-    this.#report.log("warn", "shipper_backoff", "Cannot ship to the usage database", fields);
+    if (this.#schema === "ok") {
+      this.#report.log("warn", "shipper_backoff", "Cannot ship to the usage database", fields);
+    } else if (this.#failuresInRow === 1) {
+      this.#report.log("error", "migration_pending", "Cannot ship until the schema fits", fields);
+    }
   }
 
   #recovered(): void {
-    const failures = this.#failures;
-    this.#failures = 0;
+    const failures = this.#failuresInRow;
+    this.#failuresInRow = 0;
     if (failures === 0) return;
     this.#report.log("info", "shipper_backoff", "Usage database is back", { failures });
+  }
+}
+
+function schemaState(error: unknown): SchemaState {
+  if (!(error instanceof SchemaError)) return "ok";
+  switch (error.code) {
+    case "migration-pending":
+      return "pending";
+    case "migration-newer":
+      return "newer";
+    case "migration-checksum-mismatch":
+      return "checksum-mismatch";
+    case "migration-locked":
+      return "ok";
   }
 }
 

@@ -1,5 +1,5 @@
-import type { DatabaseSync } from "node:sqlite";
 import type { ShipCounts } from "../core/record.ts";
+import type { NewRow, UsageDatabase } from "./database.ts";
 import {
   findJournals,
   type JournalFiles,
@@ -9,16 +9,15 @@ import {
   sideFiles,
   writeState,
 } from "./journal_folder.ts";
-import { parseLine } from "./line_parser.ts";
-import { createOffsets, type Offset, type Offsets } from "./offsets.ts";
-import { createRowLoader, LineError, type RowLoader } from "./row_loader.ts";
+import { createLineReader } from "./line_rows.ts";
+import { moveOffset, type Offset, readOffset } from "./offsets.ts";
+import { LineError } from "./row_reader.ts";
 import {
   bytesAfter,
   createSegmentReader,
   type Line,
   type SegmentReader,
 } from "./segment_reader.ts";
-import { isContentError, transaction } from "./sqlite.ts";
 
 /** Carries lines of journals into the database. */
 export interface Shipper {
@@ -26,19 +25,19 @@ export interface Shipper {
    * Ships one batch of each journal.
    *
    * @returns whether there was one
-   * @throws what SQLite says, when it is not the content of a line
+   * @throws what the database says, when it is not the content of a line
    */
-  step(): boolean;
+  step(): Promise<boolean>;
   /** Bytes of all journals that are not shipped. */
   unshippedBytes(): number;
   /** Removes segments that are shipped and beyond what is kept. */
-  removeShipped(): void;
+  removeShipped(): Promise<void>;
   readonly counts: ShipCounts;
 }
 
 /** What a shipper needs. */
 export interface ShipperOptions {
-  readonly db: DatabaseSync;
+  readonly db: UsageDatabase;
   /** `logging.path`: its folder holds the journals. */
   readonly path: string;
   readonly batchLines: number;
@@ -58,6 +57,20 @@ interface Cursor {
   lastSeq: number;
 }
 
+type RowsByTable = Map<string, NewRow[]>;
+
+/** What lines become, read but not inserted. */
+interface Batch {
+  /** Epoch ms. */
+  readonly at: number;
+  /** The rows that stand for their lines, and their children. */
+  readonly own: RowsByTable;
+  readonly children: RowsByTable;
+  readonly offset: Offset;
+  readonly lastSeq: number;
+  readonly gaps: number;
+}
+
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** Builds a shipper on an open, migrated database. */
@@ -68,22 +81,22 @@ export function createShipper(options: ShipperOptions): Shipper {
 class FolderShipper implements Shipper {
   readonly counts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
   readonly #options: ShipperOptions;
-  readonly #loader: RowLoader;
-  readonly #offsets: Offsets;
+  readonly #readLine = createLineReader();
   readonly #reader: SegmentReader;
   readonly #decode = createDecode();
   readonly #cursors = new Map<string, Cursor>();
 
   constructor(options: ShipperOptions) {
     this.#options = options;
-    this.#loader = createRowLoader(options.db);
-    this.#offsets = createOffsets(options.db);
     this.#reader = createSegmentReader({ lines: options.batchLines, bytes: BATCH_BYTES });
   }
 
-  step(): boolean {
-    const journals = findJournals(this.#options.path);
-    return journals.map((files) => this.#shipBatch(this.#cursorOf(files))).includes(true);
+  async step(): Promise<boolean> {
+    let shipped = false;
+    for (const files of findJournals(this.#options.path)) {
+      if (await this.#shipBatch(await this.#cursorOf(files))) shipped = true;
+    }
+    return shipped;
   }
 
   unshippedBytes(): number {
@@ -94,84 +107,105 @@ class FolderShipper implements Shipper {
     return bytes;
   }
 
-  removeShipped(): void {
+  async removeShipped(): Promise<void> {
     const { db, keep } = this.#options;
     if (keep === null) return;
     const gone = [...this.#cursors.values()].flatMap((cursor) => removable(cursor, keep));
     if (gone.length === 0) return;
-    // A commit may still be lost with the power under synchronous=NORMAL; a checkpoint is not.
-    db.exec("PRAGMA wal_checkpoint(FULL)");
+    await db.makeDurable();
     for (const path of gone) removeFile(path);
   }
 
-  #cursorOf(files: JournalFiles): Cursor {
+  async #cursorOf(files: JournalFiles): Promise<Cursor> {
     const known = this.#cursors.get(files.stem);
     const journalId = readState(files)?.journalId ?? known?.journalId ??
       adopt(files, this.#options.now());
     if (known?.journalId === journalId) return known;
-    const cursor = { files, journalId, offset: this.#offsets.read(journalId), lastSeq: 0 };
+    const offset = await readOffset(this.#options.db, journalId);
+    const cursor = { files, journalId, offset, lastSeq: 0 };
     this.#cursors.set(files.stem, cursor);
     return cursor;
   }
 
-  #shipBatch(cursor: Cursor): boolean {
+  async #shipBatch(cursor: Cursor): Promise<boolean> {
     const { lines, next } = this.#reader.read(cursor.files, cursor.offset.position);
-    if (lines.length > 0) this.#load(cursor, lines);
+    if (lines.length > 0) await this.#load(cursor, lines);
     else cursor.offset = { ...cursor.offset, position: next };
     return lines.length > 0;
   }
 
   /** Halves what is refused for its content, until one line is left. */
-  #load(cursor: Cursor, lines: readonly Line[]): void {
+  async #load(cursor: Cursor, lines: readonly Line[]): Promise<void> {
     try {
-      const done = transaction(
-        this.#options.db,
-        "IMMEDIATE",
-        () => this.#insert(cursor, lines),
-      );
-      this.counts.inserted += done.inserted;
-      this.counts.duplicate += lines.length - done.inserted;
-      this.counts.gaps += done.gaps;
-      cursor.offset = done.offset;
-      cursor.lastSeq = done.lastSeq;
+      const batch = this.#read(cursor, lines);
+      const inserted = await this.#insert(cursor, batch);
+      this.counts.inserted += inserted;
+      this.counts.duplicate += lines.length - inserted;
+      this.counts.gaps += batch.gaps;
+      cursor.offset = batch.offset;
+      cursor.lastSeq = batch.lastSeq;
     } catch (error) {
-      if (!isWrongLine(error)) throw error;
-      if (lines.length === 1) return this.#reject(cursor, lines[0]!, error);
+      if (!this.#isWrongLine(error)) throw error;
+      if (lines.length === 1) return await this.#reject(cursor, lines[0]!, error);
       const half = lines.length >> 1;
-      this.#load(cursor, lines.slice(0, half));
-      this.#load(cursor, lines.slice(half));
+      await this.#load(cursor, lines.slice(0, half));
+      await this.#load(cursor, lines.slice(half));
     }
   }
 
-  #insert(cursor: Cursor, lines: readonly Line[]) {
-    let { offset, lastSeq } = cursor;
-    let inserted = 0;
-    let gaps = 0;
+  #read(cursor: Cursor, lines: readonly Line[]): Batch {
     const at = this.#options.now();
+    const own: RowsByTable = new Map();
+    const children: RowsByTable = new Map();
+    let { offset, lastSeq } = cursor;
+    let gaps = 0;
     for (const { bytes } of lines) {
-      const row = this.#loader.load(parseLine(this.#decode(bytes)), at);
-      if (row.inserted) inserted += 1;
-      if (lastSeq > 0 && row.seq > lastSeq) gaps += row.seq - lastSeq - 1;
-      lastSeq = row.seq;
-      const { ts: lastTs, gatewayId, replica } = row;
+      const line = this.#readLine(this.#decode(bytes), at);
+      for (const [place, [table, row]] of line.rows.entries()) {
+        add(place === 0 ? own : children, table, row);
+      }
+      if (lastSeq > 0 && line.seq > lastSeq) gaps += line.seq - lastSeq - 1;
+      lastSeq = line.seq;
+      const { ts: lastTs, gatewayId, replica } = line;
       offset = { ...offset, lastTs, gatewayId, replica };
     }
-    const moved = { ...offset, position: lines.at(-1)!.end, lines: offset.lines + lines.length };
-    this.#offsets.move(cursor.journalId, cursor.files, moved, at);
-    return { inserted, gaps, lastSeq, offset: moved };
+    offset = { ...offset, position: lines.at(-1)!.end, lines: offset.lines + lines.length };
+    return { at, own, children, offset, lastSeq, gaps };
   }
 
-  #reject(cursor: Cursor, line: Line, error: Error): void {
+  /** Rows and offset in one transaction; gives the number of lines that were new. */
+  #insert(cursor: Cursor, { at, own, children, offset }: Batch): Promise<number> {
+    return this.#options.db.transaction(async (queries) => {
+      let inserted = 0;
+      for (const [table, rows] of own) inserted += await queries.insert(table, rows);
+      for (const [table, rows] of children) await queries.insert(table, rows);
+      await moveOffset(queries, { ...cursor.files, journalId: cursor.journalId }, offset, at);
+      return inserted;
+    });
+  }
+
+  async #reject(cursor: Cursor, line: Line, error: Error): Promise<void> {
     const { db, path, now, onRejected } = this.#options;
     const { journalId, files, offset } = cursor;
     // Written first: a crash between repeats the line, and never loses it.
     appendLine(sideFiles(path).rejected, line.bytes);
     const moved = { ...offset, position: line.end, rejected: offset.rejected + 1 };
-    transaction(db, "IMMEDIATE", () => this.#offsets.move(journalId, files, moved, now()));
+    await moveOffset(db, { ...files, journalId }, moved, now());
     cursor.offset = moved;
     this.counts.rejected += 1;
     onRejected(files.stem, error.name);
   }
+
+  #isWrongLine(error: unknown): error is Error {
+    return error instanceof LineError || error instanceof SyntaxError ||
+      this.#options.db.isContentError(error);
+  }
+}
+
+function add(rows: RowsByTable, table: string, row: NewRow): void {
+  const list = rows.get(table);
+  if (list) list.push(row);
+  else rows.set(table, [row]);
 }
 
 /** Gives a journal without a readable `.state` a new id; rows that come again are ignored. */
@@ -195,10 +229,6 @@ function createDecode(): (bytes: Uint8Array) => string {
       throw new LineError("Cannot read a line that is no UTF-8", { cause: error });
     }
   };
-}
-
-function isWrongLine(error: unknown): error is Error {
-  return error instanceof LineError || error instanceof SyntaxError || isContentError(error);
 }
 
 function removable({ files, offset }: Cursor, keep: number): string[] {

@@ -1,66 +1,176 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { NewRow, Purpose, Queries, Transactional, UsageDatabase, Value } from "./database.ts";
+import { SQLITE } from "./engine.ts";
+import { SchemaError } from "./migration.ts";
 
 /** Pages are 8 KiB and 32 MiB of them are kept: a call touches a dozen indexes. */
 const WRITER = `
+  PRAGMA busy_timeout = 5000;
   PRAGMA page_size = 8192;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
-  PRAGMA busy_timeout = 5000;
   PRAGMA cache_size = -32768;
   PRAGMA wal_autocheckpoint = 2000;
 `;
 
 /**
- * Opens a database to write, made with mode 0600 when missing. Its folder must be there.
+ * Opens a database file; to write, it is made with mode 0600 when missing; its folder must be there.
  *
- * @throws what SQLite says
+ * @throws what SQLite or the system says
  */
-export function openSqlite(path: string): DatabaseSync {
+export function openSqlite(path: string, purpose: Purpose): UsageDatabase {
+  if (purpose === "read") {
+    Deno.statSync(path);
+    return prepared(new DatabaseSync(path, { readOnly: true }), "PRAGMA busy_timeout = 5000");
+  }
   Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 }).close();
-  const db = new DatabaseSync(path);
+  return prepared(new DatabaseSync(path), WRITER);
+}
+
+function prepared(db: DatabaseSync, pragmas: string): UsageDatabase {
   try {
-    db.exec(WRITER);
-    return db;
+    db.exec(pragmas);
+    return new SqliteDatabase(db);
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-/** Opens a database to read. */
-export function openSqliteReader(path: string): DatabaseSync {
-  Deno.statSync(path);
-  const db = new DatabaseSync(path, { readOnly: true });
-  db.exec("PRAGMA busy_timeout = 5000");
-  return db;
-}
+class SqliteDatabase implements UsageDatabase {
+  readonly engine = SQLITE;
+  readonly #db: DatabaseSync;
+  readonly #queries: Queries;
+  /** There is one connection: who is in a transaction has it alone. */
+  #turn: Promise<unknown> = Promise.resolve();
 
-/** Runs work in one transaction; an error undoes it. */
-export function transaction<T>(
-  db: DatabaseSync,
-  begin: "IMMEDIATE" | "EXCLUSIVE",
-  work: () => T,
-): T {
-  db.exec(`BEGIN ${begin}`);
-  try {
-    const result = work();
-    db.exec("COMMIT");
-    return result;
-  } catch (error) {
-    // A full disk may have ended the transaction already.
-    if (db.isTransaction) db.exec("ROLLBACK");
-    throw error;
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#queries = createQueries(db);
+  }
+
+  query(sql: string, ...values: readonly Value[]): Promise<Record<string, Value>[]> {
+    return this.#alone(() => this.#queries.query(sql, ...values));
+  }
+
+  insert(table: string, rows: readonly NewRow[]): Promise<number> {
+    return this.#alone(() => this.#queries.insert(table, rows));
+  }
+
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return this.#alone(() => this.#transaction("IMMEDIATE", work));
+  }
+
+  /** Each transaction of the work locks the file alone. */
+  async exclusively<T>(
+    { lockMs }: { readonly lockMs: number },
+    work: (database: Transactional) => Promise<T>,
+  ): Promise<T> {
+    await this.query(`PRAGMA busy_timeout = ${lockMs}`);
+    try {
+      return await work({
+        query: (sql, ...values) => this.query(sql, ...values),
+        insert: (table, rows) => this.insert(table, rows),
+        transaction: (inner) => this.#alone(() => this.#transaction("EXCLUSIVE", inner)),
+      });
+    } catch (error) {
+      throw primaryCode(error) === BUSY
+        ? new SchemaError("migration-locked", "Cannot migrate: another process holds the database")
+        : error;
+    } finally {
+      await this.query("PRAGMA busy_timeout = 5000");
+    }
+  }
+
+  /** A commit may still be lost with the power under synchronous=NORMAL; a checkpoint is not. */
+  async makeDurable(): Promise<void> {
+    await this.query("PRAGMA wal_checkpoint(FULL)");
+  }
+
+  isContentError(error: unknown): boolean {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ERR_INVALID_ARG_TYPE" || code === "ERR_INVALID_ARG_VALUE") return true;
+    return [TOO_BIG, CONSTRAINT, MISMATCH].includes(primaryCode(error));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#alone(() => Promise.resolve(this.#db.close()));
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #transaction<T>(
+    begin: "IMMEDIATE" | "EXCLUSIVE",
+    work: (queries: Queries) => Promise<T>,
+  ): Promise<T> {
+    // Unlike `exec`, a statement says by its code why it failed.
+    this.#db.prepare(`BEGIN ${begin}`).run();
+    try {
+      const result = await work(this.#queries);
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      // A full disk may have ended the transaction already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
   }
 }
 
+function createQueries(db: DatabaseSync): Queries {
+  const inserters = new Map<string, Inserter>();
+
+  return {
+    query(sql, ...values) {
+      const statement = db.prepare(sql.replace(/\$\d+/g, "?"));
+      statement.setReadBigInts(true);
+      return Promise.resolve(statement.all(...values) as Record<string, Value>[]);
+    },
+    insert(table, rows) {
+      let inserter = inserters.get(table);
+      if (!inserter) inserters.set(table, inserter = createInserter(db, table));
+      let inserted = 0;
+      for (const row of rows) inserted += inserter(row);
+      return Promise.resolve(inserted);
+    },
+  };
+}
+
+type Inserter = (row: NewRow) => number;
+
+/** Statements kept per table. */
+const MAX_SHAPES = 256;
+
+function createInserter(db: DatabaseSync, table: string): Inserter {
+  const shapes = new Map<readonly string[], StatementSync>();
+
+  function prepare(columns: readonly string[]): StatementSync {
+    const places = columns.map(() => "?").join(", ");
+    const statement = db.prepare(
+      `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ON CONFLICT DO NOTHING`,
+    );
+    if (shapes.size >= MAX_SHAPES) shapes.clear();
+    shapes.set(columns, statement);
+    return statement;
+  }
+
+  return ({ columns, values }) => {
+    const statement = shapes.get(columns) ?? prepare(columns);
+    return Number(statement.run(...values).changes);
+  };
+}
+
+const BUSY = 5;
 const TOO_BIG = 18;
 const CONSTRAINT = 19;
 const MISMATCH = 20;
 
-/** Whether a statement was refused for the values it was given, so that a repeat cannot help. */
-export function isContentError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  if (code === "ERR_INVALID_ARG_TYPE" || code === "ERR_INVALID_ARG_VALUE") return true;
-  return typeof errcode === "number" && [TOO_BIG, CONSTRAINT, MISMATCH].includes(errcode & 0xff);
+/** SQLite's result code without its details; 0 when it said nothing. */
+function primaryCode(error: unknown): number {
+  const code = error instanceof Error && "errcode" in error ? error.errcode : 0;
+  return typeof code === "number" ? code & 0xff : 0;
 }

@@ -1,8 +1,15 @@
-import { dirname } from "node:path";
 import type { Log } from "../core/log.ts";
-import type { CallerTotals, ShipCounts, UsageStore } from "../core/record.ts";
+import type {
+  CallerTotals,
+  SchemaState,
+  ShipCounts,
+  ShipFailures,
+  UsageStore,
+} from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
-import type { FromWorker, ToWorker, WorkerSettings } from "./worker_messages.ts";
+import { makeFolder } from "./open_database.ts";
+import type { FromWorker, ShipStatus, ToWorker, WorkerSettings } from "./worker_messages.ts";
+import { workerPermissions } from "./worker_permissions.ts";
 
 /** What a usage store needs. */
 export interface UsageStoreOptions {
@@ -34,9 +41,9 @@ export function openUsageStore(options: UsageStoreOptions): UsageStore {
 }
 
 class WorkerStore implements UsageStore {
-  up = false;
-  counts: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
-  readonly failures = { database: 0, worker: 0 };
+  #status: ShipStatus = NOTHING_SHIPPED;
+  /** Times that the thread ended. */
+  #ended = 0;
   readonly #options: UsageStoreOptions;
   readonly #settings: WorkerSettings;
   readonly #waiters = new Map<number, Waiter>();
@@ -52,6 +59,22 @@ class WorkerStore implements UsageStore {
     options.onUnshipped(0);
     // Starting a thread takes 30 ms: the gateway listens first.
     this.#timer = setTimeout(() => this.#start(), 0);
+  }
+
+  get up(): boolean {
+    return this.#status.up;
+  }
+
+  get schema(): SchemaState {
+    return this.#status.schema;
+  }
+
+  get counts(): ShipCounts {
+    return this.#status.counts;
+  }
+
+  get failures(): ShipFailures {
+    return { database: this.#status.failures, worker: this.#ended };
   }
 
   totals(callerId: string, from: number, to: number): Promise<CallerTotals> {
@@ -86,8 +109,7 @@ class WorkerStore implements UsageStore {
     this.#started = true;
     clearTimeout(this.#timer);
     try {
-      const folder = dirname(this.#settings.databasePath);
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(this.#settings.database);
       this.#worker = startWorker(this.#settings);
       this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
       this.#worker.onerror = (event) => {
@@ -101,7 +123,7 @@ class WorkerStore implements UsageStore {
   }
 
   #failed(reason: string): void {
-    this.failures.worker += 1;
+    this.#ended += 1;
     this.#end(reason);
     this.#options.log.write("error", "shipper_backoff", "Storage worker ended", { reason });
     this.#timer = setTimeout(() => this.#start(), RESTART_MS);
@@ -111,8 +133,13 @@ class WorkerStore implements UsageStore {
   #end(reason: string): void {
     this.#worker?.terminate();
     this.#worker = null;
-    this.up = false;
+    this.#setStatus({ ...this.#status, up: false, unshippedBytes: -1 });
     for (const id of [...this.#waiters.keys()]) this.#settle(id)?.reject(cannotAddUp(reason));
+  }
+
+  #setStatus(status: ShipStatus): void {
+    this.#status = status;
+    if (status.unshippedBytes >= 0) this.#options.onUnshipped(status.unshippedBytes);
   }
 
   #settle(id: number): Waiter | undefined {
@@ -124,11 +151,7 @@ class WorkerStore implements UsageStore {
   #take(message: FromWorker): void {
     switch (message.type) {
       case "status":
-        this.up = message.up;
-        this.counts = message.counts;
-        this.failures.database = message.failures;
-        if (message.unshippedBytes >= 0) this.#options.onUnshipped(message.unshippedBytes);
-        return;
+        return this.#setStatus(message.status);
       case "batch":
         return this.#options.onBatch?.(message.ms);
       case "totals":
@@ -149,31 +172,30 @@ function cannotAddUp(reason: string): Error {
   return new Error(`Cannot add up: ${reason}`);
 }
 
+const NOTHING_SHIPPED: ShipStatus = {
+  up: false,
+  schema: "ok",
+  unshippedBytes: 0,
+  failures: 0,
+  counts: { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 },
+};
+
 function workerSettings({ logging, usageDb, routerVersion }: UsageStoreOptions): WorkerSettings {
+  const { driver, path, dsn, migrationPolicy, shipIntervalMs, shipBatch } = usageDb;
   return {
+    database: { driver, path, dsn },
+    migrationPolicy,
     journalPath: logging.path,
-    databasePath: usageDb.path,
-    shipIntervalMs: usageDb.shipIntervalMs,
-    shipBatch: usageDb.shipBatch,
+    shipIntervalMs,
+    shipBatch,
     keep: logging.keep,
     routerVersion,
   };
 }
 
-function startWorker({ journalPath, databasePath }: WorkerSettings): Worker {
-  const files = [dirname(journalPath), databasePath];
-  const permissions: Deno.PermissionOptionsObject = {
-    read: files,
-    write: files,
-    net: false,
-    env: false,
-    run: false,
-    ffi: false,
-    sys: false,
-    import: false,
-  };
+function startWorker(settings: WorkerSettings): Worker {
   return new Worker(new URL("./worker.ts", import.meta.url), {
     type: "module",
-    deno: { permissions },
+    deno: { permissions: workerPermissions(settings) },
   });
 }

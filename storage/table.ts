@@ -11,6 +11,14 @@ export interface Table {
   readonly columns: { readonly [K in Kind]?: readonly string[] };
 }
 
+/** A view on one table; `usd` columns end in `_nusd` there and in `_usd` here. */
+export interface View {
+  readonly name: string;
+  readonly of: string;
+  readonly columns: readonly string[];
+  readonly usd: readonly string[];
+}
+
 /** One column of a table. */
 export interface Column {
   readonly name: string;

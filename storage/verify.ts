@@ -1,7 +1,7 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { Queries } from "./database.ts";
 import { findJournals, type JournalFiles, readState, segmentsOf } from "./journal_folder.ts";
-import { parseLine } from "./line_parser.ts";
-import { createOffsets } from "./offsets.ts";
+import { parseExactly } from "./line_parser.ts";
+import { readOffset } from "./offsets.ts";
 import { createSegmentReader, type Position } from "./segment_reader.ts";
 import type { TimeWindow } from "./time_window.ts";
 
@@ -50,15 +50,14 @@ export function isEqual(
 /**
  * Compares every line of the call journals with its row, by id. Without a window: all lines.
  *
- * @throws what SQLite or the file system says
+ * @throws what the database or the file system says
  */
-export function verify(
-  db: DatabaseSync,
+export async function verify(
+  db: Queries,
   path: string,
   window: TimeWindow | null,
-): Verdict {
+): Promise<Verdict> {
   const { from, to } = window ?? { from: 0, to: Number.MAX_SAFE_INTEGER };
-  const find = rowFinder(db);
   const journal = { rows: 0, tokens: 0n, costNusd: 0n };
   const database = { rows: 0, tokens: 0n, costNusd: 0n };
   const missing: string[] = [];
@@ -70,9 +69,8 @@ export function verify(
 
   for (const files of findJournals(path).filter(({ kind }) => kind === "requests")) {
     segmentsRemoved ||= (segmentsOf(files)[0]?.number ?? 1) > 1;
-    const shipped = shippedTo(db, files);
-    for (const { call, end } of callsOf(files)) {
-      const row = call ? find(call.id) : null;
+    const shipped = await shippedTo(db, files);
+    for await (const { call, row, end } of pairsOf(db, files)) {
       if (!row && isAfter(end, shipped)) waiting += 1;
       else if (!call) unreadable += 1;
       else if (call.ts >= from && call.ts < to && !seen.has(call.id)) {
@@ -84,25 +82,31 @@ export function verify(
       }
     }
   }
-  const extra = countRows(db, from, to) - database.rows;
+  const extra = await countRows(db, from, to) - database.rows;
   return { journal, database, missing, different, extra, segmentsRemoved, waiting, unreadable };
 }
 
-function* callsOf(files: JournalFiles): Generator<{ call: Call | null; end: Position }> {
+/** Each line of a journal with the row it became. */
+async function* pairsOf(
+  db: Queries,
+  files: JournalFiles,
+): AsyncGenerator<{ call: Call | null; row: Call | null; end: Position }> {
   const reader = createSegmentReader(LIMITS);
   const decoder = new TextDecoder();
   let place: Position = { segment: 1, byteOffset: 0 };
   for (;;) {
     const { lines, next } = reader.read(files, place);
     if (lines.length === 0) return;
-    for (const { bytes, end } of lines) yield { call: readCall(decoder.decode(bytes)), end };
+    const read = lines.map(({ bytes, end }) => ({ call: readCall(decoder.decode(bytes)), end }));
+    const rows = await findRows(db, read.flatMap(({ call }) => call?.id ?? []));
+    for (const { call, end } of read) yield { call, row: rows.get(call?.id ?? "") ?? null, end };
     place = next;
   }
 }
 
 function readCall(text: string): Call | null {
   try {
-    const line = parseLine(text) as Readonly<Record<string, unknown>>;
+    const line = parseExactly(text) as Readonly<Record<string, unknown>>;
     if (typeof line.request_id !== "string") return null;
     return {
       id: line.request_id,
@@ -115,32 +119,29 @@ function readCall(text: string): Call | null {
   }
 }
 
-function rowFinder(db: DatabaseSync): (id: string) => Call | null {
-  const statement = db.prepare(
-    "SELECT ts, total_tokens, total_cost_nusd FROM request_usage WHERE request_id = ?",
+async function findRows(db: Queries, ids: readonly string[]): Promise<Map<string, Call>> {
+  if (ids.length === 0) return new Map();
+  const places = ids.map((_, place) => `$${place + 1}`).join(", ");
+  const rows = await db.query(
+    "SELECT request_id, ts, total_tokens, total_cost_nusd FROM request_usage " +
+      `WHERE request_id IN (${places})`,
+    ...ids,
   );
-  statement.setReadBigInts(true);
-  return (id) => {
-    const row = statement.get(id);
-    if (!row) return null;
-    const { ts, total_tokens, total_cost_nusd } = row;
-    return {
-      id,
-      ts: Number(ts),
-      tokens: integer(total_tokens),
-      costNusd: integer(total_cost_nusd),
-    };
-  };
+  return new Map(rows.map((row) => {
+    const id = String(row.request_id);
+    const [tokens, costNusd] = [integer(row.total_tokens), integer(row.total_cost_nusd)];
+    return [id, { id, ts: Number(row.ts), tokens, costNusd }];
+  }));
 }
 
-function shippedTo(db: DatabaseSync, files: JournalFiles): Position {
-  const state = readState(files);
-  return createOffsets(db).read(state?.journalId ?? "").position;
+async function shippedTo(db: Queries, files: JournalFiles): Promise<Position> {
+  return (await readOffset(db, readState(files)?.journalId ?? "")).position;
 }
 
-function countRows(db: DatabaseSync, from: number, to: number): number {
-  const sql = "SELECT count(*) AS n FROM request_usage WHERE ts >= ? AND ts < ?";
-  return Number(db.prepare(sql).get(from, to)?.n ?? 0);
+async function countRows(db: Queries, from: number, to: number): Promise<number> {
+  const sql = "SELECT count(*) AS n FROM request_usage WHERE ts >= $1 AND ts < $2";
+  const [row] = await db.query(sql, from, to);
+  return Number(row?.n ?? 0);
 }
 
 function isAfter(a: Position, b: Position): boolean {

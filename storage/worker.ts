@@ -1,7 +1,7 @@
 import { ShipLoop } from "./ship_loop.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
 
-/** The storage worker: the one thread that opens the usage database. It has files and nothing else. */
+/** The storage worker: the one thread that opens the usage database. It has its files or its server, and nothing else. */
 const self = globalThis as unknown as {
   postMessage(message: FromWorker): void;
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
@@ -15,7 +15,7 @@ async function answer(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "start":
       loop = new ShipLoop(message.settings, {
-        status: (status) => self.postMessage({ type: "status", ...status }),
+        status: (status) => self.postMessage({ type: "status", status }),
         batch: (ms) => self.postMessage({ type: "batch", ms }),
         log: (level, event, msg, fields) =>
           self.postMessage({ type: "log", level, event, msg, fields }),

@@ -1,25 +1,22 @@
 import type { LogLevel } from "../core/log.ts";
 import type { LogEvent, LogFields } from "../core/log_events.ts";
-import type { CallerTotals, ShipCounts } from "../core/record.ts";
+import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
+import type { ShipSettings } from "./open_shipper.ts";
 
 /** What the storage worker is started with; times in ms. */
-export interface WorkerSettings {
-  readonly journalPath: string;
-  readonly databasePath: string;
+export interface WorkerSettings extends ShipSettings {
   readonly shipIntervalMs: number;
-  readonly shipBatch: number;
   readonly keep: number;
-  readonly routerVersion: string;
 }
 
 /** How shipping stands. */
 export interface ShipStatus {
   readonly up: boolean;
+  readonly schema: SchemaState;
   /** -1 while the database is down. */
   readonly unshippedBytes: number;
-  readonly counts: ShipCounts;
-  /** Failures since the start. */
   readonly failures: number;
+  readonly counts: ShipCounts;
 }
 
 /** What the serving thread says. */
@@ -37,7 +34,7 @@ export type ToWorker =
 
 /** What the storage worker says. */
 export type FromWorker =
-  | { readonly type: "status" } & ShipStatus
+  | { readonly type: "status"; readonly status: ShipStatus }
   | { readonly type: "batch"; readonly ms: number }
   | { readonly type: "totals"; readonly id: number; readonly totals: CallerTotals }
   | { readonly type: "totals-failed"; readonly id: number; readonly reason: string }

@@ -220,13 +220,28 @@ const CASES: readonly Case[] = [
   },
   {
     name: "keys and words that are not available yet",
-    yaml: top("server: { cache: { enabled: true }, usage_db: { driver: postgres, dsn: x } }")
+    yaml: top("server: { cache: { enabled: true }, rollups: {} }")
       .replace("id: ci,", "id: ci, rate: { rpm: 1 },"),
     expected: [
       "config.yaml:1:11: server.cache: not available yet",
-      'config.yaml:1:57: server.usage_db.driver: "postgres" is not available yet',
-      "config.yaml:1:67: server.usage_db.dsn: not available yet",
+      "config.yaml:1:37: server.rollups: not available yet",
       "config.yaml:7:15: callers[0].rate: not available yet",
+    ],
+  },
+  {
+    name: "a Postgres database without a URL",
+    yaml: top("server: { usage_db: { driver: postgres } }"),
+    expected: [
+      'config.yaml:1:11: server.usage_db: missing key "dsn"; ' +
+      'driver "postgres" needs the URL of its database',
+    ],
+  },
+  {
+    name: "a URL that is none of Postgres, which is never shown",
+    yaml: top('server: { usage_db: { driver: postgres, dsn: "mysql://a:secret@b/c" } }'),
+    expected: [
+      "config.yaml:1:46: server.usage_db.dsn: expected a URL such as " +
+      '"postgres://user:password@host:5432/database"',
     ],
   },
   {

@@ -1,76 +1,111 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
-import { assertCurrent, migrate, SchemaError } from "../storage/migrate.ts";
-import { addColumn, checksum, createIndex, createTable, migration } from "../storage/migration.ts";
+import type { Queries, UsageDatabase } from "../storage/database.ts";
+import { openDatabase } from "../storage/open_database.ts";
+import { assertCurrent, migrate } from "../storage/migrate.ts";
+import {
+  addColumn,
+  checksum,
+  createIndex,
+  createTable,
+  createView,
+  migration,
+  SchemaError,
+} from "../storage/migration.ts";
 import { migrations } from "../storage/migrations/mod.ts";
 import { tablesAfter } from "../storage/schema.ts";
+import { schemaStatus } from "../storage/schema_status.ts";
 import { columnsOf } from "../storage/table.ts";
+import { countRows, onEachDriver } from "./storage_drivers.ts";
+import { type Place } from "./storage_fixture.ts";
 
 const options = { routerVersion: "1.0.0", now: () => 42 };
+const released = migrations.length;
 const pets = { name: "pets", key: ["id"], columns: { text: ["id"] } } as const;
 const first = migration({
-  id: 2,
+  id: released + 1,
   name: "pets",
   backwardCompatible: true,
+  safe: true,
   steps: [createTable(pets), createIndex("pets", ["id"])],
 });
 const second = migration({
-  id: 3,
+  id: released + 2,
   name: "legs",
   backwardCompatible: false,
-  steps: [addColumn("pets", { name: "legs", kind: "int" })],
+  safe: false,
+  steps: [
+    addColumn("pets", { name: "legs_nusd", kind: "bigint" }),
+    createView({ name: "legs_view", of: "pets", columns: ["id"], usd: ["legs_nusd"] }),
+  ],
 });
 const all = [...migrations, first, second];
+const ids = all.map(({ id }) => id);
 
-const names = (db: DatabaseSync) =>
-  db.prepare("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").all()
-    .map(({ name }) => name);
+function open(place: Place): Promise<UsageDatabase> {
+  return openDatabase(place.usageDb, "write");
+}
+
+async function tablesOf(db: Queries & Pick<UsageDatabase, "engine">): Promise<Set<string>> {
+  return new Set((await db.query(db.engine.columnsSql)).map((row) => String(row.table_name)));
+}
+
 const code = (expected: string) => (error: unknown) =>
   error instanceof SchemaError && error.code === expected;
 
-Deno.test("migrations are applied once, in order, and recorded", async () => {
-  using db = new DatabaseSync(":memory:");
-  assert.deepEqual(await migrate(db, { ...options, migrations: all }), [1, 2, 3]);
-  assert.deepEqual(await migrate(db, { ...options, migrations: all }), []);
+onEachDriver("migrations are applied once, in order, and recorded", async (place) => {
+  await using db = await open(place);
+  const full = { ...options, migrations: all, backupRef: "dump-7" };
+  assert.deepEqual(await migrate(db, full), ids);
+  assert.deepEqual(await migrate(db, full), []);
   await assertCurrent(db, all);
-  db.exec("INSERT INTO pets (id) VALUES ('cat')");
-  assert.equal(db.prepare("SELECT legs FROM pets").get()?.legs, 0);
-  const row = db.prepare("SELECT * FROM schema_migrations WHERE id = 3").get()!;
+  await db.query("INSERT INTO pets (id) VALUES ('cat')");
+  assert.equal((await db.query("SELECT legs_nusd FROM pets"))[0]?.legs_nusd, 0n);
+  const [row] = await db.query(`SELECT * FROM schema_migrations WHERE id = ${second.id}`);
   assert.deepEqual({ ...row }, {
-    id: 3,
+    id: BigInt(second.id),
     name: "legs",
     checksum: await checksum(second),
     state: "applied",
     router_version: "1.0.0",
-    backup_ref: "",
+    backup_ref: "dump-7",
     error: "",
-    backward_compatible: 0,
-    started_at: 42,
-    finished_at: 42,
+    backward_compatible: 0n,
+    started_at: 42n,
+    finished_at: 42n,
   });
+  assert.deepEqual((await schemaStatus(db, all)).faults, []);
 });
 
-Deno.test("migration that fails leaves nothing of itself", async () => {
-  using db = new DatabaseSync(":memory:");
+onEachDriver("migration that fails leaves nothing of itself", async (place) => {
+  await using db = await open(place);
   const broken = { ...second, steps: [createTable(pets), createIndex("birds", ["id"])] };
   await assert.rejects(migrate(db, { ...options, migrations: [...migrations, broken] }), /birds/);
-  assert(!names(db).includes("pets"));
-  assert.equal(db.prepare("SELECT count(*) AS n FROM schema_migrations").get()?.n, 1);
+  assert(!(await tablesOf(db)).has("pets"));
+  assert.equal(await countRows(db, "schema_migrations"), released);
 });
 
-Deno.test("applied migration that was changed stops everything", async () => {
-  using db = new DatabaseSync(":memory:");
+onEachDriver("migrations stop at one that is not safe, or at one that was named", async (place) => {
+  await using db = await open(place);
+  const named = { ...options, migrations: all, to: 1 };
+  assert.deepEqual(await migrate(db, named), [1]);
+  const safe = { ...options, migrations: all, safeOnly: true };
+  assert.deepEqual(await migrate(db, safe), ids.slice(1, -1));
+  await assert.rejects(assertCurrent(db, all), code("migration-pending"));
+});
+
+onEachDriver("applied migration that was changed stops everything", async (place) => {
+  await using db = await open(place);
   await migrate(db, { ...options, migrations: all });
   const changed = [...migrations, { ...first, steps: first.steps.slice(0, 1) }, second];
-  await assert.rejects(
-    migrate(db, { ...options, migrations: changed }),
-    code("migration-checksum-mismatch"),
-  );
-  await assert.rejects(assertCurrent(db, changed), code("migration-checksum-mismatch"));
+  const refused = code("migration-checksum-mismatch");
+  await assert.rejects(migrate(db, { ...options, migrations: changed }), refused);
+  await assert.rejects(assertCurrent(db, changed), refused);
+  const { faults } = await schemaStatus(db, changed);
+  assert.match(faults.join(), /migration \d+ "pets" was changed/);
 });
 
-Deno.test("newer schema is served only when it is marked compatible", async () => {
-  using db = new DatabaseSync(":memory:");
+onEachDriver("newer schema is served only when it is marked compatible", async (place) => {
+  await using db = await open(place);
   await migrate(db, { ...options, migrations: [...migrations, first] });
   await migrate(db, { ...options, migrations });
   await assertCurrent(db, migrations);
@@ -78,26 +113,96 @@ Deno.test("newer schema is served only when it is marked compatible", async () =
   await assert.rejects(migrate(db, { ...options, migrations }), code("migration-newer"));
 });
 
-Deno.test("database that lacks a migration is not current", async () => {
-  using db = new DatabaseSync(":memory:");
+onEachDriver("database that lacks a migration is not current", async (place) => {
+  await using db = await open(place);
   await assert.rejects(assertCurrent(db, migrations), code("migration-pending"));
+});
+
+onEachDriver("status names what somebody took away", async (place) => {
+  await using db = await open(place);
+  await migrate(db, { ...options, migrations: all });
+  await db.query("DROP VIEW legs_view");
+  await db.query("ALTER TABLE pets DROP COLUMN legs_nusd");
+  await db.query("DROP INDEX idx_pets_id");
+  assert.deepEqual((await schemaStatus(db, all)).faults, [
+    "column pets.legs_nusd is missing",
+    "column legs_view.id is missing",
+    "index idx_pets_id is missing",
+  ]);
+});
+
+onEachDriver("migration waits for another one, and gives up at its time", async (place) => {
+  await using one = await open(place);
+  await using two = await open(place);
+  // SQLite locks in a transaction of the work, Postgres for all of it.
+  await one.exclusively(
+    { lockMs: 0, statementMs: 1_000 },
+    (alone) =>
+      alone.transaction(async () => {
+        const attempt = migrate(two, { ...options, migrations: all, lockMs: 50 });
+        await assert.rejects(attempt, code("migration-locked"));
+      }),
+  );
+  assert.deepEqual(await migrate(two, { ...options, migrations: all, lockMs: 50 }), ids);
+});
+
+onEachDriver("transaction that fails leaves nothing, and the next one works", async (place) => {
+  await using db = await open(place);
+  await migrate(db, { ...options, migrations: all });
+  const insert = "INSERT INTO pets (id) VALUES ($1)";
+  await assert.rejects(
+    db.transaction(async (queries) => {
+      await queries.query(insert, "cat");
+      throw new Error("Cannot go on");
+    }),
+    /Cannot go on/,
+  );
+  await db.transaction((queries) => queries.query(insert, "dog"));
+  assert.deepEqual((await db.query("SELECT id FROM pets")).map(({ id }) => id), ["dog"]);
+});
+
+onEachDriver("reader cannot write", async (place) => {
+  {
+    await using db = await open(place);
+    await migrate(db, { ...options, migrations: all });
+  }
+  await using reader = await openDatabase(place.usageDb, "read");
+  await assert.rejects(reader.query("INSERT INTO pets (id) VALUES ('cat')"), /read-?only/);
 });
 
 Deno.test("checksum does not depend on the order of members", async () => {
   const [step] = second.steps;
   const turned = Object.fromEntries(Object.entries(step!).toReversed()) as typeof step;
-  assert.equal(await checksum({ ...second, steps: [turned!] }), await checksum(second));
+  const steps = [turned!, ...second.steps.slice(1)];
+  assert.equal(await checksum({ ...second, steps }), await checksum(second));
 });
 
 Deno.test("checksums of released migrations stay as they are", async () => {
   const sums = await Promise.all(migrations.map(async (item) => [item.name, await checksum(item)]));
-  assert.deepEqual(sums, [[
-    "call_tables",
-    "b1ce32b92fbfacd88fa5f568eb3a7bec4477a8f7eacc5f2ba2b28091acc8a383",
-  ]]);
+  assert.deepEqual(Object.fromEntries(sums), SUMS);
+});
+
+const SUMS = {
+  call_tables: "b1ce32b92fbfacd88fa5f568eb3a7bec4477a8f7eacc5f2ba2b28091acc8a383",
+  diagnostic_tables: "cef0c32542a95fb60bd7d3ee93a40e8222008e7eea7a9947c31136480e53d5de",
+  decision_tables: "673e9f4a2a6e05807fb66d99e97ad171d717e405771faa0db32ee11a96ffe394",
+  content_tables: "87a2f2f0d48947ae825b55e9f7430469e0d8a0166e5d81b19e857e71283bcf46",
+  rollup_tables: "8ccc1fe5bb0d89970933cc1aaa49fdcfeaf40b290e8749eb5aec137563aae089",
+  retention_tables: "edf21fa8465e702cbedd8a3e26e7256e911151f85a86593a03d5194468ed44c5",
+  control_tables: "e23edf5d84014285e4f433dcf3a581a9ae3d66a2721687f2f136146de36d6e00",
+  usage_usd: "ba35c335a799836e56310ee2de522a05d9ac5b33980ef3f8404d01f1b708d172",
+};
+
+Deno.test("names of indexes and columns fit into what Postgres allows", () => {
+  const names = migrations.flatMap(({ steps }) => steps).flatMap((step) => {
+    if (step.do !== "createIndex") return [];
+    return [`idx_${step.table}_${step.columns.join("_")}`];
+  });
+  const columns = [...tablesAfter(migrations).values()].flatMap(columnsOf).map(({ name }) => name);
+  assert.deepEqual([...names, ...columns].filter((name) => name.length > 63), []);
 });
 
 Deno.test("tables are what the migrations leave", () => {
   const found = columnsOf(tablesAfter(all).get("pets")!);
-  assert.deepEqual(found, [{ name: "id", kind: "text" }, { name: "legs", kind: "int" }]);
+  assert.deepEqual(found, [{ name: "id", kind: "text" }, { name: "legs_nusd", kind: "bigint" }]);
 });

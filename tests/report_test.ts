@@ -7,7 +7,8 @@ import { openJournal } from "../storage/journal.ts";
 import { render, usd } from "../storage/render.ts";
 import { sections } from "../storage/sections.ts";
 import { parseTime, parseWindow } from "../storage/time_window.ts";
-import { makePlace, openDatabase, type Place, record, shipAll } from "./storage_fixture.ts";
+import { onEachDriver, openPlace, shipAll } from "./storage_drivers.ts";
+import { makePlace, type Place, record } from "./storage_fixture.ts";
 
 const START = 1_763_640_000_000;
 
@@ -22,7 +23,7 @@ async function run(place: Place, ...words: string[]): Promise<{ out: string; cod
     now: () => START + 3_600_000,
   };
   const program = new Command().exitOverride();
-  addStorageCommands(program, world, () => place);
+  addStorageCommands(program, world, { settingsOf: () => place, routerVersion: "test" });
   try {
     await program.parseAsync(words, { from: "user" });
     return { out, code: 0 };
@@ -47,12 +48,11 @@ async function write(place: Place, count: number): Promise<void> {
 
 async function shipped(place: Place, count: number): Promise<void> {
   await write(place, count);
-  using database = await openDatabase(place);
-  shipAll(database.shipper);
+  await using database = await openPlace(place);
+  await shipAll(database.shipper);
 }
 
-Deno.test("report prints every section as Markdown, with what it covers", async () => {
-  using place = makePlace();
+onEachDriver("report prints every section as Markdown, with what it covers", async (place) => {
   await shipped(place, 100);
   const { out, code } = await run(place, "report");
   assert.equal(code, 0);
@@ -70,14 +70,13 @@ Deno.test("report prints every section as Markdown, with what it covers", async 
   for (const { title } of sections) assert.match(out, new RegExp(`^## ${title}$`, "m"));
 });
 
-Deno.test("report as JSON has exact integers", async () => {
-  using place = makePlace();
+onEachDriver("report as JSON has exact integers", async (place) => {
   await shipped(place, 20);
   const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
   journal.append(record(21, { total_cost_nusd: 9_007_199_254_740_993n }));
   await journal.close();
-  using database = await openDatabase(place);
-  shipAll(database.shipper);
+  await using database = await openPlace(place);
+  await shipAll(database.shipper);
   const { out } = await run(place, "report", "overview", "groups", "--format", "json");
   assert.match(out, /"cost_nusd": 9007199254760993,/);
   const value = JSON.parse(out);
@@ -106,8 +105,7 @@ Deno.test("report as CSV takes one section, and disarms formulas", async () => {
   assert.equal((await run(place, "report", "--format", "csv")).code, 2);
 });
 
-Deno.test("report covers its window only, and writes to a file when told", async () => {
-  using place = makePlace();
+onEachDriver("report covers its window only, and writes to a file when told", async (place) => {
   await shipped(place, 100);
   const out = join(place.folder, "report.json");
   const window = ["--from", "2025-11-20T12:00:00.010Z", "--to", "2025-11-20T12:00:00.020Z"];
@@ -118,9 +116,8 @@ Deno.test("report covers its window only, and writes to a file when told", async
   assert.equal(row.latency_p50_ms, 14);
 });
 
-Deno.test("report on an empty database says so", async () => {
-  using place = makePlace();
-  (await openDatabase(place))[Symbol.dispose]();
+onEachDriver("report on an empty database says so", async (place) => {
+  await (await openPlace(place))[Symbol.asyncDispose]();
   const { out, code } = await run(place, "report");
   assert.equal(code, 0);
   assert.match(out, /Complete to: nothing shipped yet/);
@@ -143,8 +140,7 @@ for (
   });
 }
 
-Deno.test("usage ship ships a batch, and everything with --drain", async () => {
-  using place = makePlace();
+onEachDriver("usage ship ships a batch, and everything with --drain", async (place) => {
   const few = { ...place, usageDb: { ...place.usageDb, shipBatch: 10 } };
   await write(place, 35);
   assert.match(
@@ -157,8 +153,7 @@ Deno.test("usage ship ships a batch, and everything with --drain", async () => {
   );
 });
 
-Deno.test("usage verify agrees, also while lines wait", async () => {
-  using place = makePlace({ rotateBytes: 5_000 });
+onEachDriver("usage verify agrees, also while lines wait", async (place) => {
   await shipped(place, 50);
   await write(place, 0);
   const { out, code } = await run(place, "usage", "verify");
@@ -168,7 +163,7 @@ Deno.test("usage verify agrees, also while lines wait", async () => {
   journal.append(record(51));
   await journal.close();
   assert.match((await run(place, "usage", "verify")).out, /Waiting to be shipped: 1\n/);
-});
+}, { rotateBytes: 5_000 });
 
 const DAMAGE: Readonly<Record<string, readonly [string, RegExp]>> = {
   "a row is missing": [
@@ -190,12 +185,11 @@ const DAMAGE: Readonly<Record<string, readonly [string, RegExp]>> = {
 };
 
 for (const [name, [sql, expected]] of Object.entries(DAMAGE)) {
-  Deno.test(`usage verify exits 1 when ${name}`, async () => {
-    using place = makePlace();
+  onEachDriver(`usage verify exits 1 when ${name}`, async (place) => {
     await shipped(place, 20);
     {
-      using database = await openDatabase(place);
-      database.db.exec(sql);
+      await using database = await openPlace(place);
+      await database.db.query(sql);
     }
     const { out, code } = await run(place, "usage", "verify");
     assert.equal(code, 1);
@@ -203,12 +197,11 @@ for (const [name, [sql, expected]] of Object.entries(DAMAGE)) {
   });
 }
 
-Deno.test("usage verify looks at its window only", async () => {
-  using place = makePlace();
+onEachDriver("usage verify looks at its window only", async (place) => {
   await shipped(place, 20);
   {
-    using database = await openDatabase(place);
-    database.db.exec("DELETE FROM request_usage WHERE latency_ms = 7");
+    await using database = await openPlace(place);
+    await database.db.query("DELETE FROM request_usage WHERE latency_ms = 7");
   }
   const window = ["--from", "2025-11-20T12:00:00.008Z", "--to", "2025-11-21"];
   assert.equal((await run(place, "usage", "verify", ...window)).code, 0);

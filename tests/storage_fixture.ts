@@ -1,13 +1,8 @@
-import type { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import type { Log } from "../core/log.ts";
 import type { LogEvent } from "../core/log_events.ts";
 import type { CallRecord } from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
-import { migrate } from "../storage/migrate.ts";
-import { migrations } from "../storage/migrations/mod.ts";
-import { createShipper, type Shipper } from "../storage/shipper.ts";
-import { openSqlite } from "../storage/sqlite.ts";
 
 /** A folder of its own for a test, removed at the end, with settings that point into it. */
 export interface Place extends Disposable {
@@ -41,6 +36,8 @@ export function makePlace(changes: Partial<LoggingSettings> = {}): Place {
       enabled: true,
       driver: "sqlite",
       path: join(folder, "usage.sqlite"),
+      dsn: null,
+      migrationPolicy: "auto-safe",
       shipIntervalMs: 10,
       shipBatch: 500,
     },
@@ -81,36 +78,6 @@ export function record(n: number, usage: CallRecord["usage"] | object = {}): Cal
     attempts: [{ provider: "local", model: "qwen3", outcome: "ok", selected: 1, ts }],
     errors: [],
   };
-}
-
-/** Opens the database of a place, migrated, and a shipper that removes nothing. */
-export async function openDatabase(
-  place: Place,
-  changes: Partial<Parameters<typeof createShipper>[0]> = {},
-): Promise<Disposable & { readonly db: DatabaseSync; readonly shipper: Shipper }> {
-  const db = openSqlite(place.usageDb.path);
-  await migrate(db, { migrations, routerVersion: "test", now: Date.now });
-  const shipper = createShipper({
-    db,
-    path: place.logging.path,
-    batchLines: 500,
-    keep: null,
-    now: Date.now,
-    onRejected() {},
-    ...changes,
-  });
-  return { db, shipper, [Symbol.dispose]: () => db.close() };
-}
-
-/** Ships until nothing is left. */
-export function shipAll(shipper: Shipper): void {
-  while (shipper.step());
-}
-
-/** Ids of the calls in a database, in order. */
-export function shippedIds(db: DatabaseSync): string[] {
-  const rows = db.prepare("SELECT request_id FROM request_usage ORDER BY request_id").all();
-  return rows.map(({ request_id }) => String(request_id));
 }
 
 /** Ids from `first` to `last`, both included. */

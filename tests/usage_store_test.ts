@@ -1,40 +1,24 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openJournal } from "../storage/journal.ts";
-import { openSqlite } from "../storage/sqlite.ts";
-import { openUsageStore } from "../storage/store.ts";
+import { openDatabase } from "../storage/open_database.ts";
 import {
-  idsBetween,
-  linesOf,
-  makePlace,
-  openDatabase,
-  type Place,
-  record,
+  countRows,
+  onEachDriver,
+  openPlace,
+  openStores,
   shipAll,
   shippedIds,
-  until,
-} from "./storage_fixture.ts";
+} from "./storage_drivers.ts";
+import { idsBetween, linesOf, makePlace, type Place, record, until } from "./storage_fixture.ts";
 
-function open(place: Place) {
-  const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
-  const store = openUsageStore({
-    logging: place.logging,
-    usageDb: place.usageDb,
-    log: place.log,
-    routerVersion: "test",
-    onUnshipped: journal.setUnshipped,
-  });
-  return { journal, store };
+async function readIds(place: Place): Promise<string[]> {
+  await using db = await openDatabase(place.usageDb, "read");
+  return await shippedIds(db);
 }
 
-function readIds(place: Place): string[] {
-  using db = openSqlite(place.usageDb.path);
-  return shippedIds(db);
-}
-
-Deno.test("usage store adds up a caller, also what was written a moment ago", async () => {
-  using place = makePlace();
-  const { journal, store } = open(place);
+onEachDriver("usage store adds up a caller, also what was written a moment ago", async (place) => {
+  const { journal, store } = openStores(place);
   journal.append(record(1));
   journal.append(record(2, { status: 502, total_cost_nusd: undefined }));
   journal.append(record(3, { cache: "hit", reasoning_tokens: 4, cached_input_tokens: 5 }));
@@ -55,6 +39,7 @@ Deno.test("usage store adds up a caller, also what was written a moment ago", as
     unpricedRequests: 1,
   });
   assert.equal(store.up, true);
+  assert.equal(store.schema, "ok");
   journal.append(record(5));
   assert.equal((await store.totals("ci", from, from + 1_000)).requests, 4);
   assert.equal((await store.totals("nobody", from, from + 1_000)).costNusd, 0n);
@@ -63,21 +48,20 @@ Deno.test("usage store adds up a caller, also what was written a moment ago", as
   assert.equal(store.counts.inserted, 6);
 });
 
-Deno.test("usage store ships by itself, and what is left when it closes", async () => {
-  using place = makePlace();
-  const { journal, store } = open(place);
+onEachDriver("usage store ships by itself, and what is left when it closes", async (place) => {
+  const { journal, store } = openStores(place);
   for (let n = 1; n <= 50; n += 1) journal.append(record(n));
   await until(() => store.counts.inserted === 50);
   for (let n = 51; n <= 60; n += 1) journal.append(record(n));
   await journal.close();
   await store.close(5_000);
-  assert.deepEqual(readIds(place), idsBetween(1, 60));
+  assert.deepEqual(await readIds(place), idsBetween(1, 60));
 });
 
 Deno.test("usage store comes back when the database does, and calls notice nothing", async () => {
   using place = makePlace();
   Deno.mkdirSync(place.usageDb.path);
-  const { journal, store } = open(place);
+  const { journal, store } = openStores(place);
   for (let n = 1; n <= 20; n += 1) journal.append(record(n));
   await until(() => place.events.includes("shipper_backoff"));
   assert.equal(store.up, false);
@@ -88,13 +72,13 @@ Deno.test("usage store comes back when the database does, and calls notice nothi
   assert.equal(store.counts.inserted, 20);
   await journal.close();
   await store.close(5_000);
-  assert.deepEqual(readIds(place), idsBetween(1, 20));
+  assert.deepEqual(await readIds(place), idsBetween(1, 20));
 });
 
 Deno.test("journal is full while the database is away, and takes calls again after", async () => {
   using place = makePlace({ maxUnshippedBytes: 2_000 });
   Deno.mkdirSync(place.usageDb.path);
-  const { journal, store } = open(place);
+  const { journal, store } = openStores(place);
   for (let n = 1; n <= 20; n += 1) journal.append(record(n));
   assert.equal(journal.state, "full");
   Deno.removeSync(place.usageDb.path);
@@ -106,7 +90,7 @@ Deno.test("journal is full while the database is away, and takes calls again aft
 Deno.test("usage store that cannot ship closes within its time, and loses nothing", async () => {
   using place = makePlace();
   Deno.mkdirSync(place.usageDb.path);
-  const { journal, store } = open(place);
+  const { journal, store } = openStores(place);
   journal.append(record(1));
   await until(() => place.events.includes("shipper_backoff"));
   await journal.close();
@@ -114,16 +98,15 @@ Deno.test("usage store that cannot ship closes within its time, and loses nothin
   await store.close(200);
   assert(performance.now() - began < 2_000);
   Deno.removeSync(place.usageDb.path);
-  const again = open(place);
+  const again = openStores(place);
   await until(() => again.store.up);
   await again.journal.close();
   await again.store.close(5_000);
-  assert.deepEqual(readIds(place), idsBetween(1, 1));
+  assert.deepEqual(await readIds(place), idsBetween(1, 1));
 });
 
-Deno.test("usage store counts on when it had to open the database again", async () => {
-  using place = makePlace();
-  const { journal, store } = open(place);
+onEachDriver("usage store counts on when it had to open the database again", async (place) => {
+  const { journal, store } = openStores(place);
   journal.append(record(1));
   await until(() => store.counts.inserted === 1);
   const unreadable = join(place.folder, "journal", "requests.7.jsonl");
@@ -136,19 +119,18 @@ Deno.test("usage store counts on when it had to open the database again", async 
   await store.close(5_000);
 });
 
-Deno.test("usage store follows a journal that rotates all the time", async () => {
-  using place = makePlace({ rotateBytes: 1_500, keep: 2 });
+onEachDriver("usage store follows a journal that rotates all the time", async (place) => {
   const fast = { ...place, usageDb: { ...place.usageDb, shipIntervalMs: 0, shipBatch: 3 } };
-  const { journal, store } = open(fast);
+  const { journal, store } = openStores(fast);
   for (let n = 1; n <= 1_500; n += 1) {
     journal.append(record(n));
     if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
   }
   await journal.close();
   await store.close(20_000);
-  assert.deepEqual(readIds(place), idsBetween(1, 1_500));
+  assert.deepEqual(await readIds(place), idsBetween(1, 1_500));
   assert.deepEqual(store.counts, { inserted: 1_500, duplicate: 0, rejected: 0, gaps: 0 });
-});
+}, { rotateBytes: 1_500, keep: 2 });
 
 const WRITER = `
   import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";
@@ -165,8 +147,7 @@ const WRITER = `
   }
 `;
 
-Deno.test("kill -9 under load loses no whole line and makes no duplicate", async () => {
-  using place = makePlace({ rotateBytes: 200_000, keep: 1_000 });
+onEachDriver("kill -9 under load loses no whole line and makes no duplicate", async (place) => {
   const script = join(place.folder, "writer.ts");
   Deno.writeTextFileSync(script, WRITER);
   for (let run = 0; run < 4; run += 1) {
@@ -184,19 +165,18 @@ Deno.test("kill -9 under load loses no whole line and makes no duplicate", async
   }
   // The next start repairs what the last kill left.
   await openJournal(place.logging, { log: place.log, now: Date.now, shipped: true }).close();
-  using database = await openDatabase(place);
-  shipAll(database.shipper);
+  await using database = await openPlace(place);
+  await shipAll(database.shipper);
   const folder = join(place.folder, "journal");
   const ids = [...Deno.readDirSync(folder)]
     .filter(({ name }) => /^requests(\.\d{8})?\.jsonl$/.test(name))
     .flatMap(({ name }) => linesOf(join(folder, name)))
     .map((line) => String(JSON.parse(line).request_id));
   assert(ids.length >= 2_000, `${ids.length} lines`);
-  assert.deepEqual(shippedIds(database.db), ids.toSorted());
-  const attempts = database.db.prepare("SELECT count(*) AS n FROM request_attempts").get();
-  assert.equal(attempts?.n, ids.length);
+  assert.deepEqual(await shippedIds(database.db), ids.toSorted());
+  assert.equal(await countRows(database.db, "request_attempts"), ids.length);
   assert.equal(database.shipper.counts.rejected, 0);
-});
+}, { rotateBytes: 200_000, keep: 1_000 });
 
 const FILLER = `
   import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";

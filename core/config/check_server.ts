@@ -22,12 +22,19 @@ export function* checkServer(root: Json, facts: CheckFacts): Iterable<Finding> {
       suggestion: suggest(group, groups),
     };
   }
+  if (textOf(member(server, "usage_db", "driver")) === "postgres") yield* needsDsn(server);
   const tolerance = ["openai_compatibility", "tolerate_responses_body_on_chat_endpoint"] as const;
   if (member(server, ...tolerance) === true) {
     const path = ["server", ...tolerance];
     yield { code: "unusable", path, at: "value", message: "true is not available yet" };
   }
   yield* demoToken(root, facts.listen);
+}
+
+function* needsDsn(server: Json | undefined): Iterable<Finding> {
+  if (member(server, "usage_db", "dsn") !== undefined) return;
+  const message = 'missing key "dsn"; driver "postgres" needs the URL of its database';
+  yield { code: "missing-key", path: ["server", "usage_db"], at: "key", message };
 }
 
 function* demoToken(root: Json, override: string | undefined): Iterable<Finding> {

@@ -29,6 +29,9 @@ export function compileServer(
       enabled: usageDb.enabled,
       driver: usageDb.driver,
       path: resolve(folder, usageDb.path),
+      dsn: usageDb.dsn ?? null,
+      migrationPolicy: usageDb.migration_policy ??
+        (usageDb.driver === "sqlite" ? "auto-safe" : "deployment-job"),
       shipIntervalMs: usageDb.ship_interval_ms,
       shipBatch: usageDb.ship_batch,
     },

@@ -1,6 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { DIALECT_NAMES } from "../dialect_name.ts";
+import { parseDsn } from "../dsn.ts";
 import { parseListen } from "./listen.ts";
 import { alternatives, type ProblemCode } from "./problem.ts";
 
@@ -143,6 +144,15 @@ export function cidr() {
     error,
     params: { code: "bad-format" },
   }).register(notation, { type: "cidr" });
+}
+
+/** URL of a Postgres database. */
+export function dsn() {
+  const error = 'expected a URL such as "postgres://user:password@host:5432/database"';
+  return z.string({ error }).refine((url) => parseDsn(url) !== null, {
+    error,
+    params: { code: "bad-format" },
+  }).register(notation, { type: "string" });
 }
 
 /** Address to listen on. */

@@ -17,14 +17,15 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
     differs("server.usage_db.enabled", usageDb.enabled, next.server.usageDb.enabled),
     differs("server.usage_db.driver", usageDb.driver, next.server.usageDb.driver),
     differs("server.usage_db.path", usageDb.path, next.server.usageDb.path),
+    differs("server.usage_db.dsn", usageDb.dsn, next.server.usageDb.dsn),
   ].flatMap((key) => key ?? []);
   if (waiting.length === 0) return { snapshot: next, waiting };
-  const { enabled, driver, path } = usageDb;
+  const { enabled, driver, path, dsn } = usageDb;
   const server = {
     ...next.server,
     listen,
     logging: { ...next.server.logging, path: logging.path },
-    usageDb: { ...next.server.usageDb, enabled, driver, path },
+    usageDb: { ...next.server.usageDb, enabled, driver, path, dsn },
   };
   return { snapshot: deepFreeze({ ...next, server }), waiting };
 }

@@ -4,6 +4,7 @@ import {
   bytes,
   choice,
   cidr,
+  dsn,
   filled,
   flag,
   list,
@@ -46,11 +47,19 @@ const logging = block({
 
 const usageDb = block({
   enabled: flag().default(true).describe("off: the journal is still written; restart-only"),
-  driver: choice(["sqlite"], ["postgres"]).default("sqlite").describe("database; restart-only"),
-  path: filled("path").default("./state/usage.sqlite").describe("file (0600); restart-only"),
+  driver: choice(["sqlite", "postgres"]).default("sqlite").describe("database; restart-only"),
+  path: filled("path").default("./state/usage.sqlite")
+    .describe("file of `sqlite` (0600); restart-only"),
+  dsn: dsn().optional().describe(
+    "URL of `postgres`, normally `${ROUTER_USAGE_DB_DSN}`; restart-only",
+  ),
+  migration_policy: choice(["auto-safe", "validate", "deployment-job"]).optional().describe(
+    "what a start does to the schema: applies what is safe, exits unless it is current, or waits " +
+      "for `migrate apply`; unset: `auto-safe` on sqlite, `deployment-job` on postgres",
+  ),
   ship_interval_ms: ms().default(250).describe("time between two shipments of journal lines"),
   ship_batch: whole(1).default(500).describe("lines per transaction"),
-}, ["dsn", "migration_policy"]);
+});
 
 const clientIp = block({
   trusted_proxy_cidrs: list(cidr()).default([])

@@ -136,6 +136,7 @@ export const callTables = migration({
   id: 1,
   name: "call_tables",
   backwardCompatible: true,
+  safe: true,
   steps: [
     createTable(schemaMigrations),
     createTable(usageJournalOffsets),

@@ -1,0 +1,88 @@
+import type { Call } from "./call.ts";
+import { clientLabel } from "./client_label.ts";
+import type { Row } from "./record.ts";
+
+/** Upper bounds and names of buckets; what is above the last bound has the last name. */
+type Buckets = readonly (readonly [bound: number, name: string])[];
+
+const KiB = 1_024;
+const BYTES: Buckets = [
+  [0, "none"],
+  [KiB, "1b-1kb"],
+  [16 * KiB, "1kb-16kb"],
+  [64 * KiB, "16kb-64kb"],
+  [256 * KiB, "64kb-256kb"],
+  [KiB * KiB, "256kb-1mb"],
+  [Infinity, "gt-1mb"],
+];
+const INPUT_TOKENS: Buckets = [
+  [0, "none"],
+  [256, "1-256"],
+  [KiB, "257-1k"],
+  [4 * KiB, "1k-4k"],
+  [16 * KiB, "4k-16k"],
+  [64 * KiB, "16k-64k"],
+  [200_000, "64k-200k"],
+  [Infinity, "gt-200k"],
+];
+const OUTPUT_CAP: Buckets = [
+  [256, "1-256"],
+  [KiB, "257-1k"],
+  [4 * KiB, "1k-4k"],
+  [16 * KiB, "4k-16k"],
+  [64 * KiB, "16k-64k"],
+  [Infinity, "gt-64k"],
+];
+const REASONING_BUDGET: Buckets = [
+  [0, "none"],
+  [1_024, "tiny"],
+  [2_048, "small"],
+  [8_192, "medium"],
+  [24_576, "large"],
+  [Infinity, "xlarge"],
+];
+
+/**
+ * The row of `request_shapes` of a call: counts, buckets and flags, never content. `null` when the body
+ * was not read.
+ */
+export function requestShape(call: Call): Row | null {
+  const { features, group } = call;
+  if (!features || !group) return null;
+  const { reasoning, outputCap } = features;
+  return {
+    ts: call.ts,
+    inbound_dialect: call.dialect.name,
+    requested_model: group.name,
+    resolved_group: group.name,
+    client: clientLabel(call.headers.get("user-agent")),
+    tool_choice_mode: features.toolChoice,
+    reasoning_effort_bucket: reasoning.effort ?? "none",
+    reasoning_budget_bucket: bucket(REASONING_BUDGET, reasoning.budgetTokens ?? 0),
+    tool_schema_bytes_bucket: bucket(BYTES, features.toolSchemaBytes),
+    total_request_bytes_bucket: bucket(BYTES, features.requestBytes),
+    estimated_input_tokens_bucket: bucket(INPUT_TOKENS, features.estimatedInputTokens),
+    requested_output_cap_field: features.outputCapField ?? undefined,
+    requested_output_cap_bucket: outputCap === null ? "omitted" : bucket(OUTPUT_CAP, outputCap),
+    stream: flag(features.stream),
+    parallel_tool_calls_present: flag(features.parallelToolCalls !== null),
+    structured_output_present: flag(features.structuredOutput !== "none"),
+    reasoning_present: flag(reasoning.requested),
+    metadata_present: flag(features.metadataKeys.length > 0),
+    previous_response_id_present: flag(features.previousResponseId),
+    audio_present: flag(features.audioCount > 0),
+    message_count: features.messageCount,
+    user_message_count: features.turnCount,
+    tool_count: features.toolCount,
+    image_count: features.imageCount,
+  };
+}
+
+function bucket(buckets: Buckets, value: number): string {
+  return buckets.find(([bound]) => value <= bound)![1];
+}
+
+/** A flag that is not set is the default of its column. */
+function flag(value: boolean): 1 | undefined {
+  return value ? 1 : undefined;
+}

@@ -1,0 +1,61 @@
+import type { Engine } from "./engine.ts";
+
+/** A value of a row. */
+export type Value = string | number | bigint | null;
+
+/**
+ * A row to insert: names and values in the same order. Columns that are left out take their default;
+ * rows of one shape share one array of names.
+ */
+export interface NewRow {
+  readonly columns: readonly string[];
+  readonly values: readonly Value[];
+}
+
+/** What runs statements; their places are `$1`, `$2`, ... in order. */
+export interface Queries {
+  /** Runs one statement; integers of every size come as bigint. */
+  query(sql: string, ...values: readonly Value[]): Promise<Record<string, Value>[]>;
+  /**
+   * Inserts rows of one table that are not there by their key.
+   *
+   * @returns how many were new
+   */
+  insert(table: string, rows: readonly NewRow[]): Promise<number>;
+}
+
+/** What can also do several things at once or not at all. */
+export interface Transactional extends Queries {
+  /** Runs work in one transaction; an error undoes it. Nothing else runs on it meanwhile. */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+}
+
+/** An open usage database. Both drivers pass the same suite. */
+export interface UsageDatabase extends Transactional, AsyncDisposable {
+  readonly engine: Engine;
+  /**
+   * Runs work while no other process does the same on this database.
+   *
+   * @throws SchemaError `migration-locked` when another one still does after `lockTimeoutMs`
+   */
+  exclusively<T>(
+    timeouts: { readonly lockMs: number; readonly statementMs: number },
+    work: (database: Transactional) => Promise<T>,
+  ): Promise<T>;
+  /** Makes what was committed survive a loss of power. */
+  makeDurable(): Promise<void>;
+  /** Whether a row was refused for its values, so that a repeat cannot help. */
+  isContentError(error: unknown): boolean;
+}
+
+/** Which database, and how to reach it. */
+export interface DatabasePlace {
+  readonly driver: "sqlite" | "postgres";
+  /** File of `sqlite`. */
+  readonly path: string;
+  /** URL of `postgres`: a secret. */
+  readonly dsn: string | null;
+}
+
+/** What a database is opened for: a reader cannot write, and its queries end sooner. */
+export type Purpose = "read" | "write";

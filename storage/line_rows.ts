@@ -1,0 +1,98 @@
+import type { NewRow } from "./database.ts";
+import { parseExactly } from "./line_parser.ts";
+import { createRowReader, LineError, type Members, type RowReader } from "./row_reader.ts";
+import { childTables, eventTables, tables } from "./schema.ts";
+
+/** What a line becomes. */
+export interface LineRows {
+  /** Rows by table; the first is the line's own, the others are its children. */
+  readonly rows: readonly (readonly [table: string, row: NewRow])[];
+  /** Epoch ms at which the call was settled. */
+  readonly ts: number;
+  readonly seq: number;
+  /** Who wrote it; empty when the line does not say. */
+  readonly gatewayId: string;
+  readonly replica: string;
+}
+
+const FORMAT = 1;
+/** As JSON writes it. */
+const NUL = "\\u0000";
+
+/**
+ * Builds the reader of lines; `now` is epoch ms, for `ingested_at`. Columns a line leaves out take their
+ * default.
+ *
+ * @throws LineError or SyntaxError (the reader)
+ */
+export function createLineReader(): (text: string, now: number) => LineRows {
+  const readers = new Map<string, RowReader>(
+    ["request_usage", ...childTables, ...eventTables]
+      .map((name) => [name, createRowReader(tables.get(name)!)]),
+  );
+  const read = (table: string, members: Members) => [table, readers.get(table)!(members)] as const;
+
+  function callRows(line: Members, now: number) {
+    const { request_id } = line;
+    if (typeof request_id !== "string") throw new LineError("Cannot load a call without an id");
+    line.ingested_at = now;
+    const rows = [read("request_usage", line)];
+    for (const table of childTables) {
+      if (!(table in line)) continue;
+      for (const row of rowsOf(line[table])) {
+        row.request_id = request_id;
+        rows.push(read(table, row));
+      }
+    }
+    return rows;
+  }
+
+  function rowsOfLine(line: unknown, now: number): LineRows {
+    if (!isObject(line) || typeof line.v !== "number" || line.v > FORMAT) {
+      throw new LineError("Cannot load a line of an unknown format");
+    }
+    const [table, own] = "table" in line ? eventOf(line) : ["", line] as const;
+    return {
+      rows: table === "" ? callRows(line, now) : [read(table, own)],
+      ts: numberOf(own.settled_at ?? own.ts),
+      seq: numberOf(line.seq),
+      gatewayId: textOf(own.gateway_id),
+      replica: textOf(own.replica),
+    };
+  }
+
+  return (text, now) => {
+    if (text.includes(NUL)) return rowsOfLine(parseExactly(text), now);
+    try {
+      return rowsOfLine(JSON.parse(text), now);
+    } catch (error) {
+      // A number past the safe integers was refused: it is read again with all of its digits.
+      if (error instanceof LineError) return rowsOfLine(parseExactly(text), now);
+      throw error;
+    }
+  };
+}
+
+function eventOf({ table, row }: Members): readonly [string, Members] {
+  if (typeof table === "string" && eventTables.includes(table) && isObject(row)) {
+    return [table, row];
+  }
+  throw new LineError("Cannot load an event of an unknown table");
+}
+
+function rowsOf(value: unknown): Members[] {
+  if (Array.isArray(value) && value.every(isObject)) return value;
+  throw new LineError("Cannot load the rows of a child table");
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : 0;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,88 @@
+import type { NewRow, Value } from "./database.ts";
+import { columnsOf, type Kind, type Table } from "./table.ts";
+
+/** A line that no database would take; its content is wrong. */
+export class LineError extends Error {
+  override readonly name = "LineError";
+}
+
+/** Members of a parsed line. */
+export type Members = Record<string, unknown>;
+
+/** Reads rows of one table: names that are no column are ignored. */
+export type RowReader = (members: Members) => NewRow;
+
+/** Members with the same names in the same order share a shape. */
+interface Shape {
+  readonly names: readonly string[];
+  /** Those of the names that are columns, and their kinds. */
+  readonly columns: readonly string[];
+  readonly kinds: readonly Kind[];
+}
+
+/** Shapes kept per table. */
+const MAX_SHAPES = 256;
+
+/**
+ * Builds a reader. Every engine gets the same verdict on a value, so it is made here.
+ *
+ * @throws LineError (the reader) when a value is none of its column
+ */
+export function createRowReader(table: Table): RowReader {
+  const kindOf = new Map(columnsOf(table).map(({ name, kind }) => [name, kind]));
+  const shapes = new Map<string, Shape>();
+  let last: Shape | undefined;
+
+  function shapeOf(names: readonly string[]): Shape {
+    if (last && isSame(last.names, names)) return last;
+    const key = names.join();
+    let shape = shapes.get(key);
+    if (!shape) {
+      const columns = names.filter((name) => kindOf.has(name));
+      shape = { names, columns, kinds: columns.map((name) => kindOf.get(name)!) };
+      if (shapes.size >= MAX_SHAPES) shapes.clear();
+      shapes.set(key, shape);
+    }
+    return last = shape;
+  }
+
+  return (members) => {
+    const { columns, kinds } = shapeOf(Object.keys(members));
+    const values: Value[] = [];
+    for (let place = 0; place < columns.length; place += 1) {
+      const value = members[columns[place]!];
+      if (!isOf(kinds[place]!, value)) {
+        throw new LineError(
+          `Cannot load a line: ${table.name}.${columns[place]} is no value of it`,
+        );
+      }
+      values.push(value);
+    }
+    return { columns, values };
+  };
+}
+
+const MAX_INT = 2 ** 31 - 1;
+const MAX_BIGINT = 2n ** 63n - 1n;
+
+function isOf(kind: Kind, value: unknown): value is Value {
+  switch (typeof value) {
+    case "string":
+      return kind === "text" || kind === "text?";
+    case "number":
+      if (!Number.isSafeInteger(value)) return false;
+      if (kind === "bigint" || kind === "bigint?") return true;
+      return kind !== "text" && kind !== "text?" && value <= MAX_INT && value >= -MAX_INT;
+    case "bigint":
+      return (kind === "bigint" || kind === "bigint?") && value <= MAX_BIGINT &&
+        value >= -MAX_BIGINT;
+    default:
+      return value === null && kind.endsWith("?");
+  }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let place = 0; place < a.length; place += 1) if (a[place] !== b[place]) return false;
+  return true;
+}
