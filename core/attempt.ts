@@ -6,6 +6,7 @@ import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.t
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
+import type { Edit, FieldEvent } from "./wire.ts";
 
 /** Most bytes read of an answer that is an error. */
 const MAX_ERROR_BYTES = 65_536;
@@ -67,6 +68,7 @@ interface UpstreamRequest {
   readonly headers: Record<string, string>;
   readonly body: Uint8Array<ArrayBuffer>;
   readonly bridge: Bridge | null;
+  readonly events: readonly FieldEvent[];
 }
 
 /** The caller's bytes, edited, on its own dialect; over a bridge a new body, and nothing of its headers. */
@@ -85,12 +87,23 @@ function upstreamRequest(
   };
   const bridge = dialect === call.dialect ? null : openBridge(call, { dialect, target, keeps });
   const own = dialect.upstreamHeaders(bridge ? new Headers() : call.headers);
-  return {
+  const head = {
     url: dialect.upstreamUrl(target.provider.baseUrl, bridge ? "" : call.search),
     headers: upstreamHeaders(parts, call, { target, index, own }),
-    body: bridge?.body ?? splice(wire.bytes, dialect.edits(wire, features, target, keeps)),
     bridge,
   };
+  if (bridge) return { ...head, body: bridge.body, events: bridge.events };
+  const edits = dialect.edits(wire, features, target, keeps);
+  return { ...head, body: splice(wire.bytes, edits), events: edits.filter(takesAway).map(told) };
+}
+
+/** What the gateway adds or renames for a provider's sake takes nothing from the caller. */
+function takesAway({ action }: Edit): boolean {
+  return action === "stripped" || action === "clamped";
+}
+
+function told({ field, action }: Edit): FieldEvent {
+  return { field, action, reason: "target-limit" };
 }
 
 /** An allow-list: nothing of the caller's own goes on unless it is named here or by the dialect. */
@@ -140,7 +153,7 @@ function beginAttempt(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-  { body, bridge }: UpstreamRequest,
+  { body, bridge, events }: UpstreamRequest,
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
@@ -149,6 +162,7 @@ function beginAttempt(
     startedAt: parts.clock(),
     requestBytes: body.length,
     bridge,
+    events,
     abort: new AbortController(),
     deadline: null,
     timedOut: false,

@@ -15,7 +15,7 @@ import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 import type { UpstreamFetch } from "./upstream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
-import type { WireRequest } from "./wire.ts";
+import type { FieldEvent, WireRequest } from "./wire.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
 export interface Parts {
@@ -123,6 +123,8 @@ export interface Attempt {
   readonly requestBytes: number;
   /** `null` when the target speaks the caller's dialect. */
   readonly bridge: Bridge | null;
+  /** What became of the caller's fields, as far as it is worth telling. */
+  readonly events: readonly FieldEvent[];
   readonly abort: AbortController;
   /** Aborts it when its time is over. */
   deadline: Deadline | null;

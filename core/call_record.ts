@@ -12,6 +12,7 @@ import {
   targetColumns,
 } from "./record_sections.ts";
 import { settleUsage } from "./settle_usage.ts";
+import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
 /** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
@@ -53,6 +54,8 @@ function childrenOf(call: Call): Readonly<Record<string, readonly Row[]>> {
   const shape = requestShape(call);
   return {
     request_shapes: shape ? [shape] : [],
+    request_translation_field_events: fieldEvents(call),
+    request_translation_shapes: translationShapes(call),
     request_upstream_error_details: call.attempts.flatMap(upstreamDetails),
   };
 }

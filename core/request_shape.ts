@@ -78,6 +78,16 @@ export function requestShape(call: Call): Row | null {
   };
 }
 
+/** The bucket of a number of bytes. */
+export function sizeBucket(bytes: number): string {
+  return bucket(BYTES, bytes);
+}
+
+/** The bucket of an output cap, tokens. */
+export function capBucket(tokens: number): string {
+  return bucket(OUTPUT_CAP, tokens);
+}
+
 function bucket(buckets: Buckets, value: number): string {
   return buckets.find(([bound]) => value <= bound)![1];
 }

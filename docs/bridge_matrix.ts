@@ -171,7 +171,8 @@ neutral form and encoded for the target, the reply comes back the same way. A ta
 Nothing a caller asked for is lost without being told. Each field has one of three fates:
 
 - **kept**: it stands in the target's body at the named place, in that wire's own terms;
-- **dropped**: a hint without counterpart; the usage row of the attempt counts it as a field event;
+- **dropped**: a hint without counterpart; a field event of the attempt tells its name and why
+  (\`request_translation_field_events\` in the usage database);
 - **refused**: a demand that the bridge cannot carry. The target is not eligible, the reason in the answer is
   the one shown here, and no upstream is called. On its own dialect the same field passes as it came.
 

@@ -251,6 +251,28 @@ Deno.test("what no bridge carries is refused by name before any upstream call", 
   });
 });
 
+Deno.test("what a bridge left behind is told by name, never by value", async () => {
+  await inGateway(echo("echo"), async (gateway) => {
+    const body = { model: groupOf("anthropic"), seed: 4711, user: "ana", temperature: 1.5 };
+    await call(gateway.url, "openai-chat", { body });
+    await call(gateway.url, "openai-chat", { body: { store: true } });
+    const [bridged, own] = await gateway.settled(2);
+    const events: Loose[] = bridged!["request_translation_field_events"];
+    assert.deepEqual(
+      events.map(({ field_name, action }) => `${action} ${field_name}`).sort(),
+      ["added max_tokens", "clamped temperature", "stripped seed", "stripped user"],
+    );
+    const [shape]: Loose[] = bridged!["request_translation_shapes"];
+    assert.equal(shape!["bridge_direction"], "openai-chat>anthropic");
+    assert.deepEqual([shape!["fields_stripped_count"], shape!["fields_rewritten_count"]], [2, 1]);
+    assert.doesNotMatch(JSON.stringify(bridged), /4711|"ana"/);
+    const kept: Loose[] = own!["request_translation_field_events"];
+    assert.deepEqual(kept.map(({ field_name }) => field_name), ["store"]);
+    const stored = await gateway.usageRows();
+    assert.equal(stored.length, 2);
+  });
+});
+
 Deno.test("a target that does not opt into a bridge serves no other dialect", async () => {
   await using upstream = await startUpstream(hang());
   const target = { inbound_dialects: ["openai-chat"] };

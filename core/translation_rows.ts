@@ -1,0 +1,48 @@
+import type { Attempt, Call } from "./call.ts";
+import type { Row } from "./record.ts";
+import { capBucket, sizeBucket } from "./request_shape.ts";
+import type { FieldEvent } from "./wire.ts";
+
+/** Rows of `request_translation_shapes`: what each bridge made of the request, never its content. */
+export function translationShapes(call: Call): readonly Row[] {
+  return call.attempts.flatMap((attempt) => attempt.bridge ? [shapeRow(call, attempt)] : []);
+}
+
+function shapeRow(call: Call, attempt: Attempt): Row {
+  const { target, bridge, index, ts, requestBytes, events } = attempt;
+  const asked = bridge?.asked;
+  const count = (actions: readonly FieldEvent["action"][]) =>
+    events.filter(({ action }) => actions.includes(action)).length;
+  const cap = asked?.maxOutputTokens;
+  return {
+    attempt_index: index,
+    ts,
+    provider: target.provider.name,
+    model: target.model,
+    dialect: target.dialect,
+    bridge_direction: bridge?.direction,
+    endpoint_path: call.dialect.paths[0],
+    translated_tool_choice_mode: asked?.toolChoice?.mode ?? "omitted",
+    translated_output_cap_bucket: cap === undefined ? "omitted" : capBucket(cap),
+    translated_reasoning_control: asked?.reasoning?.mode ?? "none",
+    translated_request_bytes_bucket: sizeBucket(requestBytes),
+    translated_stream: asked?.stream ? 1 : undefined,
+    unsupported_fields_present: count(["stripped"]) > 0 ? 1 : undefined,
+    translated_tool_count: asked?.tools.length,
+    fields_stripped_count: count(["stripped"]),
+    fields_rewritten_count: count(["rewritten", "clamped"]),
+  };
+}
+
+/** Rows of `request_translation_field_events`: one for each field that did not simply cross. */
+export function fieldEvents(call: Call): readonly Row[] {
+  return call.attempts.flatMap(({ index, events }) =>
+    events.map(({ field, action, reason }, seq) => ({
+      attempt_index: index,
+      seq,
+      field_name: field,
+      action,
+      reason,
+    }))
+  );
+}
