@@ -147,6 +147,32 @@ for (const [from, to] of PAIRS) {
     }
   });
 
+  Deno.test(`${from} stream ends at once when what ${to} sends cannot be read`, async () => {
+    const opening = upToContent(await sampleReply(to, { stream: true }));
+    const script = partial(opening + "data: <html>\n\n".repeat(3), "silence");
+    await inGateway(script, async (gateway, upstream) => {
+      const answer = await call(gateway.url, from, { stream: true, body: { model } });
+      assert.match(lastFrame(answer), BROKEN[from]);
+      assert.equal(await upstream.requests[0]!.ended, "aborted");
+    });
+  });
+
+  Deno.test(`${from} stream from ${to} without usage shows what is settled`, async () => {
+    const whole = new TextDecoder().decode(await sampleReply(to, { stream: true }));
+    const script = sse(whole.replace(/"usage":\{[^{}]*(\{[^{}]*\}[^{}]*)*\}/g, '"usage":null'));
+    await inGateway(script, async (gateway) => {
+      const body = from === "openai-chat"
+        ? { model, stream_options: { include_usage: true } }
+        : { model };
+      const answer = await call(gateway.url, from, { stream: true, body });
+      const row = (await gateway.settled(1))[0]!;
+      assert.equal(row["usage_source"], "estimated");
+      assert(row["output_tokens"] > 0);
+      const shown = answer.text.match(/"(?:output|completion)_tokens":(\d+)/g)?.at(-1);
+      assert.equal(Number(shown?.split(":")[1]), row["output_tokens"]);
+    });
+  });
+
   Deno.test(`${from} stream from ${to} gives the first delta before the next has come`, async () => {
     const whole = await sampleReply(to, { stream: true });
     const go = Promise.withResolvers<void>();
@@ -217,6 +243,29 @@ for (const dialect of DIALECTS) {
     }
   });
 }
+
+Deno.test("a provider that closes after its finish has finished", async (t) => {
+  const last: readonly (readonly [DialectName, RegExp])[] = [
+    ["openai-chat", /data: \[DONE\]\n\n$/],
+    ["anthropic", /event: message_stop\n[^\n]*\n\n$/],
+  ];
+  for (const [to, end] of last) {
+    const whole = new TextDecoder().decode(await sampleReply(to, { stream: true }));
+    assert.match(whole, end);
+    for (const from of DIALECTS.filter((name) => name !== to)) {
+      await t.step(
+        `${to} to ${from}`,
+        () =>
+          inGateway(sse(whole.replace(end, "")), async (gateway) => {
+            const body = { model: groupOf(to) };
+            const answer = await call(gateway.url, from, { stream: true, body });
+            assert.match(lastFrame(answer), LAST[from]);
+            assert.equal((await gateway.settled(1))[0]!["status"], 200);
+          }),
+      );
+    }
+  }
+});
 
 Deno.test("a failed target of another dialect leaves no trace behind the one that serves", async () => {
   await using upstream = await startUpstream({
