@@ -6,15 +6,17 @@ import { formatProblems } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
-import { createLog, type Log, print, printError } from "./core/log.ts";
+import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
+import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { stopSignal } from "./core/signals.ts";
-import type { LoggingSettings, ServerSettings } from "./core/snapshot.ts";
+import type { LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
+import { createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
@@ -79,7 +81,10 @@ async function serve(options: ServeOptions): Promise<void> {
       now: Date.now,
     })
     : null;
-  const gateway = start(configPath(options.config ?? made?.configPath, world), options.listen);
+  const gateway = await start(
+    configPath(options.config ?? made?.configPath, world),
+    options.listen,
+  );
   const asked = stopSignal();
   announce(gateway, made);
   await asked;
@@ -94,19 +99,23 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 }
 
 /** Opens everything a gateway is made of. */
-function start(path: string, listen: string | undefined): Gateway {
+async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
-  const load = () => loadConfig(path, diskSources(world), { ...registries, listen });
+  const log = createLog(FIRST_LOG);
+  const policies = createPolicyRunner({ log, clock: () => performance.now() });
+  const load = () => loadConfig(path, diskSources(world), { ...registries, policies, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
-  const log = createLog(initial.snapshot.server.logging);
+  log.configure(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
+  await startPolicies(policies, initial.snapshot);
   const { journal, store } = openStores(initial.snapshot.server, log);
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+    prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, policies }),
   });
   const gateway = startGateway({
     config,
@@ -114,6 +123,7 @@ function start(path: string, listen: string | undefined): Gateway {
     builtins: upstreams,
     journal,
     store,
+    policies,
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -121,6 +131,19 @@ function start(path: string, listen: string | undefined): Gateway {
   });
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
   return gateway;
+}
+
+/** Until the configuration says how. */
+const FIRST_LOG: LogSettings = { level: "info", format: "json" };
+
+/** Brings the policies of the first configuration into force. */
+async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
+  const problems = await policies.prepare(snapshot.groups.values());
+  if (problems.length > 0) {
+    await policies.close();
+    throw new ExitError(1, formatProblems(problems));
+  }
+  policies.adopt(snapshot.groups.values(), snapshot.server.policies);
 }
 
 /** Where the records of calls go. */

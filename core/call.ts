@@ -4,6 +4,7 @@ import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
+import type { PolicyRunner } from "./policy_runner.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -23,6 +24,7 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly policies: PolicyRunner;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */

@@ -34,7 +34,7 @@ export function configCommands(parts: Parts): AddCommands {
   return (program, world) => {
     const config = program.command("config").description("check and show the configuration");
     addValidate(config, world, parts);
-    addSchema(config, world);
+    addSchema(config, world, parts);
     addShow(config, world, parts);
   };
 }
@@ -75,14 +75,16 @@ Examples:
   pointsman config validate --config /etc/pointsman/config.yaml --strict
   pointsman config validate --json | jq '.[].message'`;
 
-function addSchema(config: Command, world: World): void {
+function addSchema(config: Command, world: World, { strategies }: Parts): void {
   config.command("schema")
     .description("print the JSON Schema (2020-12) of the config file")
     .option("--markdown", "print the reference for people instead")
     .addHelpText("after", SCHEMA_HELP)
     .action(({ markdown }: { readonly markdown?: true }) =>
       world.print(
-        markdown ? configReference().trimEnd() : JSON.stringify(configJsonSchema(), null, 2),
+        markdown
+          ? configReference(strategies).trimEnd()
+          : JSON.stringify(configJsonSchema(strategies), null, 2),
       )
     );
 }

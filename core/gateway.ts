@@ -4,6 +4,7 @@ import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
 import type { Log } from "./log.ts";
+import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createRetryBudget } from "./retry.ts";
@@ -21,6 +22,7 @@ export interface GatewayOptions {
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
   readonly store: UsageStore | null;
+  readonly policies: PolicyRunner;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -50,10 +52,11 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, store } = options;
+  const { config, journal, store, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
   await journal.close();
   await store?.close(SHIP_MS);
+  await policies.close();
   config[Symbol.dispose]();
 }
 
@@ -68,6 +71,7 @@ function partsOf(options: GatewayOptions): Parts {
     fetch: createUpstreamFetch(options.builtins),
     journal: options.journal,
     store: options.store,
+    policies: options.policies,
     health: createHealth({ now, clock, random, log }),
     log,
     build: options.build,
@@ -97,11 +101,12 @@ export function newId(now: number): string {
 
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
-  { server }: Snapshot,
-  { log, journal }: { log: Log; journal: Journal },
+  { server, groups }: Snapshot,
+  { log, journal, policies }: { log: Log; journal: Journal; policies: PolicyRunner },
 ) {
   log.configure(server.logging);
   journal.configure(server.logging);
+  policies.adopt(groups.values(), server.policies);
 }
 
 /** A host may have addresses of one family only; it has none when both look-ups fail. */

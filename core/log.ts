@@ -15,6 +15,13 @@ export type LogEvent =
   | "journal_write_failed"
   | "journal_recovered"
   | "line_rejected"
+  | "policy_fault"
+  | "policy_host_ended"
+  | "policy_loaded"
+  | "policy_nondeterminism"
+  | "policy_quarantined"
+  | "policy_refused"
+  | "policy_resumed"
   | "shipper_backoff"
   | "drain_started"
   | "drain_finished";

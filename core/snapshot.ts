@@ -1,6 +1,7 @@
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
 import type { Decide } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
@@ -129,6 +130,8 @@ export interface Group {
   readonly strategy: string;
   /** The strategy, created with the group's options. */
   readonly decide: Decide;
+  /** The policy it asks; `null`: its strategy decides by itself. */
+  readonly policy: PolicySettings | null;
   /** Enabled targets in config order; never empty. */
   readonly targets: readonly Target[];
   /** 0: only the total deadline. */
@@ -191,6 +194,7 @@ export interface ServerSettings {
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
+  readonly policies: PolicyHostSettings;
 }
 
 /** The journal and the console. Absolute paths. */

@@ -1,8 +1,9 @@
 import { configReference } from "@/core/config/reference.ts";
+import { strategies } from "@/strategies/mod.ts";
 
 /** Files in this folder that are made from the code, with their texts. */
 export function generatedDocs(): ReadonlyMap<string, string> {
-  return new Map([["CONFIG.md", configReference()]]);
+  return new Map([["CONFIG.md", configReference(strategies)]]);
 }
 
 if (import.meta.main) {

@@ -19,8 +19,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Where modules are loaded from: the command line, and the worker it starts by its address. */
-const ENTRIES = ["main.ts", "storage/worker.ts"];
+/** Where modules are loaded from: the command line, and what is started by its address. */
+const ENTRIES = [
+  "main.ts",
+  "policies/sandbox/bundle_worker.ts",
+  "policies/sandbox/host.ts",
+  "policies/sandbox/realm_worker.ts",
+  "policies/sdk/mod.ts",
+  "storage/worker.ts",
+];
 
 const PRODUCT = ["core", "dialects", "plugins", "policies", "storage", "strategies"];
 
@@ -48,11 +55,11 @@ const TOP_LEVEL = [
 /** What only some files may do; a path that ends with a slash names a folder. */
 const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   ["reads the environment", /\bDeno\.env\b|\bprocess\.env\b/, ["main.ts"]],
-  ["ends the process", /\b(?:Deno|process)\.exit\b/, ["main.ts"]],
+  ["ends the process", /\b(?:Deno|process)\.exit\b/, ["main.ts", "policies/sandbox/host.ts"]],
   [
     "writes to the console",
     /\bconsole\.|\bDeno\.std(?:out|err)\b|\bprocess\.std(?:out|err)\b/,
-    ["core/log.ts"],
+    ["core/log.ts", "policies/sandbox/realm_worker.ts"],
   ],
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [

@@ -10,7 +10,7 @@ import type {
   RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
-import type { Plan, RouteContext, TargetSignals } from "@/core/strategy.ts";
+import type { Plan, RouteContext, StrategyServices, TargetSignals } from "@/core/strategy.ts";
 import { viewOf } from "@/core/target_view.ts";
 import { tokenDigestHex, tokenIdOf } from "@/core/tokens.ts";
 import { Buffer } from "node:buffer";
@@ -82,6 +82,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     name: "fast",
     strategy: "failover",
     decide: (): Plan => ({ targetIndex: 0 }),
+    policy: null,
     targets,
     attemptTimeoutMs: 0,
     streamIdleTimeoutMs: 120_000,
@@ -188,6 +189,13 @@ export const NO_SIGNALS: TargetSignals = {
   breaker: "closed",
   breakerUntil: null,
   backoffUntil: null,
+};
+
+/** What a strategy that decides by itself is handed. */
+export const SERVICES: StrategyServices = {
+  group: "fast",
+  policies: null,
+  base: () => ({ targetIndex: 0 }),
 };
 
 /** A context in which these targets are eligible. */

@@ -25,7 +25,7 @@ const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** Flags of `deno task start`: the permissions a deployed gateway has. */
 function startFlags(): string[] {
-  const [, , ...words] = deno.tasks.start.split(" ");
+  const [, , ...words] = deno.tasks.start.replace(/\$\(.*?\)/, Deno.execPath()).split(" ");
   return words.slice(0, words.indexOf("main.ts"));
 }
 

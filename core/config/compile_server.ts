@@ -37,6 +37,16 @@ export function compileServer(
       headerOrder: clientIp.header_order.map((header) => header.toLowerCase()),
       storeIp: clientIp.store_ip,
     },
+    policies: compilePolicies(config),
+  };
+}
+
+function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"] {
+  const { faults, window_ms, open_ms, max_open_ms } = policies.quarantine;
+  return {
+    hosts: policies.hosts,
+    watch: policies.watch,
+    quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
 }
 

@@ -9,8 +9,8 @@ import { watchFiles } from "./watch.ts";
 export interface LiveConfig extends Disposable {
   /** The snapshot for calls that begin now. */
   current(): Snapshot;
-  /** Reads the configuration again; tells whether it was taken. */
-  reload(): boolean;
+  /** Reads the configuration again; tells whether it was taken: at once when there are no policies. */
+  reload(): boolean | Promise<boolean>;
 }
 
 /** What a live configuration needs. */
@@ -19,6 +19,8 @@ export interface LiveConfigOptions {
   readonly initial: LoadResult & { readonly ok: true };
   load(): LoadResult;
   readonly log: Log;
+  /** Makes the policies of a configuration ready; problems refuse it. */
+  prepare(snapshot: Snapshot): Promise<readonly Problem[]>;
   /** Called after each swap, and not for the initial snapshot. */
   onSwap?(snapshot: Snapshot): void;
   /** Quiet time before a change counts, ms. */
@@ -32,13 +34,27 @@ export interface LiveConfigOptions {
 export function liveConfig(options: LiveConfigOptions): LiveConfig {
   const { initial, log, debounceMs = 250 } = options;
   let snapshot = initial.snapshot;
+  let reloads = 0;
 
-  function reload(): boolean {
+  function reload(): boolean | Promise<boolean> {
+    const mine = ++reloads;
     const result = tryLoad(options);
     if (!result?.ok) {
       if (result) logRejected(log, result.problems);
       return false;
     }
+    const asks = [...result.snapshot.groups.values()].some(({ policy }) => policy !== null);
+    if (!asks) return take(result);
+    return options.prepare(result.snapshot).then((problems) => {
+      // A later reload has read the newer file.
+      if (mine !== reloads) return false;
+      if (problems.length === 0) return take(result);
+      logRejected(log, problems);
+      return false;
+    });
+  }
+
+  function take(result: LoadResult & { readonly ok: true }): true {
     const merged = keepRestartOnly(snapshot, result.snapshot);
     snapshot = merged.snapshot;
     logProblems(log, result.problems);

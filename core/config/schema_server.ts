@@ -70,6 +70,19 @@ const eligibility = block({
     .describe("whether a target without `context_tokens` is used"),
 });
 
+const quarantine = block({
+  faults: whole(1).default(5).describe("faults within the window after which it is not asked"),
+  window_ms: ms().default(60_000).describe("length of that window"),
+  open_ms: ms().default(30_000).describe("how long it is not asked at first; then doubling"),
+  max_open_ms: ms().default(900_000).describe("longest time it is not asked"),
+});
+
+const policies = block({
+  hosts: whole(1, 16).default(2).describe("processes for each policy"),
+  watch: flag().default(true).describe("a changed source comes into force by itself"),
+  quarantine: quarantine.prefault({}).describe("when a policy that fails is left alone"),
+}, ["isolation", "require_signature", "public_keys"]);
+
 /** Keys of `server`. */
 export const serverSchema = block({
   listen: listen().default("127.0.0.1:8080")
@@ -91,6 +104,7 @@ export const serverSchema = block({
   eligibility: eligibility.prefault({}).describe("which targets may serve"),
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
+  policies: policies.prefault({}).describe("hosts of policies in TypeScript"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [
@@ -102,7 +116,6 @@ export const serverSchema = block({
   "decision_telemetry",
   "signals",
   "conversation_salt",
-  "policies",
   "metrics",
   "content_capture",
   "retention",

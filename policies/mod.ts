@@ -1,0 +1,1 @@
+export { createPolicyRunner } from "./sandbox/runner.ts";

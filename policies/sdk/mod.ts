@@ -1,0 +1,1 @@
+export type { Plan, RouteContext, TargetSignals, TargetView } from "../../core/strategy.ts";
