@@ -1,6 +1,7 @@
 import { type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
 import { callRecord, type Settlement } from "./call_record.ts";
 import { costOf } from "./cost.ts";
+import { observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { settleUsage } from "./settle_usage.ts";
 
@@ -20,6 +21,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     delivered: call.firstContentAt !== null,
     estimatedInput: call.features?.estimatedInputTokens ?? 0,
   });
+  observeAttempts(parts, call, usage);
   const imageCount = call.features?.imageCount ?? 0;
   const serving = servingAttempt(call);
   const cost = serving && usage.source !== "none"

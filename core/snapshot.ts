@@ -75,6 +75,14 @@ export interface BreakerOptions {
   readonly halfOpenProbes: number;
 }
 
+/** How a target was evaluated; `validatedAt` is epoch ms, scores 0..1. */
+export interface Validation {
+  readonly status: "passed" | "limited" | "pending" | "failed";
+  readonly validatedAt: number | null;
+  readonly qualityScore: number | null;
+  readonly passRate: number | null;
+}
+
 /** One enabled target of a group, with its catalog model's facts folded in. */
 export interface Target {
   /** Position in the group's `targets` as configured. */
@@ -111,6 +119,8 @@ export interface Target {
   readonly reasoning: ReasoningSupport;
   readonly shape: RequestShapeSupport;
   readonly prices: Prices;
+  /** How it was evaluated; `null` when that is not stated. */
+  readonly validation: Validation | null;
 }
 
 /** How attempts of a call follow one another; times in ms. */
@@ -183,6 +193,8 @@ export interface ServerSettings {
   readonly listen: { readonly hostname: string; readonly port: number };
   readonly defaultModelGroup: string | null;
   readonly tokenIssuer: string;
+  /** Mixed into the keys of conversations. */
+  readonly conversationSalt: string;
   readonly exposeRouteHeaders: boolean;
   readonly exposeRejections: boolean;
   readonly maxRequestBytes: number;

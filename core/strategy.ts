@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
 import type { PolicyFault } from "./policy_fault.ts";
@@ -50,6 +51,13 @@ export interface TargetView {
   readonly prices: Readonly<
     Record<"input" | "cachedInput" | "cacheWrite" | "output" | "image" | "perImage", number | null>
   >;
+  /** How it was evaluated; `null`: it was not. `ageDays` are whole days. */
+  readonly validation: {
+    readonly status: string;
+    readonly ageDays: number | null;
+    readonly qualityScore: number | null;
+    readonly passRate: number | null;
+  } | null;
   readonly signals: TargetSignals;
 }
 
@@ -82,6 +90,23 @@ export interface RouteContext {
     readonly environment: string | null;
     readonly tokenId: string | null;
     readonly role: string | null;
+  };
+  /** What the group promises; `null`: nothing. */
+  readonly contract: {
+    readonly intendedWorkloads: readonly string[];
+    readonly requireTags: readonly string[];
+    readonly minEvalQualityScore: number | null;
+  } | null;
+  /** `ck_` and 32 hex digits; `null`: nothing tells the conversation. */
+  readonly conversationKey: string | null;
+  readonly conversationKeySource: ConversationKeySource;
+  /** Index into `targets` of the target that the conversation is pinned to. */
+  readonly pinnedIndex: number | null;
+  /** Used share of the caller's limits; `null`: no limit. `pressure` is the larger one, else 0. */
+  readonly budget: {
+    readonly day: number | null;
+    readonly month: number | null;
+    readonly pressure: number;
   };
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];

@@ -220,7 +220,14 @@ export function contextOf(
       tokenId: null,
       role: null,
     },
-    targets: targets.map((target, index) => viewOf(target, index, NO_SIGNALS)),
+    contract: null,
+    conversationKey: "ck_0123456789abcdef0123456789abcdef",
+    conversationKeySource: "first_turn",
+    pinnedIndex: null,
+    budget: { day: null, month: null, pressure: 0 },
+    targets: targets.map((target, index) =>
+      viewOf(target, index, { signals: NO_SIGNALS, now: NOW })
+    ),
     rejected: [],
     ...changes,
   };
