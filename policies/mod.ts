@@ -1,1 +1,2 @@
+export { addPolicyCommands } from "./commands.ts";
 export { createPolicyRunner } from "./sandbox/runner.ts";
