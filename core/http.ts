@@ -14,6 +14,7 @@ import {
   showUsage,
 } from "./endpoints.ts";
 import { countTokens, makeCall } from "./engine.ts";
+import { explain } from "./explain.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
 import { type Drain, healthz, readyz, version } from "./health_endpoints.ts";
 import { safeCause } from "./settle.ts";
@@ -71,6 +72,7 @@ function routesOf(parts: Parts, drain: Drain): ReadonlyMap<string, Found> {
     ["/readyz", { GET: ready, HEAD: ready }, null],
     ["/v1", probe, null],
     ["/v1/models", { GET: listModels }, null],
+    ["/v1/route/explain", { POST: explain }, null],
     ["/v1/usage", { GET: showUsage }, null],
     ["/version", { GET: version, HEAD: version }, null],
   ];
