@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
-import { formatProblems } from "./core/config/problem.ts";
+import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
@@ -16,7 +16,7 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
-import { createPolicyRunner } from "./policies/mod.ts";
+import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
@@ -34,9 +34,10 @@ const world: World = {
 
 /** Every command but `serve`, which is put together here. */
 const commands: readonly AddCommands[] = [
-  configCommands(registries),
+  configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
+  addPolicyCommands,
   (program, world) =>
     addStorageCommands(
       program,
@@ -102,7 +103,7 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock: () => performance.now() });
+  const policies = createPolicyRunner({ log, clock });
   const load = () => loadConfig(path, diskSources(world), { ...registries, policies, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
@@ -133,8 +134,20 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   return gateway;
 }
 
+const clock = () => performance.now();
+
 /** Until the configuration says how. */
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
+
+/** Whether every policy of a configuration can be bundled and loaded. */
+async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  try {
+    return await policies.prepare(groups.values());
+  } finally {
+    await policies.close();
+  }
+}
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {

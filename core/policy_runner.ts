@@ -34,6 +34,8 @@ export interface PolicyRunner extends PolicyDecider {
   prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]>;
   /** Brings what was prepared into force. */
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
+  /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
+  digestOf(group: string): string | null;
   /** The worst of all groups. */
   readonly state: PolicyState;
   /** Ends every process, and waits for their end. */

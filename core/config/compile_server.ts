@@ -16,6 +16,7 @@ export function compileServer(
     listen: parseListen(listen)!,
     defaultModelGroup: config.default_model_group ?? null,
     tokenIssuer: config.token_issuer,
+    conversationSalt: config.conversation_salt,
     exposeRouteHeaders: config.expose_route_headers,
     exposeRejections: config.expose_rejections,
     maxRequestBytes: config.max_request_bytes,

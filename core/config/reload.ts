@@ -51,6 +51,9 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
       if (problems.length === 0) return take(result);
       logRejected(log, problems);
       return false;
+    }, (error) => {
+      logFailed(log, error);
+      return false;
     });
   }
 
@@ -114,10 +117,14 @@ function tryLoad({ load, log }: LiveConfigOptions): LoadResult | null {
   try {
     return load();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.write("error", "config_rejected", `configuration not changed: ${reason}`);
+    logFailed(log, error);
     return null;
   }
+}
+
+function logFailed(log: Log, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  log.write("error", "config_rejected", `configuration not changed: ${reason}`);
 }
 
 function onHangup(reload: () => void): Disposable {

@@ -101,7 +101,7 @@ const STRATEGIES_LATER = ["cost", "dynamic_score", "external", "latency"];
 export function groupSchemaOf({ items, names }: Registry<Strategy>) {
   const own: Shape = Object.assign(
     {},
-    ...items.map(({ name, options }) => optional(name, options.shape)),
+    ...items.map(({ options }) => optional(options.shape, items)),
   );
   const laterKeys = [groupSchema, ...items.map(({ options }) => options)]
     .flatMap((schema) => notYet.get(schema)?.keys ?? []);
@@ -127,10 +127,12 @@ function named(
 }
 
 /** A group has the keys of the strategy it names only; whether one must be there, a check says. */
-function optional(strategy: string, shape: z.ZodRawShape): Shape {
+function optional(shape: z.ZodRawShape, strategies: readonly Strategy[]): Shape {
   return Object.fromEntries(
     Object.entries(shape).map(([key, schema]) => {
-      const description = `${descriptionOf(schema)}; strategy \`${strategy}\``;
+      const readers = strategies.filter(({ options }) => key in options.shape)
+        .map(({ name }) => `\`${name}\``).join(", ");
+      const description = `${descriptionOf(schema)}; read by ${readers}`;
       const inner = schema instanceof z.ZodDefault ? schema.unwrap() : schema;
       const stated = inner === schema ? {} : { default: z.parse(schema, undefined) };
       return [key, z.optional(inner).meta({ description, ...stated })];

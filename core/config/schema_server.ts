@@ -11,6 +11,7 @@ import {
   ms,
   name,
   pattern,
+  text,
   whole,
 } from "./kinds.ts";
 
@@ -90,6 +91,8 @@ export const serverSchema = block({
   default_model_group: name().optional().describe("group of a call that omits `model`"),
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
+  conversation_salt: text().default("")
+    .describe("secret mixed into the keys of conversations that policies see"),
   expose_route_headers: flag().default(true)
     .describe("false hides `x-router-provider` and `x-router-model`"),
   expose_rejections: flag().default(false)
@@ -115,7 +118,6 @@ export const serverSchema = block({
   "rollups",
   "decision_telemetry",
   "signals",
-  "conversation_salt",
   "metrics",
   "content_capture",
   "retention",

@@ -2,7 +2,7 @@ import { GatewayError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { checkPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
-import type { PolicyState, QuarantineSettings } from "../../core/policy_runner.ts";
+import type { PolicyHostSettings, PolicyState } from "../../core/policy_runner.ts";
 import type { PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import type { HostAnswer } from "./host_process.ts";
 import { PolicyQueue } from "./policy_queue.ts";
@@ -24,7 +24,7 @@ const UNCOUNTED: ReadonlySet<PolicyFault> = new Set([
 export interface GroupPolicyOptions extends HostWorld {
   readonly group: string;
   readonly log: Log;
-  quarantine(): QuarantineSettings;
+  settings(): PolicyHostSettings;
 }
 
 /** The policy of one group: the version in force, its queue and its quarantine. */
@@ -96,7 +96,7 @@ export class GroupPolicy {
   #serve(version: PolicyVersion): void {
     const { log, group } = this.#options;
     const fields = { group, policy: shortDigest(version.bundle.digest) };
-    version.serve({
+    version.serve(this.#options.settings().hosts, {
       onHost: () => this.#queue.next(),
       onEnd: () => log.write("warn", "policy_host_ended", "A policy host ended", fields),
       onDiffers: () =>
@@ -126,7 +126,11 @@ export class GroupPolicy {
       return log.write("info", "policy_resumed", "A policy is asked again", fields);
     }
     if (UNCOUNTED.has(verdict.fault)) return quarantine.release(admission);
-    const ms = quarantine.fail(admission, this.#options.clock(), this.#options.quarantine());
+    const ms = quarantine.fail(
+      admission,
+      this.#options.clock(),
+      this.#options.settings().quarantine,
+    );
     if (ms === null) return;
     log.write("error", "policy_quarantined", "A policy fails and is not asked for a while", {
       ...fields,

@@ -1,4 +1,5 @@
 import { EXIT_CRASHED, EXIT_MEMORY } from "./messages.ts";
+import { POLICY_WORKER } from "./worker_options.ts";
 
 /** How often the process looks at itself, ms. */
 const LOOK_MS = 50;
@@ -8,11 +9,7 @@ const LOOK_MS = 50;
  * only ends the process when it grows too large, when its parent is gone, or when the thread fails.
  */
 function watch(maxResidentBytes: number): void {
-  const worker = new Worker(new URL("./realm_worker.ts", import.meta.url).href, {
-    type: "module",
-    name: "policy",
-    deno: { permissions: "none" },
-  });
+  const worker = new Worker(new URL("./realm_worker.ts", import.meta.url).href, POLICY_WORKER);
   const parent = Deno.ppid;
   worker.addEventListener("message", () => Deno.exit(0));
   worker.addEventListener("error", (event) => {

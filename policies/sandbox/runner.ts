@@ -12,12 +12,15 @@ import type {
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
+import type { HostAnswer } from "./host_process.ts";
 import { refusalOf } from "./refusal.ts";
 import { type HostWorld, SpareHost } from "./spare_host.ts";
-import { PolicyVersion } from "./version.ts";
+import { PolicyVersion, type VersionOptions } from "./version.ts";
 
 /** Quiet time before a change of a source counts, ms. */
 const DEBOUNCE_MS = 250;
+
+const BLIND = "cannot watch policies; send SIGHUP to reload them";
 
 /** What a runner needs. */
 export interface RunnerOptions {
@@ -46,6 +49,9 @@ class ProcessRunner implements PolicyRunner {
   #prepared = new Map<string, PolicyVersion>();
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
+  #watched = "";
+  #reloads: Promise<void> = Promise.resolve();
+  #preparing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor({ log, clock }: RunnerOptions) {
@@ -59,6 +65,10 @@ class ProcessRunner implements PolicyRunner {
     return STATES.find((state) => states.includes(state)) ?? "ok";
   }
 
+  digestOf(group: string): string | null {
+    return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
   async decide(
     group: string,
     context: Parameters<PolicyRunner["decide"]>[1],
@@ -69,7 +79,14 @@ class ProcessRunner implements PolicyRunner {
     return await policy.decide(context, trial);
   }
 
-  async prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+    // One after the other: what was prepared last is what comes into force.
+    const prepared = this.#preparing.then(() => this.#prepareAll(groups));
+    this.#preparing = prepared.catch(() => {});
+    return prepared;
+  }
+
+  async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
     const asked = [...groups].flatMap(({ name, policy }) => policy ? [{ name, policy }] : []);
     this.#discard();
     this.#fitSpare(asked.map(({ policy }) => policy));
@@ -120,13 +137,21 @@ class ProcessRunner implements PolicyRunner {
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
     if (current?.bundle.digest === bundle.digest && isSame(current.settings, settings)) return null;
-    const options = { bundle, settings, hosts: this.#settings.hosts, spare: this.#spare };
+    const options = { bundle, settings, spare: this.#spare };
     const version = new PolicyVersion({ ...options, traces: false });
-    if (await version.start() === null) return version;
-    // What a policy throws leaves its realm only to tell its author why it is refused.
+    const refused = await version.start();
+    if (refused === null) return version;
+    const isThrown = refused.kind === "fault" && refused.fault === "policy-threw";
+    const told = isThrown ? await this.#traced(options) : refused;
+    return [refusalOf(told ?? refused, bundle, settings.path)];
+  }
+
+  /** What a policy throws leaves its realm only to tell its author why it is refused. */
+  async #traced(options: Omit<VersionOptions, "traces">): Promise<HostAnswer | null> {
     const traced = new PolicyVersion({ ...options, traces: true });
     const refused = await traced.start();
-    return refused === null ? traced : [refusalOf(refused, bundle, settings.path)];
+    void traced.close(0);
+    return refused;
   }
 
   #take(name: string, version: PolicyVersion): void {
@@ -137,7 +162,7 @@ class ProcessRunner implements PolicyRunner {
         ...this.#world,
         group: name,
         log: this.#log,
-        quarantine: () => this.#settings.quarantine,
+        settings: () => this.#settings,
       };
       this.#groups.set(name, new GroupPolicy(version, options));
     }
@@ -158,35 +183,44 @@ class ProcessRunner implements PolicyRunner {
     this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
   }
 
+  /** Watches what the versions in force are made of. */
   #watchSources(): void {
+    const files = this.#settings.watch
+      ? [...this.#groups.values()].flatMap(({ version }) => Object.values(version.bundle.sources))
+      : [];
+    const key = [...new Set(files)].sort().join("\n");
+    if (key === this.#watched) return;
+    this.#watched = key;
     this.#watch?.[Symbol.dispose]();
-    this.#watch = null;
-    const files = [...this.#groups.values()].flatMap(({ version }) =>
-      Object.values(version.bundle.sources)
-    );
-    if (!this.#settings.watch || files.length === 0) return;
-    this.#watch = watchFiles({
+    this.#watch = files.length === 0 ? null : watchFiles({
       files,
       debounceMs: DEBOUNCE_MS,
-      onChange: () => void this.#reload(),
-      onFailure: () =>
-        this.#log.write(
-          "warn",
-          "config_warning",
-          "cannot watch policies; send SIGHUP to reload them",
-        ),
+      onChange: () => this.#reload(),
+      onFailure: () => this.#log.write("warn", "config_warning", BLIND),
+    });
+    // What changed while nobody watched.
+    if (files.length > 0) this.#reload();
+  }
+
+  /** Brings changed sources into force, one reload after the other. */
+  #reload(): void {
+    this.#reloads = this.#reloads.then(() => this.#reloadAll()).catch((error) => {
+      const msg = `policies not changed: ${error instanceof Error ? error.message : "unknown"}`;
+      this.#log.write("error", "policy_refused", msg);
     });
   }
 
-  /** Brings changed sources into force; what is broken changes nothing. */
-  async #reload(): Promise<void> {
+  /** What is broken changes nothing. */
+  async #reloadAll(): Promise<void> {
     for (const [name, { version }] of this.#groups) {
-      const made = await this.#version(name, version.settings);
       if (this.#closed) return;
-      if (made instanceof PolicyVersion) this.#take(name, made);
+      const made = await this.#version(name, version.settings);
+      if (this.#groups.get(name)?.version !== version) {
+        if (made instanceof PolicyVersion) void made.close(0);
+      } else if (made instanceof PolicyVersion) this.#take(name, made);
       else if (made) this.#refuse(name, made);
     }
-    this.#watchSources();
+    if (!this.#closed) this.#watchSources();
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
@@ -209,8 +243,8 @@ function problemOf(group: string, { file, line, column, message }: BundleFlaw): 
     code: "unusable",
     path: `models.${group}.script`,
     file,
-    line,
-    column,
+    line: Math.max(1, line),
+    column: Math.max(1, column),
     message,
     suggestion: null,
   };

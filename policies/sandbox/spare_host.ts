@@ -24,17 +24,20 @@ export class SpareHost {
     if (heapMb === this.#heapMb) return;
     this.#heapMb = heapMb;
     this.#spare?.kill();
-    this.#spare = heapMb > 0 ? this.#start() : null;
+    this.#spare = null;
+    this.#refill();
   }
 
-  /** A process that is up or starting; the next one starts behind it. */
+  /**
+   * A process that is up or starting; the next one starts behind it.
+   *
+   * @throws {Error} when the system starts none
+   */
   take(): HostProcess {
     const taken = this.#spare?.alive ? this.#spare : this.#start();
     this.#spare = null;
     // The one that is needed now gets the processor first.
-    void taken.ready.then(() => {
-      if (this.#spare === null && this.#heapMb > 0) this.#spare = this.#start();
-    });
+    void taken.ready.then(() => this.#refill());
     return taken;
   }
 
@@ -44,6 +47,15 @@ export class SpareHost {
     const all = [...this.#all];
     for (const host of all) host.kill();
     await Promise.all(all.map(({ ended }) => ended));
+  }
+
+  #refill(): void {
+    if (this.#spare !== null || this.#heapMb === 0) return;
+    try {
+      this.#spare = this.#start();
+    } catch {
+      // Who takes one next is told why there is none.
+    }
   }
 
   #start(): HostProcess {

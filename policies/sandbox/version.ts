@@ -6,12 +6,12 @@ import type { SpareHost } from "./spare_host.ts";
 /** Wait before a process that could not be loaded is replaced again, ms. */
 const RETRY_MS = 500;
 
+const FAILED: HostAnswer = { kind: "lost" };
+
 /** What a version needs. */
 export interface VersionOptions {
   readonly bundle: Bundle;
   readonly settings: PolicySettings;
-  /** Processes that decide. */
-  readonly hosts: number;
   readonly spare: SpareHost;
   /** Whether faults say what was thrown, and where. */
   readonly traces: boolean;
@@ -34,6 +34,7 @@ export class PolicyVersion {
   readonly #options: VersionOptions;
   readonly #hosts = new Set<HostProcess>();
   #owner: VersionOwner | null = null;
+  #wanted = 1;
   #starting = 0;
   #closed = false;
 
@@ -50,9 +51,10 @@ export class PolicyVersion {
     return "kind" in host ? host : null;
   }
 
-  /** Takes the version into service: the other processes start. */
-  serve(owner: VersionOwner): void {
+  /** Takes the version into service, with so many processes. */
+  serve(hosts: number, owner: VersionOwner): void {
     this.#owner = owner;
+    this.#wanted = hosts;
     this.#fill();
   }
 
@@ -74,13 +76,14 @@ export class PolicyVersion {
   }
 
   #fill(): void {
-    const missing = this.#options.hosts - this.#hosts.size - this.#starting;
+    const missing = this.#wanted - this.#hosts.size - this.#starting;
     for (let count = 0; count < missing && !this.#closed; count++) void this.#add();
   }
 
   async #add(): Promise<void> {
     this.#starting += 1;
-    const host = await this.#load();
+    // A system that starts no process now may start one later.
+    const host = await this.#load().catch(() => FAILED);
     this.#starting -= 1;
     if ("kind" in host) return void setTimeout(() => this.#fill(), RETRY_MS);
     if (this.#closed) return host.kill();
