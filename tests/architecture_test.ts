@@ -5,7 +5,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "core": ["core"],
   "dialects": ["core", "dialects"],
   "strategies": ["core", "strategies"],
-  "policies": ["core", "policies"],
+  "policies": ["core", "deno.json", "policies"],
   "plugins": ["core", "plugins"],
   "storage": ["core", "storage"],
   "main.ts": [
@@ -25,7 +25,9 @@ const ENTRIES = [
   "policies/sandbox/bundle_worker.ts",
   "policies/sandbox/host.ts",
   "policies/sandbox/realm_worker.ts",
+  "policies/sdk/collecting.ts",
   "policies/sdk/mod.ts",
+  "policies/sdk/testing.ts",
   "storage/worker.ts",
 ];
 
@@ -59,7 +61,7 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     "writes to the console",
     /\bconsole\.|\bDeno\.std(?:out|err)\b|\bprocess\.std(?:out|err)\b/,
-    ["core/log.ts", "policies/sandbox/realm_worker.ts"],
+    ["core/log.ts", "policies/sandbox/realm_worker.ts", "policies/sdk/collecting.ts"],
   ],
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [
@@ -187,7 +189,9 @@ Deno.test("import graph sees what is imported for its type alone", () => {
 });
 
 Deno.test("every product file is imported", () => {
-  assert.deepEqual(productFiles.filter((file) => !graph.has(file)), []);
+  const examples = "policies/examples/";
+  const unused = productFiles.filter((file) => !graph.has(file) && !file.startsWith(examples));
+  assert.deepEqual(unused, []);
 });
 
 Deno.test("every file is small", () => {

@@ -59,6 +59,16 @@ Deno.test("every plugin folder is registered", () => {
   assert.deepEqual(missing, []);
 });
 
+Deno.test("every example policy has its cases beside it", () => {
+  const files = entries(new URL("policies/examples/", root));
+  const policies = files.filter((file) => !file.endsWith("_test.ts"));
+  assert(policies.length >= 5);
+  assert.deepEqual(
+    files,
+    policies.flatMap((file) => [file, file.replace(".ts", "_test.ts")]).sort(),
+  );
+});
+
 for (const [name, { items, names }] of Object.entries(LISTS)) {
   Deno.test(`list of ${name} is sorted, and finds each by its name`, () => {
     const listed = items.map((item) => item.name);
@@ -74,7 +84,8 @@ Deno.test("every package of the import map is imported", () => {
       .concat(read("main.ts"))
       .flatMap((source) => [...source.matchAll(/\bfrom "([^".][^"]*)"/g)].map(([, name]) => name!)),
   );
-  const packages = Object.keys(deno.imports).filter((name) => name !== "@/");
+  const packages = Object.entries(deno.imports)
+    .flatMap(([name, from]) => from.startsWith("./") ? [] : [name]);
   const used = (name: string) =>
     [...imported].some((from) => from === name || from.startsWith(`${name}/`));
   assert.deepEqual(packages.filter((name) => !used(name)), []);
@@ -83,7 +94,7 @@ Deno.test("every package of the import map is imported", () => {
 Deno.test("import map is sorted, and every package has one exact version", () => {
   const names = Object.keys(deno.imports);
   assert.deepEqual(names, names.toSorted());
-  const packages = Object.entries(deno.imports).filter(([name]) => name !== "@/");
+  const packages = Object.entries(deno.imports).filter(([_, from]) => !from.startsWith("./"));
   for (const [name, from] of packages) {
     assert.match(from, /^npm:(?:@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(?:\/|$)/, name);
   }

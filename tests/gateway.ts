@@ -50,10 +50,7 @@ const registries = { dialects, strategies, builtins: upstreams };
 export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
   const dir = await Deno.makeTempDir();
   const path = join(dir, "config.yaml");
-  writeConfig(dir, testConfig(options));
-  for (const [name, text] of Object.entries(options.files ?? {})) {
-    Deno.writeTextFileSync(join(dir, name), text);
-  }
+  writeFolder(dir, options);
   const logs: string[] = [];
   const line = (text: string) => void logs.push(text);
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
@@ -119,6 +116,14 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
       await Deno.remove(dir, { recursive: true });
     },
   };
+}
+
+/** Writes what a test says about its gateway into its folder. */
+export function writeFolder(dir: string, options: ConfigOptions): void {
+  writeConfig(dir, testConfig(options));
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    Deno.writeTextFileSync(join(dir, name), text);
+  }
 }
 
 /** Replaces the config file of a folder. */

@@ -42,12 +42,18 @@ export const HOSTILE: readonly HostileCase[] = [
     ends: ["policy-output-invalid", "policy-timeout", "policy-killed", "policy-threw"],
     host: "either",
   },
+  {
+    // The engine looks for cycles only when its stack is full, which takes a while.
+    name: "a cycle",
+    body: "const a = {}; a.a = a; return a",
+    ends: ["policy-output-invalid", "policy-timeout", "policy-killed"],
+    host: "either",
+  },
   // Output
   answers("nothing", "return undefined", "policy-output-invalid"),
   answers("a function", "return () => 1", "policy-output-invalid"),
   answers("a big integer", "return 1n", "policy-output-invalid"),
   answers("a big integer inside", "return { targetIndex: 1n }", "policy-output-invalid"),
-  answers("a cycle", "const a = {}; a.a = a; return a", "policy-output-invalid"),
   answers("a toJSON of nothing", "return { toJSON() {} }", "policy-output-invalid"),
   answers(
     "a getter that throws",
@@ -108,7 +114,7 @@ export const HOSTILE: readonly HostileCase[] = [
   answers("a file", 'Deno.readTextFileSync("/etc/passwd")', "policy-threw"),
   answers("a program", 'new Deno.Command("true").outputSync()', "policy-threw"),
   answers("a connection", 'return fetch("http://127.0.0.1:1/")', "policy-threw"),
-  answers("require", 'require("fs")', "policy-threw"),
+  answers("require", 'globalThis.require("fs")', "policy-threw"),
   answers("the sandbox's own door", "return __pointsman.open()", "policy-output-invalid"),
   answers(
     "another route through the door",

@@ -37,6 +37,37 @@ for (const { name, body, top, ends, host: expected } of HOSTILE) {
   });
 }
 
+for (const specifier of ["node:fs", "https://localhost/x.js", "data:text/javascript,1"]) {
+  Deno.test(`policy host imports nothing for a bundle made by hand: ${specifier}`, async () => {
+    await using test = await startHost(policyCode(`return import("${specifier}")`));
+    assert.equal(nameOf(await test.decide()), "policy-threw");
+  });
+}
+
+Deno.test("policy host stops a loop by itself, and lives", async () => {
+  const code = policyCode("if (ctx.loops) for (;;); return { targetIndex: 0 }");
+  // A busy machine may be late to see it, but not each time.
+  for (let round = 0;; round++) {
+    await using test = await startHost(code);
+    const end = nameOf(await test.decide({ loops: true }));
+    if (end === "policy-killed" && round < 20) continue;
+    assert.equal(end, "policy-timeout");
+    assert.equal(nameOf(await test.decide()), "plan");
+    return;
+  }
+});
+
+Deno.test("policy host takes no plan that an earlier decision left behind", async () => {
+  const keeps = "if (ctx.first) return new Promise((resolve) => settle = resolve);";
+  const code = policyCode(
+    `${keeps} settle({ targetIndex: 0 }); return new Promise(() => {})`,
+    "let settle;",
+  );
+  await using test = await startHost(code);
+  assert.equal(nameOf(await test.decide({ first: true })), "policy-never-settled");
+  assert.equal(nameOf(await test.decide()), "policy-never-settled");
+});
+
 Deno.test("policy host answers what comes after a policy that was stopped", async () => {
   const code = policyCode("if (ctx.loops) for (;;); return { targetIndex: 1 }");
   await using test = await startHost(code, { timeoutMs: 100 });
@@ -80,7 +111,7 @@ Deno.test("policy host stays below its memory, and says why it ended", async () 
 });
 
 Deno.test("policy host dies of its engine's limit, and says why it ended", async () => {
-  const code = policyCode("const a = []; for (;;) a.push([a.length, {}]);");
+  const code = policyCode("const a = []; for (;;) a.push(new Array(1e5).fill(1.5));");
   await using test = await startHost(code, { timeoutMs: 1_000, heapMb: 16 });
   assert.equal(nameOf(await test.decide()), "policy-oom");
 });
@@ -120,6 +151,7 @@ const LOADS: readonly (readonly [string, string, ...string[]])[] = [
     "const f = () => Promise.resolve().then(f); f();",
     "policy-timeout",
     "policy-killed",
+    "policy-oom",
   ],
   ["a top level that throws", "throw new Error('top');", "policy-threw"],
   [

@@ -39,6 +39,19 @@ export function hostsOf(pid: number): readonly number[] {
   );
 }
 
+/** Processor time that processes have used together, ticks of 10 ms. */
+export function cpuTicksOf(pids: readonly number[]): number {
+  return pids.map((pid) => {
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    } catch {
+      return 0;
+    }
+  }).reduce((sum, ticks) => sum + ticks, 0);
+}
+
 /** Ends when a condition holds; a test that waits in vain is ended by its runner. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 10));

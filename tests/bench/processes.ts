@@ -26,13 +26,18 @@ export function startBareProxy(upstream: string): Promise<Running> {
 }
 
 /** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
-export async function startGateway(upstream: string, dir: string): Promise<Running> {
+export async function startGateway(
+  upstream: string,
+  dir: string,
+  { strategy = "weighted" }: { readonly strategy?: string } = {},
+): Promise<Running> {
   const config = join(dir, "config.yaml");
-  await Deno.writeTextFile(config, configText(upstream));
+  await Deno.writeTextFile(config, configText(upstream, strategy.split(", ")));
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
   return await spawn([
     ...flags,
     `--allow-write=${dir}`,
+    `--allow-run=${Deno.execPath()}`,
     here("../../main.ts"),
     "serve",
     "--config",
@@ -40,7 +45,7 @@ export async function startGateway(upstream: string, dir: string): Promise<Runni
   ]);
 }
 
-function configText(upstream: string): string {
+function configText(upstream: string, strategy: readonly string[]): string {
   return `server: { listen: "127.0.0.1:0", default_model_group: bench }
 providers:
   mock:
@@ -49,6 +54,7 @@ providers:
     api_key: no-secret
 models:
   bench:
+    strategy: ${strategy.join("\n    ")}
     targets:
       - provider: mock
         model: bench
