@@ -123,6 +123,7 @@ class ProcessRunner implements PolicyRunner {
     this.#watch?.[Symbol.dispose]();
     this.#bundler[Symbol.dispose]();
     this.#discard();
+    for (const group of this.#groups.values()) void group.close();
     this.#groups.clear();
     await this.#spare.close();
   }

@@ -266,5 +266,6 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     gateway.kill(signal);
     assert.equal(await gateway.ended, signal === "SIGTERM" ? 0 : 137);
     await until(() => !hosts.some(isRunning));
+    assert.doesNotMatch(gateway.output(), /drain_finished[^]*policy_host_ended/);
   });
 }
