@@ -2,20 +2,22 @@ import { Command, CommanderError } from "commander";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
-import { formatProblems } from "./core/config/problem.ts";
+import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
-import { createLog, type Log, print, printError } from "./core/log.ts";
+import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
+import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { stopSignal } from "./core/signals.ts";
-import type { LoggingSettings, ServerSettings } from "./core/snapshot.ts";
+import type { LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
+import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openUsageStore } from "./storage/store.ts";
@@ -34,9 +36,10 @@ const world: World = {
 
 /** Every command but `serve`, which is put together here. */
 const commands: readonly AddCommands[] = [
-  configCommands(registries),
+  configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
+  addPolicyCommands,
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => loadForCommand(path, world, registries).snapshot.server,
@@ -100,19 +103,23 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 /** Opens everything a gateway is made of. */
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
-  const load = () => loadConfig(path, diskSources(world), { ...registries, listen });
+  const log = createLog(FIRST_LOG);
+  const policies = createPolicyRunner({ log, clock });
+  const load = () => loadConfig(path, diskSources(world), { ...registries, policies, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
-  const log = createLog(initial.snapshot.server.logging);
+  log.configure(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
   await validateSchema(initial.snapshot.server.usageDb, world);
+  await startPolicies(policies, initial.snapshot);
   const plugins = createPlugins();
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins }),
+    prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins, policies }),
   });
   const gateway = startGateway({
     config,
@@ -120,6 +127,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     builtins: upstreams,
     journal,
     store,
+    policies,
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -128,6 +136,31 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   });
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
   return gateway;
+}
+
+const clock = () => performance.now();
+
+/** Until the configuration says how. */
+const FIRST_LOG: LogSettings = { level: "info", format: "json" };
+
+/** Whether every policy of a configuration can be bundled and loaded. */
+async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  try {
+    return await policies.prepare(groups.values());
+  } finally {
+    await policies.close();
+  }
+}
+
+/** Brings the policies of the first configuration into force. */
+async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
+  const problems = await policies.prepare(snapshot.groups.values());
+  if (problems.length > 0) {
+    await policies.close();
+    throw new ExitError(1, formatProblems(problems));
+  }
+  policies.adopt(snapshot.groups.values(), snapshot.server.policies);
 }
 
 /** Where the records of calls go. */

@@ -8,6 +8,7 @@ import type { Health } from "./health.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { ProofMemory } from "./proof_memory.ts";
+import type { PolicyRunner } from "./policy_runner.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -28,6 +29,7 @@ export interface Parts {
   readonly store: UsageStore | null;
   readonly health: Health;
   readonly proofs: ProofMemory;
+  readonly policies: PolicyRunner;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */

@@ -269,7 +269,7 @@ function errorRow(call: Call, error: GatewayError, status: number): Row {
 
 function errorClass(error: GatewayError): string {
   if (error.type === "client-closed-request") return "client_disconnect";
-  const name = error.details["error_class"];
+  const name = error.details["error_class"] ?? error.details["fault"];
   return typeof name === "string" ? name : "";
 }
 

@@ -3,11 +3,12 @@ import { stringify } from "yaml";
 import { type AddCommands, ExitError, type World } from "./command.ts";
 import { loadConfig, type LoadResult } from "./config/load.ts";
 import type { Parts } from "./config/parts.ts";
-import { formatProblems } from "./config/problem.ts";
+import { formatProblems, type Problem } from "./config/problem.ts";
 import { configReference } from "./config/reference.ts";
 import { configJsonSchema } from "./config/schema.ts";
 import { effectiveConfig, partAt } from "./config/show.ts";
 import { diskSources } from "./config/sources.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /** The config file in use: `--config`, else `POINTSMAN_CONFIG`, else `./config.yaml`. */
 export function configPath(flag: string | undefined, world: Pick<World, "env">): string {
@@ -29,12 +30,15 @@ export function loadForCommand(
   throw new ExitError(1, formatProblems(result.problems));
 }
 
+/** Tries the policies of a configuration as a start would; gives what is wrong with them. */
+export type CheckPolicies = (snapshot: Snapshot) => Promise<readonly Problem[]>;
+
 /** `config validate`, `config schema` and `config show`. */
-export function configCommands(parts: Parts): AddCommands {
+export function configCommands(parts: Parts, checkPolicies: CheckPolicies): AddCommands {
   return (program, world) => {
     const config = program.command("config").description("check and show the configuration");
-    addValidate(config, world, parts);
-    addSchema(config, world);
+    addValidate(config, world, { parts, checkPolicies });
+    addSchema(config, world, parts);
     addShow(config, world, parts);
   };
 }
@@ -53,15 +57,22 @@ interface ValidateOptions {
   readonly json?: true;
 }
 
-function addValidate(config: Command, world: World, parts: Parts): void {
+function addValidate(
+  config: Command,
+  world: World,
+  { parts, checkPolicies }: { readonly parts: Parts; readonly checkPolicies: CheckPolicies },
+): void {
   withConfigOption(config.command("validate"))
     .description("make every check of a start, without a socket or a database")
     .option("--strict", "fail on warnings, too")
     .option("--json", "print the problems as a JSON array")
     .addHelpText("after", VALIDATE_HELP)
-    .action((options: ValidateOptions) => {
+    .action(async (options: ValidateOptions) => {
       const path = configPath(options.config, world);
-      const { ok, problems } = loadConfig(path, diskSources(world), parts);
+      const loaded = loadConfig(path, diskSources(world), parts);
+      const broken = loaded.ok ? await checkPolicies(loaded.snapshot) : [];
+      const ok = loaded.ok && broken.length === 0;
+      const problems = [...loaded.problems, ...broken];
       world.print(options.json ? JSON.stringify(problems, null, 2) : formatProblems(problems));
       if (!ok || (options.strict && problems.length > 0)) throw new ExitError(1);
     });
@@ -75,14 +86,16 @@ Examples:
   pointsman config validate --config /etc/pointsman/config.yaml --strict
   pointsman config validate --json | jq '.[].message'`;
 
-function addSchema(config: Command, world: World): void {
+function addSchema(config: Command, world: World, { strategies }: Parts): void {
   config.command("schema")
     .description("print the JSON Schema (2020-12) of the config file")
     .option("--markdown", "print the reference for people instead")
     .addHelpText("after", SCHEMA_HELP)
     .action(({ markdown }: { readonly markdown?: true }) =>
       world.print(
-        markdown ? configReference().trimEnd() : JSON.stringify(configJsonSchema(), null, 2),
+        markdown
+          ? configReference(strategies).trimEnd()
+          : JSON.stringify(configJsonSchema(strategies), null, 2),
       )
     );
 }

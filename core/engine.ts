@@ -45,17 +45,32 @@ export async function makeCall(
  *
  * @throws {GatewayError} as a call would
  */
-export async function countTokens(
+export function countTokens(parts: Parts, dialect: Dialect, arrival: Arrival): Promise<number> {
+  return tryCall(
+    parts,
+    dialect,
+    arrival,
+    (call) => Math.max(1, call.features?.estimatedInputTokens ?? 1),
+  );
+}
+
+/**
+ * Takes a call as far as its route and no further: no upstream call, no record.
+ *
+ * @throws {GatewayError} as a call would
+ */
+export async function tryCall<Result>(
   parts: Parts,
   dialect: Dialect,
   arrival: Arrival,
-): Promise<number> {
+  look: (call: Call) => Result | Promise<Result>,
+): Promise<Result> {
   const call = accept(parts, dialect, arrival);
   try {
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
     await admit(parts, call);
-    return Math.max(1, call.features?.estimatedInputTokens ?? 1);
+    return await look(call);
   } finally {
     call.settled = true;
     parts.live.delete(call);

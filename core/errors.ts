@@ -27,6 +27,7 @@ export const ERRORS = {
   "client-closed-request": { status: 499, retry: "never" },
   "internal-error": { status: 500, retry: "backoff" },
   "no-eligible-target": { status: 502, retry: "never" },
+  "routing-policy-error": { status: 502, retry: "never" },
   "upstream-failed": { status: 502, retry: "backoff" },
   "upstream-rate-limited": { status: 503, retry: "after" },
   "upstream-quota-exhausted": { status: 503, retry: "after" },

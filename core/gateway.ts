@@ -5,6 +5,7 @@ import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
 import type { Log } from "./log.ts";
 import type { Plugin } from "./plugin.ts";
+import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
@@ -23,6 +24,7 @@ export interface GatewayOptions {
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
   readonly store: UsageStore | null;
+  readonly policies: PolicyRunner;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -56,10 +58,11 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, store, plugins } = options;
+  const { config, journal, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
   await journal.close();
   await store?.close(SHIP_MS);
+  await policies.close();
   for (const plugin of plugins) await plugin.stop();
   config[Symbol.dispose]();
 }
@@ -75,6 +78,7 @@ function partsOf(options: GatewayOptions): Parts {
     fetch: createUpstreamFetch(options.builtins),
     journal: options.journal,
     store: options.store,
+    policies: options.policies,
     health: createHealth({ now, clock, random, log }),
     proofs: createProofMemory(),
     log,
@@ -107,12 +111,16 @@ export function newId(now: number): string {
 
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
-  { server }: Snapshot,
-  { log, journal, plugins }: Pick<GatewayOptions, "log" | "journal" | "plugins">,
+  { server, groups }: Snapshot,
+  { log, journal, plugins, policies }: Pick<
+    GatewayOptions,
+    "log" | "journal" | "plugins" | "policies"
+  >,
 ) {
   log.configure(server.logging);
   journal.configure(server.logging);
   for (const plugin of plugins) plugin.configure(server);
+  policies.adopt(groups.values(), server.policies);
 }
 
 /** A host may have addresses of one family only; it has none when both look-ups fail. */

@@ -1,5 +1,6 @@
-import { Breaker, type BreakerState } from "./breaker.ts";
+import { Breaker } from "./breaker.ts";
 import type { Log } from "./log.ts";
+import { type Observation, Observations } from "./observations.ts";
 import type { Group, Target } from "./snapshot.ts";
 import type { TargetSignals } from "./strategy.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
@@ -12,6 +13,7 @@ const BACKOFF = {
 
 interface TargetHealth {
   readonly breaker: Breaker;
+  readonly observations: Observations;
   inflight: number;
   backoffUntil: number;
   backoffStep: number;
@@ -28,6 +30,8 @@ export interface AttemptEnd {
 /** What one process knows of its targets. State belongs to provider, model and dialect. */
 export interface Health {
   signals(target: Target): TargetSignals;
+  /** Counts how an attempt went. */
+  observe(target: Target, observation: Observation): void;
   /**
    * Targets in their order, those that fail now behind the others. A half-open target keeps its place
    * while its probe is free; when all fail, the order stands.
@@ -53,7 +57,13 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
   function of(target: Target): TargetHealth {
     let health = targets.get(target.key);
     if (!health) {
-      health = { breaker: new Breaker(), inflight: 0, backoffUntil: 0, backoffStep: 0 };
+      health = {
+        breaker: new Breaker(),
+        observations: new Observations(),
+        inflight: 0,
+        backoffUntil: 0,
+        backoffStep: 0,
+      };
       targets.set(target.key, health);
     }
     return health;
@@ -94,16 +104,17 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
 
   return {
     signals(target) {
-      const { breaker, inflight, backoffUntil } = of(target);
+      const { breaker, observations, inflight, backoffUntil } = of(target);
       const shift = now() - clock();
       return {
-        ...NOTHING_OBSERVED,
+        ...observations.observed(clock()),
         inflight,
         breaker: breaker.state(clock()),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
         backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
       };
     },
+    observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
       const failing = plan.filter((target) => isFailing(group, target));
       if (failing.length === 0 || failing.length === plan.length) return plan;
@@ -133,21 +144,3 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
 function release(health: TargetHealth, probe: boolean): void {
   if (probe) health.breaker.releaseProbe();
 }
-
-const NOTHING_OBSERVED: TargetSignals = Object.freeze({
-  inflight: 0,
-  observations: 0,
-  successes: 0,
-  p50LatencyMs: null,
-  p95LatencyMs: null,
-  p50TtfbMs: null,
-  outputTokensPerSec: null,
-  errorRate: null,
-  timeoutRate: null,
-  meanOutputTokens: null,
-  cachedInputShare: null,
-  inputTokenRatio: null,
-  breaker: "closed" satisfies BreakerState,
-  breakerUntil: null,
-  backoffUntil: null,
-});

@@ -36,7 +36,7 @@ export function isReady(parts: Parts): boolean {
   return checksOf(parts).every(({ ok, required }) => ok || !required);
 }
 
-function checksOf({ journal, store, drain }: Parts): readonly Check[] {
+function checksOf({ journal, store, policies, drain }: Parts): readonly Check[] {
   const check = (name: string, code: string, required: boolean): Check => ({
     name,
     ok: code === "ok",
@@ -48,6 +48,7 @@ function checksOf({ journal, store, drain }: Parts): readonly Check[] {
     check("journal", journal.state, true),
     check("drain", drain.draining ? "draining" : "ok", true),
     check("usage_schema", store?.schema ?? "ok", true),
+    check("policies", policies.state, false),
     check("usage_db", store && !store.up ? "down" : "ok", false),
   ];
 }

@@ -15,6 +15,7 @@ import {
   showUsage,
 } from "./endpoints.ts";
 import { countTokens, makeCall } from "./engine.ts";
+import { explain } from "./explain.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
 import { healthz, readyz, version } from "./health_endpoints.ts";
 import type { Plugin } from "./plugin.ts";
@@ -76,6 +77,7 @@ function routesOf(parts: Parts, plugins: readonly Plugin[]): ReadonlyMap<string,
     ["/readyz", { GET: readyz, HEAD: readyz }, null],
     ["/v1", probe, null],
     ["/v1/models", { GET: listModels }, null],
+    ["/v1/route/explain", { POST: explain }, null],
     ["/v1/usage", { GET: showUsage }, null],
     ["/version", { GET: version, HEAD: version }, null],
   ];

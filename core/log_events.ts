@@ -1,4 +1,5 @@
 const TARGET = ["provider", "model"] as const;
+const POLICY = ["group", "policy"] as const;
 const CALL = [
   "step",
   "request_id",
@@ -32,6 +33,13 @@ export const LOG_EVENTS = {
   journal_write_failed: ["name", "code"],
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
+  policy_fault: [...POLICY, "fault", "request_id"],
+  policy_host_ended: POLICY,
+  policy_loaded: [...POLICY, "bytes"],
+  policy_nondeterminism: POLICY,
+  policy_quarantined: [...POLICY, "open_ms", "fault"],
+  policy_refused: ["group"],
+  policy_resumed: POLICY,
   shipper_backoff: [
     "name",
     "code",

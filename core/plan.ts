@@ -21,6 +21,10 @@ export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
   if (plan.fallbackIndexes !== undefined && plan.fallbacks !== undefined) {
     throw fault("policy-plan-invalid");
   }
+  // A plan may be a stranger's: lists are lists only when they are.
+  for (const list of [plan.fallbackIndexes, plan.fallbacks]) {
+    if (list !== undefined && !Array.isArray(list)) throw fault("policy-plan-invalid");
+  }
   const rest = plan.fallbackIndexes?.map((index) => inRange(index, context)) ??
     plan.fallbacks?.map((selector) => find(selector, context)) ??
     context.targets.map((target) => target.index);
@@ -45,6 +49,9 @@ function inRange(index: number, { targets }: RouteContext): number {
 }
 
 function find(selector: TargetSelector, { targets }: RouteContext): number {
+  const isSelector = typeof selector === "string" ||
+    (typeof selector === "object" && selector !== null);
+  if (!isSelector) throw fault("policy-plan-invalid");
   const found = targets.find((target) =>
     typeof selector === "string"
       ? target.id === selector

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Call, Parts } from "./call.ts";
+import { type Conversation, type ConversationFacts, conversationOf } from "./conversation.ts";
 import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
@@ -12,12 +13,10 @@ import { viewOf } from "./target_view.ts";
 /**
  * Step 4: eligible targets, the group's strategy, and one check of its plan: targets in the order to try.
  *
- * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`
+ * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`, `routing-policy-error`
  */
 export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
-  const { group, features } = call;
-  if (!group || !features) throw new TypeError("Cannot route a call that was not admitted");
-  const { eligible, rejected } = filter(call, group, features);
+  const { group, eligible, rejected, features } = filterTargets(call);
   if (eligible.length === 0) throw noTarget(call, group, features, rejected);
   const context = contextOf(parts, call, { group, features, eligible, rejected });
   const started = parts.clock();
@@ -28,11 +27,15 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   return ordered(plan, eligible);
 }
 
-function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Target[] {
+/** Targets in the order of a plan. */
+export function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Target[] {
   return plan.order.flatMap((index) => eligible[index] ?? []);
 }
 
-function filter(call: Call, group: Group, features: RequestFeatures) {
+/** Which targets of its group can serve a call, and why the others cannot. */
+export function filterTargets(call: Call): Filtered {
+  const { group, features } = call;
+  if (!group || !features) throw new TypeError("Cannot route a call that was not admitted");
   const asked = {
     dialect: call.dialect.name,
     features,
@@ -52,10 +55,11 @@ function filter(call: Call, group: Group, features: RequestFeatures) {
       rejected.push({ id, provider: provider.name, model, reasons });
     }
   }
-  return { eligible, rejected };
+  return { group, features, eligible, rejected };
 }
 
-interface Filtered {
+/** A group's targets, sorted out for one call. */
+export interface Filtered {
   readonly group: Group;
   readonly features: RequestFeatures;
   readonly eligible: readonly Target[];
@@ -63,8 +67,10 @@ interface Filtered {
 }
 
 /** Everything the decision may depend on. */
-function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
+export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
   const { caller, tokenId } = call.credential;
+  let known: Conversation | null = null;
+  const conversation = () => known ??= conversationOf(conversationFacts(call, filtered.group));
   return {
     version: 1,
     requestId: call.id,
@@ -87,10 +93,31 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
       tokenId: tokenId || null,
       role: null,
     },
+    contract: null,
+    get conversationKey() {
+      return conversation().key;
+    },
+    get conversationKeySource() {
+      return conversation().source;
+    },
+    pinnedIndex: null,
+    budget: NO_LIMITS,
     targets: filtered.eligible.map((target, index): TargetView =>
-      viewOf(target, index, parts.health.signals(target))
+      viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     ),
     rejected: filtered.rejected,
+  };
+}
+
+const NO_LIMITS: RouteContext["budget"] = { day: null, month: null, pressure: 0 };
+
+function conversationFacts(call: Call, group: Group): ConversationFacts {
+  return {
+    headers: call.headers,
+    body: call.wire?.body ?? {},
+    callerId: call.credential.caller.id,
+    group: group.name,
+    salt: call.snapshot.server.conversationSalt,
   };
 }
 
@@ -99,8 +126,8 @@ function seedOf(id: string): number {
   return parseInt(hash("sha256", id, "hex").slice(0, 8), 16);
 }
 
-/** Only context size in the way is the caller's to mend; agents compact on that answer. */
-function noTarget(
+/** Why no target serves: only context size in the way is the caller's to mend; agents compact on that answer. */
+export function noTarget(
   call: Call,
   group: Group,
   features: RequestFeatures,

@@ -8,6 +8,7 @@ import {
 } from "./call.ts";
 import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
+import { observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { settleUsage } from "./settle_usage.ts";
 
@@ -29,6 +30,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     delivered: call.firstContentAt !== null,
     estimatedInput: call.features?.estimatedInputTokens ?? 0,
   });
+  observeAttempts(parts, call, usage);
   const imageCount = call.features?.imageCount ?? 0;
   const serving = servingAttempt(call);
   if (serving && ending.facts) {

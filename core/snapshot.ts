@@ -1,6 +1,7 @@
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
 import type { Decide } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
@@ -76,6 +77,14 @@ export interface BreakerOptions {
   readonly halfOpenProbes: number;
 }
 
+/** How a target was evaluated; `validatedAt` is epoch ms, scores 0..1. */
+export interface Validation {
+  readonly status: "passed" | "limited" | "pending" | "failed";
+  readonly validatedAt: number | null;
+  readonly qualityScore: number | null;
+  readonly passRate: number | null;
+}
+
 /** One enabled target of a group, with its catalog model's facts folded in. */
 export interface Target {
   /** Position in the group's `targets` as configured. */
@@ -114,6 +123,8 @@ export interface Target {
   readonly reasoning: ReasoningSupport;
   readonly shape: RequestShapeSupport;
   readonly prices: Prices;
+  /** How it was evaluated; `null` when that is not stated. */
+  readonly validation: Validation | null;
 }
 
 /** How attempts of a call follow one another; times in ms. */
@@ -133,6 +144,8 @@ export interface Group {
   readonly strategy: string;
   /** The strategy, created with the group's options. */
   readonly decide: Decide;
+  /** The policy it asks; `null`: its strategy decides by itself. */
+  readonly policy: PolicySettings | null;
   /** Enabled targets in config order; never empty. */
   readonly targets: readonly Target[];
   /** 0: only the total deadline. */
@@ -186,6 +199,8 @@ export interface ServerSettings {
   readonly listen: { readonly hostname: string; readonly port: number };
   readonly defaultModelGroup: string | null;
   readonly tokenIssuer: string;
+  /** Mixed into the keys of conversations. */
+  readonly conversationSalt: string;
   readonly exposeRouteHeaders: boolean;
   readonly exposeRejections: boolean;
   readonly maxRequestBytes: number;
@@ -197,6 +212,7 @@ export interface ServerSettings {
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
+  readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
 }
 

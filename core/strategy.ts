@@ -1,6 +1,8 @@
 import type { z } from "zod";
+import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import type { PolicyFault } from "./policy_fault.ts";
 
 /** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */
 export interface TargetSignals {
@@ -49,6 +51,13 @@ export interface TargetView {
   readonly prices: Readonly<
     Record<"input" | "cachedInput" | "cacheWrite" | "output" | "image" | "perImage", number | null>
   >;
+  /** How it was evaluated; `null`: it was not. `ageDays` are whole days. */
+  readonly validation: {
+    readonly status: string;
+    readonly ageDays: number | null;
+    readonly qualityScore: number | null;
+    readonly passRate: number | null;
+  } | null;
   readonly signals: TargetSignals;
 }
 
@@ -82,6 +91,23 @@ export interface RouteContext {
     readonly tokenId: string | null;
     readonly role: string | null;
   };
+  /** What the group promises; `null`: nothing. */
+  readonly contract: {
+    readonly intendedWorkloads: readonly string[];
+    readonly requireTags: readonly string[];
+    readonly minEvalQualityScore: number | null;
+  } | null;
+  /** `ck_` and 32 hex digits; `null`: nothing tells the conversation. */
+  readonly conversationKey: string | null;
+  readonly conversationKeySource: ConversationKeySource;
+  /** Index into `targets` of the target that the conversation is pinned to. */
+  readonly pinnedIndex: number | null;
+  /** Used share of the caller's limits; `null`: no limit. `pressure` is the larger one, else 0. */
+  readonly budget: {
+    readonly day: number | null;
+    readonly month: number | null;
+    readonly pressure: number;
+  };
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];
   readonly rejected: readonly RejectedTarget[];
@@ -103,13 +129,53 @@ export interface Plan {
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/** Decides about one call. */
-export type Decide = (context: RouteContext) => Plan | Promise<Plan>;
+/**
+ * Decides about one call.
+ *
+ * @param trial nothing is served by it: a fault of a policy counts for nothing
+ */
+export type Decide = (context: RouteContext, trial?: boolean) => Plan | Promise<Plan>;
+
+/** What came of asking a policy. `digest` is the SHA-256 of its bundle in hex. */
+export type PolicyVerdict =
+  | { readonly kind: "plan"; readonly plan: Plan; readonly digest: string }
+  | { readonly kind: "fault"; readonly fault: PolicyFault; readonly digest: string | null };
+
+/** Asks the policies of groups, away from the gateway. */
+export interface PolicyDecider {
+  /**
+   * Asks the policy of a group. Never throws; a plan was checked against the context.
+   *
+   * @param trial the outcome counts for no quarantine, and a policy in quarantine is asked
+   */
+  decide(group: string, context: RouteContext, trial?: boolean): Promise<PolicyVerdict>;
+}
+
+/** What a strategy is handed beside its options. */
+export interface StrategyServices {
+  /** Name of the group. */
+  readonly group: string;
+  /** `null` where nothing is decided. */
+  readonly policies: PolicyDecider | null;
+  /** The group's `base_strategy`. */
+  readonly base: Decide;
+}
+
+/** The policy that a group's strategy asks, as its options state it; times in ms. */
+export interface PolicyOptions {
+  /** Relative to the folder of the configuration. */
+  readonly script: string;
+  readonly timeoutMs: number;
+  readonly heapMb: number;
+  readonly maxConcurrent: number;
+}
 
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */
 export interface Strategy<Options = unknown> {
   readonly name: string;
   /** Keys of the group that belong to this strategy; strict. */
-  readonly options: z.ZodType<Options>;
-  create(options: Options): Decide;
+  readonly options: z.ZodObject & z.ZodType<Options>;
+  create(options: Options, services: StrategyServices): Decide;
+  /** The policy it asks; a strategy without this member decides by itself. */
+  policy?(options: Options): PolicyOptions;
 }

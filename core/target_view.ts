@@ -2,17 +2,28 @@ import type { Prices, Target } from "./snapshot.ts";
 import type { TargetSignals, TargetView } from "./strategy.ts";
 
 /** What never changes of a target is made once: targets live as long as their snapshot. */
-const views = new WeakMap<Target, Omit<TargetView, "signals">>();
+const views = new WeakMap<Target, Omit<TargetView, "signals" | "validation">>();
 
 /** A target as strategies see it: an allow-list of facts, without secrets or addresses. */
-export function viewOf(target: Target, index: number, signals: TargetSignals): TargetView {
+export function viewOf(
+  target: Target,
+  index: number,
+  { signals, now }: { readonly signals: TargetSignals; readonly now: number },
+): TargetView {
   let view = views.get(target);
   if (!view) views.set(target, view = staticView(target));
   // A literal that begins with a spread is a plain copy; the order of members is the first one's.
-  return { ...view, index, signals };
+  return { ...view, index, validation: validationAt(target, now), signals };
 }
 
-function staticView(target: Target): Omit<TargetView, "signals"> {
+function validationAt({ validation }: Target, now: number): TargetView["validation"] {
+  if (validation === null) return null;
+  const { status, validatedAt, qualityScore, passRate } = validation;
+  const ageDays = validatedAt === null ? null : Math.floor((now - validatedAt) / 86_400_000);
+  return { status, ageDays, qualityScore, passRate };
+}
+
+function staticView(target: Target): Omit<TargetView, "signals" | "validation"> {
   const { supported, mode, control } = target.reasoning;
   return {
     index: 0,

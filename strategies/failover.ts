@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Strategy } from "../core/strategy.ts";
-import { behindWeightless } from "./weight.ts";
+import { behindWeightless } from "../core/weighted_order.ts";
 
 /** Eligible targets in config order. */
 export const failover: Strategy = {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Strategy } from "../core/strategy.ts";
-import { behindWeightless } from "./weight.ts";
+import { behindWeightless } from "../core/weighted_order.ts";
 
 /** The first eligible target in config order, and no other. */
 export const staticStrategy: Strategy = {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { randomFrom } from "../core/random.ts";
 import type { Strategy } from "../core/strategy.ts";
-import { drawByWeight } from "./weight.ts";
+import { drawByWeight } from "../core/weighted_order.ts";
 
 /** A draw by weight from the context's seed; fallbacks are more draws without replacement. */
 export const weighted: Strategy = {

@@ -11,7 +11,7 @@ import type {
   RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
-import type { Plan, RouteContext, TargetSignals } from "@/core/strategy.ts";
+import type { Plan, RouteContext, StrategyServices, TargetSignals } from "@/core/strategy.ts";
 import { viewOf } from "@/core/target_view.ts";
 import { tokenDigestHex, tokenIdOf } from "@/core/tokens.ts";
 import { Buffer } from "node:buffer";
@@ -83,6 +83,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     name: "fast",
     strategy: "failover",
     decide: (): Plan => ({ targetIndex: 0 }),
+    policy: null,
     targets,
     attemptTimeoutMs: 0,
     streamIdleTimeoutMs: 120_000,
@@ -192,6 +193,13 @@ export const NO_SIGNALS: TargetSignals = {
   backoffUntil: null,
 };
 
+/** What a strategy that decides by itself is handed. */
+export const SERVICES: StrategyServices = {
+  group: "fast",
+  policies: null,
+  base: () => ({ targetIndex: 0 }),
+};
+
 /** A context in which these targets are eligible. */
 export function contextOf(
   targets: readonly Target[],
@@ -214,7 +222,14 @@ export function contextOf(
       tokenId: null,
       role: null,
     },
-    targets: targets.map((target, index) => viewOf(target, index, NO_SIGNALS)),
+    contract: null,
+    conversationKey: "ck_0123456789abcdef0123456789abcdef",
+    conversationKeySource: "first_turn",
+    pinnedIndex: null,
+    budget: { day: null, month: null, pressure: 0 },
+    targets: targets.map((target, index) =>
+      viewOf(target, index, { signals: NO_SIGNALS, now: NOW })
+    ),
     rejected: [],
     ...changes,
   };

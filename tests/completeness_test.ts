@@ -54,11 +54,10 @@ Deno.test("every dialect folder belongs to a dialect", () => {
 
 Deno.test("every strategy has its file and its table of cases", () => {
   const files = entries(new URL("strategies/", root));
-  for (const name of strategies.names) {
-    assert(files.includes(`${name}.ts`), name);
-    assert(STRATEGY_CASES[name]?.length, name);
-  }
-  assert.deepEqual(Object.keys(STRATEGY_CASES).sort(), strategies.names);
+  for (const name of strategies.names) assert(files.includes(`${name}.ts`), name);
+  const deciding = strategies.items.flatMap(({ name, policy }) => policy ? [] : [name]);
+  for (const name of deciding) assert(STRATEGY_CASES[name]?.length, name);
+  assert.deepEqual(Object.keys(STRATEGY_CASES).sort(), deciding);
 });
 
 Deno.test("every file that makes a strategy is registered", () => {
@@ -72,6 +71,16 @@ Deno.test("every plugin folder is registered", () => {
   const list = read("plugins/mod.ts");
   const missing = foldersIn("plugins/").filter((folder) => !list.includes(`"./${folder}/mod.ts"`));
   assert.deepEqual(missing, []);
+});
+
+Deno.test("every example policy has its cases beside it", () => {
+  const files = entries(new URL("policies/examples/", root));
+  const policies = files.filter((file) => !file.endsWith("_test.ts"));
+  assert(policies.length >= 5);
+  assert.deepEqual(
+    files,
+    policies.flatMap((file) => [file, file.replace(".ts", "_test.ts")]).sort(),
+  );
 });
 
 for (const [name, { items, names }] of Object.entries(LISTS)) {
@@ -89,7 +98,8 @@ Deno.test("every package of the import map is imported", () => {
       .concat(read("main.ts"))
       .flatMap((source) => [...source.matchAll(/\bfrom "([^".][^"]*)"/g)].map(([, name]) => name!)),
   );
-  const packages = Object.keys(deno.imports).filter((name) => name !== "@/");
+  const packages = Object.entries(deno.imports)
+    .flatMap(([name, from]) => from.startsWith("./") ? [] : [name]);
   const used = (name: string) =>
     [...imported].some((from) => from === name || from.startsWith(`${name}/`));
   assert.deepEqual(packages.filter((name) => !used(name)), []);
@@ -98,7 +108,7 @@ Deno.test("every package of the import map is imported", () => {
 Deno.test("import map is sorted, and every package has one exact version", () => {
   const names = Object.keys(deno.imports);
   assert.deepEqual(names, names.toSorted());
-  const packages = Object.entries(deno.imports).filter(([name]) => name !== "@/");
+  const packages = Object.entries(deno.imports).filter(([_, from]) => !from.startsWith("./"));
   for (const [name, from] of packages) {
     assert.match(from, /^npm:(?:@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(?:\/|$)/, name);
   }

@@ -54,7 +54,7 @@ function shell(text = TEXT): Shell {
       };
       const program = new Command("pointsman").exitOverride()
         .configureOutput({ writeOut: print, writeErr: print });
-      configCommands(parts)(program, world);
+      configCommands(parts, () => Promise.resolve([]))(program, world);
       tokenCommands(parts)(program, world);
       try {
         await program.parseAsync(line.split(" "), { from: "user" });

@@ -289,7 +289,7 @@ Deno.test("config show hides secrets and fills in defaults", () => {
 });
 
 Deno.test("JSON Schema tells descriptions, defaults and what is required", () => {
-  const schema = JSON.parse(JSON.stringify(configJsonSchema()));
+  const schema = JSON.parse(JSON.stringify(configJsonSchema(parts.strategies)));
   assert.equal(schema.$schema, "https://json-schema.org/draft/2020-12/schema");
   assert.deepEqual(schema.required, ["providers", "models"]);
   const { listen } = schema.properties.server.properties;

@@ -84,6 +84,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
       source: "",
       updatedAt: "",
     },
+    validation: null,
     ...changes,
     reasoning: { ...REASONING, ...changes.reasoning },
   };

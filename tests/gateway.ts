@@ -7,7 +7,9 @@ import { diskSources } from "@/core/config/sources.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
+import type { Snapshot } from "@/core/snapshot.ts";
 import { createPlugins, upstreams } from "@/plugins/mod.ts";
+import { createPolicyRunner } from "@/policies/mod.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
 import { openUsageStore } from "@/storage/store.ts";
@@ -39,7 +41,7 @@ export interface TestGateway extends AsyncDisposable {
   /** Rows of `request_usage`, after everything in the journal was shipped. */
   usageRows(): Promise<Loose[]>;
   /** Reads a changed configuration; tells whether it was taken. */
-  reload(options: ConfigOptions): boolean;
+  reload(options: ConfigOptions): boolean | Promise<boolean>;
 }
 
 const registries = { dialects, strategies, builtins: upstreams };
@@ -48,15 +50,21 @@ const registries = { dialects, strategies, builtins: upstreams };
 export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
   const dir = await Deno.makeTempDir();
   const path = join(dir, "config.yaml");
-  writeConfig(dir, testConfig(options));
-  const load = () =>
-    loadConfig(path, diskSources({ env: () => undefined, now: Date.now }), registries);
+  writeFolder(dir, options);
+  const logs: string[] = [];
+  const line = (text: string) => void logs.push(text);
+  const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
+  const policies = createPolicyRunner({ log, clock: () => performance.now() });
+  const sources = diskSources({ env: () => undefined, now: Date.now });
+  const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
+  const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
+  const refused = await prepare(initial.snapshot);
+  if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb } = initial.snapshot.server;
-  const logs: string[] = [];
-  const log = createLog(logging, { now: Date.now, line: (text) => void logs.push(text) });
   const plugins = createPlugins();
+  policies.adopt(initial.snapshot.groups.values(), initial.snapshot.server.policies);
   const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
   const journal = counted(opened);
   const store = openUsageStore({
@@ -71,7 +79,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins }),
+    prepare,
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins, policies }),
   });
   const gateway = startGateway({
     config,
@@ -79,6 +88,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     builtins: upstreams,
     journal,
     store,
+    policies,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
@@ -109,6 +119,14 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
       await Deno.remove(dir, { recursive: true });
     },
   };
+}
+
+/** Writes what a test says about its gateway into its folder. */
+export function writeFolder(dir: string, options: ConfigOptions): void {
+  writeConfig(dir, testConfig(options));
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    Deno.writeTextFileSync(join(dir, name), text);
+  }
 }
 
 /** Replaces the config file of a folder. */

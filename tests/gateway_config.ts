@@ -30,6 +30,8 @@ export interface ConfigOptions {
   readonly providers?: ConfigTree;
   /** Instead of the one caller `ci`. */
   readonly callers?: readonly ConfigTree[];
+  /** More files beside the config file, by name. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** The configuration of a test: one group `fast`, every upstream in each dialect, one caller. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import deno from "../deno.json" with { type: "json" };
-import { type ConfigOptions, testConfig, writeConfig } from "./gateway.ts";
+import { type ConfigOptions, writeFolder } from "./gateway.ts";
 
 /** The gateway as a process of its own, with the permissions of the start task. */
 export interface GatewayProcess extends AsyncDisposable {
@@ -25,7 +25,7 @@ const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** Flags of `deno task start`: the permissions a deployed gateway has. */
 function startFlags(): string[] {
-  const [, , ...words] = deno.tasks.start.split(" ");
+  const [, , ...words] = deno.tasks.start.replace(/\$\(.*\)/, Deno.execPath()).split(" ");
   return words.slice(0, words.indexOf("main.ts"));
 }
 
@@ -34,7 +34,7 @@ export async function makeFolder(
   options: ConfigOptions,
 ): Promise<{ readonly dir: string } & AsyncDisposable> {
   const dir = await Deno.makeTempDir();
-  writeConfig(dir, testConfig(options));
+  writeFolder(dir, options);
   return { dir, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
 }
 
@@ -73,11 +73,12 @@ export async function spawnGateway(
 
 const LISTENS = /Pointsman listens on (http:\S+)/;
 
-/** Runs `serve` in a folder to its end. */
+/** Runs `serve`, or another command, in a folder to its end. */
 export async function runServe(
   dir: string,
+  words: readonly string[] = ["serve"],
 ): Promise<{ readonly code: number; readonly output: string }> {
-  const { code, stdout, stderr } = await serveCommand(dir).output();
+  const { code, stdout, stderr } = await serveCommand(dir, { words }).output();
   const decoder = new TextDecoder();
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
@@ -89,8 +90,11 @@ function spawnServe(dir: string, options: SpawnOptions): Deno.ChildProcess {
 /** A file that grows past its limit must be an error to the process, not its end. */
 const IGNORE_FILE_SIZE_SIGNAL = `trap '' XFSZ; exec "$@"`;
 
-function serveCommand(dir: string, { env = {} }: SpawnOptions = {}): Deno.Command {
-  const serve = [MAIN, "serve", "--config", join(dir, "config.yaml")];
+function serveCommand(
+  dir: string,
+  { env = {}, words = ["serve"] }: SpawnOptions & { readonly words?: readonly string[] } = {},
+): Deno.Command {
+  const serve = [MAIN, ...words, "--config", join(dir, "config.yaml")];
   const command = [Deno.execPath(), "run", ...startFlags(), ...serve];
   return new Deno.Command("sh", {
     args: ["-c", IGNORE_FILE_SIZE_SIGNAL, "sh", ...command],

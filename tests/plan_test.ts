@@ -50,6 +50,16 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
     fallbackIndexes: [1],
     fallbacks: ["b"],
   }, "policy-plan-invalid"],
+  ["fallbacks that are no list are none", {
+    targetIndex: 0,
+    fallbackIndexes: "1",
+  }, "policy-plan-invalid"],
+  ["fallback selectors that are no list are none", {
+    targetIndex: 0,
+    fallbacks: { length: 1 },
+  }, "policy-plan-invalid"],
+  ["nothing is no selector", { targetIndex: 0, fallbacks: [null] }, "policy-plan-invalid"],
+  ["null is no selector of the first", { target: null }, "policy-plan-invalid"],
   ["an index past the end is not eligible", { targetIndex: 3 }, "policy-ineligible-target"],
   ["a negative index is not eligible", { targetIndex: -1 }, "policy-ineligible-target"],
   ["a fraction is no index", { targetIndex: 0.5 }, "policy-ineligible-target"],

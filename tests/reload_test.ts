@@ -35,7 +35,13 @@ function running(): Running {
   const load = () => loadConfig(path, sources, parts);
   const initial = load();
   assert.ok(initial.ok);
-  const live = liveConfig({ initial, load, log, debounceMs: 20 });
+  const live = liveConfig({
+    initial,
+    load,
+    log,
+    prepare: () => Promise.resolve([]),
+    debounceMs: 20,
+  });
   return {
     path,
     dir,

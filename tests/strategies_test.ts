@@ -4,7 +4,7 @@ import { deepFreeze } from "@/core/config/canonical.ts";
 import { checkPlan } from "@/core/plan.ts";
 import type { Decide, RouteContext } from "@/core/strategy.ts";
 import { strategies } from "@/strategies/mod.ts";
-import { contextOf, targetsWeighing } from "./builders.ts";
+import { contextOf, SERVICES, targetsWeighing } from "./builders.ts";
 import { STRATEGY_CASES } from "./strategy_cases.ts";
 
 /** A frozen context of targets with these weights. */
@@ -19,8 +19,9 @@ function order(decide: Decide, context: RouteContext): readonly number[] {
   return checkPlan(plan, context).order.map((index) => index + 1);
 }
 
-for (const { name, options, create } of strategies.items) {
-  const decide = create(options.parse({}));
+for (const { name, options, create, policy } of strategies.items) {
+  if (policy) continue;
+  const decide = create(options.parse({}), SERVICES);
 
   for (const [weights, seed, expected] of STRATEGY_CASES[name] ?? []) {
     Deno.test(`${name} orders weights ${weights.join(", ")} at seed ${seed} as ${expected}`, () => {
@@ -38,7 +39,7 @@ for (const { name, options, create } of strategies.items) {
       const plan = order(decide, context);
       assert.equal(new Set(plan).size, plan.length);
       assert.deepEqual(order(decide, context), plan);
-      assert.deepEqual(order(create(options.parse({})), context), plan);
+      assert.deepEqual(order(create(options.parse({}), SERVICES), context), plan);
     }));
   });
 
@@ -60,7 +61,7 @@ const SHARES = [70, 20, 10];
 
 /** How often each order comes up over `DRAWS` seeds. */
 function draws(): ReadonlyMap<string, number> {
-  const decide = strategies.get("weighted").create({});
+  const decide = strategies.get("weighted").create({}, SERVICES);
   const context = contextOf(targetsWeighing(SHARES));
   const counts = new Map<string, number>();
   for (let draw = 0; draw < DRAWS; draw++) {

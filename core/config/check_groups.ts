@@ -1,9 +1,9 @@
+import { z } from "zod";
 import { isObject, type Json, type JsonObject } from "../json.ts";
 import { checkModelName } from "./check_providers.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 import type { ConfigPath } from "./problem.ts";
-import { groupSchema } from "./schema_groups.ts";
 import { suggest } from "./suggest.ts";
 import { entriesOf, itemsOf, member, textOf } from "./view.ts";
 
@@ -16,15 +16,37 @@ export function* checkGroups(root: Json, facts: CheckFacts): Iterable<Finding> {
       const message = "a group needs at least one enabled target";
       yield { code: "conflict", path: [...path, "targets"], at: "value", message };
     }
-    const strategy = textOf(member(group, "strategy"));
-    const known = strategy === null || facts.strategies.has(strategy);
-    if (!known && groupSchema.shape.strategy.unwrap().safeParse(strategy).success) {
-      const message = `strategy "${strategy}" is not part of this build`;
-      yield { code: "unusable", path: [...path, "strategy"], at: "value", message };
-    }
+    yield* checkOptions(group, path, facts);
     for (const [index, target] of itemsOf(targets)) {
       yield* checkTarget(root, target, [...path, "targets", index], facts);
     }
+  }
+}
+
+/** A group has the keys that its strategies read: all that they need, and no others' keys. */
+function* checkOptions(
+  group: Json,
+  path: ConfigPath,
+  { strategies }: CheckFacts,
+): Iterable<Finding> {
+  const name = textOf(member(group, "strategy")) ?? "weighted";
+  const base = textOf(member(group, "base_strategy")) ?? "weighted";
+  if (!strategies.has(name) || !strategies.has(base)) return;
+  const strategy = strategies.get(name);
+  const read = {
+    ...strategy.options.shape,
+    ...(strategy.policy && strategies.get(base).options.shape),
+  };
+  for (const [key, schema] of Object.entries(strategy.options.shape)) {
+    if (member(group, key) !== undefined || z.safeParse(schema, undefined).success) continue;
+    const message = `missing key "${key}"; strategy "${name}" needs it`;
+    yield { code: "missing-key", path, at: "key", message };
+  }
+  for (const [key] of entriesOf(group)) {
+    const owner = strategies.items.find(({ options }) => key in options.shape);
+    if (!owner || key in read) continue;
+    const message = `strategy "${name}" does not read it; "${owner.name}" does`;
+    yield { code: "conflict", path: [...path, key], at: "key", message };
   }
 }
 

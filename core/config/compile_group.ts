@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
+import type { Decide, PolicyOptions } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -17,10 +19,11 @@ export function compileGroup(
   const { upstream, eligibility } = config.server;
   const compiled = compileTargets(group, config, providers);
   const targets = compiled.map(({ target }) => target);
-  const strategy = facts.strategies.get(group.strategy);
+  const { strategy, options } = strategyOf(group.strategy, group, facts);
   const settings = {
     name,
     strategy: group.strategy,
+    options,
     targets,
     attemptTimeoutMs: group.attempt_timeout_ms ?? upstream.default_attempt_timeout_ms,
     streamIdleTimeoutMs: group.stream_idle_timeout_ms ?? upstream.stream_idle_timeout_ms,
@@ -34,10 +37,37 @@ export function compileGroup(
   };
   return {
     ...settings,
-    decide: strategy.create(strategy.options.parse({})),
+    decide: strategy.create(options, {
+      group: name,
+      policies: facts.policies ?? null,
+      base: baseOf(name, group, facts),
+    }),
+    policy: policyOf(strategy.policy?.(options), facts),
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
+}
+
+/** A strategy, and the keys of the group that belong to it as its own schema reads them. */
+function strategyOf(name: string, group: GroupConfig, { strategies }: CompileFacts) {
+  const strategy = strategies.get(name);
+  const own = Object.entries(group).filter(([key, value]) =>
+    key in strategy.options.shape && value !== undefined
+  );
+  return { strategy, options: strategy.options.parse(Object.fromEntries(own)) };
+}
+
+/** What decides where the group's strategy does not; it has no base of its own. */
+function baseOf(name: string, group: GroupConfig, facts: CompileFacts): Decide {
+  const { strategy, options } = strategyOf(group.base_strategy, group, facts);
+  const base: Decide = () => ({ targetIndex: 0 });
+  return strategy.create(options, { group: name, policies: null, base });
+}
+
+function policyOf(policy: PolicyOptions | undefined, { folder }: CompileFacts): Group["policy"] {
+  if (!policy) return null;
+  const { script, ...limits } = policy;
+  return { path: resolve(folder, script), root: folder, ...limits };
 }
 
 /** A target's settings; of its provider only what is no secret. */

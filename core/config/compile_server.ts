@@ -16,6 +16,7 @@ export function compileServer(
     listen: parseListen(listen)!,
     defaultModelGroup: config.default_model_group ?? null,
     tokenIssuer: config.token_issuer,
+    conversationSalt: config.conversation_salt,
     exposeRouteHeaders: config.expose_route_headers,
     exposeRejections: config.expose_rejections,
     maxRequestBytes: config.max_request_bytes,
@@ -44,6 +45,16 @@ export function compileServer(
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,
     },
+    policies: compilePolicies(config),
+  };
+}
+
+function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"] {
+  const { faults, window_ms, open_ms, max_open_ms } = policies.quarantine;
+  return {
+    hosts: policies.hosts,
+    watch: policies.watch,
+    quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
 }
 

@@ -81,6 +81,18 @@ function fold({ config, place, model, dialect }: Identity, facts: Capabilities):
     reasoning: reasoning(facts, dialect),
     shape: requestShape(facts),
     prices: prices(facts),
+    validation: validation(config),
+  };
+}
+
+function validation({ validation: stated }: TargetConfig): Target["validation"] {
+  if (!stated) return null;
+  const { status = "pending", validated_at, quality_score, pass_rate } = stated;
+  return {
+    status,
+    validatedAt: validated_at === undefined ? null : Date.parse(`${validated_at}T00:00:00Z`),
+    qualityScore: quality_score ?? null,
+    passRate: pass_rate ?? null,
   };
 }
 

@@ -1,4 +1,5 @@
 import { dirname, join, resolve } from "node:path";
+import type { z } from "zod";
 import type { Snapshot } from "../snapshot.ts";
 import { checkAll } from "./check.ts";
 import { compile } from "./compile.ts";
@@ -8,7 +9,7 @@ import { expandTree, type Expansion, scalarOf } from "./expand.ts";
 import type { CompileFacts, Parts } from "./parts.ts";
 import { type ConfigPath, pathText, type Problem, sortProblems } from "./problem.ts";
 import { fileProblem, problemAt, problemOf, shownFile } from "./report.ts";
-import { type Config, configSchema } from "./schema.ts";
+import { type Config, configSchemaOf } from "./schema.ts";
 import { readSource, type Sources } from "./sources.ts";
 import { type ConfigTree, readTree } from "./tree.ts";
 import type { Draft } from "./tree_reader.ts";
@@ -67,7 +68,7 @@ function check(file: string, tree: ConfigTree, facts: CompileFacts): Checked {
   const flaws = [...tree.flaws, ...expansion.flaws];
   const problems = flaws.map((flaw) => problemAt(file, flaw, tree.places));
   if (tree.broken) return { config: null, problems };
-  const { config, findings } = parse(tree, expansion);
+  const { config, findings } = parse(tree, expansion, configSchemaOf(facts.strategies));
   findings.push(...checkAll(expansion.value, facts));
   const reported = new Set(flaws.map(({ path }) => path));
   const known = findings.filter(({ path }) => !reported.has(pathText(path)));
@@ -89,9 +90,10 @@ function check(file: string, tree: ConfigTree, facts: CompileFacts): Checked {
 function parse(
   tree: ConfigTree,
   { value, references }: Expansion,
+  schema: z.ZodType<Config>,
 ): { config: Config | null; findings: Finding[] } {
   for (let round = 0;; round++) {
-    const result = configSchema.safeParse(value);
+    const result = schema.safeParse(value);
     if (result.success) return { config: result.data, findings: [] };
     const typed = result.error.issues.filter(({ path }) =>
       references.has(pathText(path as ConfigPath)) && retype(value, path as ConfigPath)
@@ -99,7 +101,7 @@ function parse(
     if (typed.length > 0 && round < 10) continue;
     return {
       config: null,
-      findings: [...diagnose(configSchema, result.error.issues, tree.value)],
+      findings: [...diagnose(schema, result.error.issues, tree.value)],
     };
   }
 }

@@ -1,6 +1,6 @@
 import type { Dialect } from "../dialect.ts";
 import type { Registry } from "../registry.ts";
-import type { Strategy } from "../strategy.ts";
+import type { PolicyDecider, Strategy } from "../strategy.ts";
 import type { BuiltinUpstream } from "../upstream.ts";
 
 /** What a configuration may name, handed in by the composition root. */
@@ -8,6 +8,8 @@ export interface Parts {
   readonly dialects: Registry<Pick<Dialect, "name" | "authScheme">>;
   readonly strategies: Registry<Strategy>;
   readonly builtins: Registry<Pick<BuiltinUpstream, "name" | "serves">>;
+  /** Asks the policies of groups; absent where nothing is decided. */
+  readonly policies?: PolicyDecider;
   /** Where to listen instead of `server.listen`: the value of `--listen`, which is an address. */
   readonly listen?: string | undefined;
 }

@@ -1,8 +1,10 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { unwrap } from "./diagnose.ts";
 import { notation, notYet } from "./kinds.ts";
-import { configSchema } from "./schema.ts";
-import { groupSchema } from "./schema_groups.ts";
+import type { Registry } from "../registry.ts";
+import type { Strategy } from "../strategy.ts";
+import { configSchemaOf } from "./schema.ts";
+import { descriptionOf, groupSchemaOf } from "./schema_groups.ts";
 import { capabilityKeys, providerSchema } from "./schema_models.ts";
 
 type Schema = z.core.$ZodType;
@@ -20,13 +22,16 @@ interface Section {
  * The reference of the configuration file as Markdown, made of the schema: every key with its type,
  * default and rule.
  */
-export function configReference(): string {
-  return [INTRODUCTION, ...sections().map(sectionText), LATER, laterText()].join("\n\n") + "\n";
+export function configReference(strategies: Registry<Strategy>): string {
+  const config = configSchemaOf(strategies);
+  const parts = sections(config.shape, groupSchemaOf(strategies).shape).map(sectionText);
+  return [INTRODUCTION, ...parts, LATER, laterText(config)].join("\n\n") + "\n";
 }
 
-function sections(): readonly Section[] {
-  const { shape } = configSchema;
-  const groups = groupSchema.shape;
+function sections(
+  shape: ReturnType<typeof configSchemaOf>["shape"],
+  groups: ReturnType<typeof groupSchemaOf>["shape"],
+): readonly Section[] {
   const restated = new Set(Object.keys(capabilityKeys));
   const targets = Object.entries(shapeOf(elementOf(groups.targets)) ?? {});
   return [
@@ -120,10 +125,6 @@ function row(name: string, schema: Schema): string {
   return `| \`${name}\` | ${typeText(schema)}${required} | ${defaultText(schema)} | ${rule} |`;
 }
 
-function descriptionOf(schema: Schema): string {
-  return (schema as z.ZodType).description ?? "";
-}
-
 function typeText(schema: Schema): string {
   const bare = unwrap(schema);
   const known = notation.get(bare)?.type;
@@ -134,11 +135,16 @@ function typeText(schema: Schema): string {
 
 function defaultText(schema: Schema): string {
   const { def } = schema._zod as z.core.$ZodTypes["_zod"];
-  if (def.type !== "default") return "";
-  const value: unknown = def.defaultValue;
+  const value: unknown = def.type === "default" ? def.defaultValue : statedDefault(schema);
+  if (value === undefined) return "";
   if (Array.isArray(value)) return `\`[${value.join(", ")}]\``;
   if (typeof value === "object") return "`{}`";
   return `\`${typeText(schema) === "bytes" ? sizeText(Number(value)) : String(value)}\``;
+}
+
+/** The default of a key that only some groups have. */
+function statedDefault(schema: Schema): unknown {
+  return schema instanceof z.ZodType ? schema.meta()?.["default"] : undefined;
 }
 
 function sizeText(bytes: number): string {
@@ -146,7 +152,7 @@ function sizeText(bytes: number): string {
 }
 
 /** A line for each map of the format that has keys which are refused for now. */
-function laterText(): string {
+function laterText(config: Schema): string {
   const lines: string[] = [];
   const visit = (schema: Schema, path: string) => {
     const bare = unwrap(schema);
@@ -160,7 +166,7 @@ function laterText(): string {
       visit(value, path ? `${path}.${key}` : key);
     }
   };
-  visit(configSchema, "");
+  visit(config, "");
   return lines.join("\n");
 }
 

@@ -13,8 +13,8 @@ export interface LiveConfig extends Disposable {
   readonly reloads: { readonly applied: number; readonly rejected: number };
   /** Whether the file says something that only a restart brings into force. */
   readonly restartRequired: boolean;
-  /** Reads the configuration again; tells whether it was taken. */
-  reload(): boolean;
+  /** Reads the configuration again; tells whether it was taken: at once when there are no policies. */
+  reload(): boolean | Promise<boolean>;
 }
 
 /** What a live configuration needs. */
@@ -23,6 +23,8 @@ export interface LiveConfigOptions {
   readonly initial: LoadResult & { readonly ok: true };
   load(): LoadResult;
   readonly log: Log;
+  /** Makes the policies of a configuration ready; problems refuse it. */
+  prepare(snapshot: Snapshot): Promise<readonly Problem[]>;
   /** Called after each swap, and not for the initial snapshot. */
   onSwap?(snapshot: Snapshot): void;
   /** Quiet time before a change counts, ms. */
@@ -38,14 +40,33 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
   const reloads = { applied: 0, rejected: 0 };
   let snapshot = initial.snapshot;
   let restartRequired = false;
+  let latest = 0;
 
-  function reload(): boolean {
+  function reload(): boolean | Promise<boolean> {
+    const mine = ++latest;
     const result = tryLoad(options);
     if (!result?.ok) {
       if (result) logRejected(log, result.problems);
       reloads.rejected += 1;
       return false;
     }
+    const asks = [...result.snapshot.groups.values()].some(({ policy }) => policy !== null);
+    if (!asks) return take(result);
+    return options.prepare(result.snapshot).then((problems) => {
+      // A later reload has read the newer file.
+      if (mine !== latest) return false;
+      if (problems.length === 0) return take(result);
+      logRejected(log, problems);
+      reloads.rejected += 1;
+      return false;
+    }, (error) => {
+      logFailed(log, error);
+      reloads.rejected += 1;
+      return false;
+    });
+  }
+
+  function take(result: LoadResult & { readonly ok: true }): true {
     const merged = keepRestartOnly(snapshot, result.snapshot);
     snapshot = merged.snapshot;
     logProblems(log, result.problems);
@@ -112,10 +133,14 @@ function tryLoad({ load, log }: LiveConfigOptions): LoadResult | null {
   try {
     return load();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.write("error", "config_rejected", `configuration not changed: ${reason}`);
+    logFailed(log, error);
     return null;
   }
+}
+
+function logFailed(log: Log, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  log.write("error", "config_rejected", `configuration not changed: ${reason}`);
 }
 
 function onHangup(reload: () => void): Disposable {

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import type { Registry } from "../registry.ts";
+import type { Strategy } from "../strategy.ts";
 import { block, filled, list, map, name } from "./kinds.ts";
 import { callerSchema, membershipSchema, projectSchema, userSchema } from "./schema_accounts.ts";
-import { groupSchema } from "./schema_groups.ts";
+import { groupSchema, groupSchemaOf } from "./schema_groups.ts";
 import { providerSchema } from "./schema_models.ts";
 import { serverSchema } from "./schema_server.ts";
 
@@ -10,8 +12,7 @@ const statePath = filled("path").refine((path) => !/^https?:\/\//i.test(path), {
   params: { code: "unusable" },
 });
 
-/** The whole configuration file. The schema is the type, the reference and the JSON Schema. */
-export const configSchema = block({
+const configSchema = block({
   server: serverSchema.prefault({}).describe("the server"),
   state_path: statePath.default("./state/router.kv").describe("state store; restart-only"),
   providers: map(name(), providerSchema).describe("upstreams by name"),
@@ -25,7 +26,16 @@ export const configSchema = block({
 /** A configuration, read: defaults filled in, USD as nano-USD, times as `Date`, sizes as bytes. */
 export type Config = z.infer<typeof configSchema>;
 
+/**
+ * The whole configuration file, with the keys of these strategies. The schema is the type, the
+ * reference and the JSON Schema.
+ */
+export function configSchemaOf(strategies: Registry<Strategy>) {
+  const models = map(name(), groupSchemaOf(strategies)).describe("model groups by name");
+  return block({ ...configSchema.shape, models });
+}
+
 /** JSON Schema 2020-12 of the file, with descriptions and defaults. */
-export function configJsonSchema(): z.core.JSONSchema.BaseSchema {
-  return z.toJSONSchema(configSchema, { io: "input", target: "draft-2020-12" });
+export function configJsonSchema(strategies: Registry<Strategy>): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(configSchemaOf(strategies), { io: "input", target: "draft-2020-12" });
 }

@@ -1,4 +1,6 @@
-import type { z } from "zod";
+import { z } from "zod";
+import type { Registry } from "../registry.ts";
+import type { Strategy } from "../strategy.ts";
 import {
   block,
   choice,
@@ -8,6 +10,7 @@ import {
   list,
   ms,
   name,
+  notYet,
   numeric,
   text,
   whole,
@@ -57,15 +60,11 @@ const breaker = block({
   half_open_probes: whole(1).default(1).describe("calls that try it again"),
 });
 
-/** Keys of a model group. */
+/** Keys that every model group has; `groupSchemaOf` adds those of the strategies. */
 export const groupSchema = block({
-  strategy: choice(["static", "failover", "weighted"], [
-    "dynamic_score",
-    "script",
-    "external",
-    "latency",
-    "cost",
-  ]).default("weighted").describe("who is tried first, and who next"),
+  strategy: filled().default("weighted").describe("who is tried first, and who next"),
+  base_strategy: filled().default("weighted")
+    .describe("decides where a policy does not: `on_error: fallback`"),
   targets: list(target).describe("at least one enabled"),
   attempt_timeout_ms: ms().optional()
     .describe("unset: `server.upstream.default_attempt_timeout_ms`"),
@@ -76,20 +75,12 @@ export const groupSchema = block({
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
 }, [
-  "base_strategy",
   "include_request",
   "cache",
   "content_capture",
   "hedge",
   "budget_pressure",
   "affinity",
-  "script",
-  "script_timeout_ms",
-  "script_heap_mb",
-  "script_max_concurrent",
-  "script_permissions",
-  "script_http",
-  "on_error",
   "rollout",
   "shadow",
   "routing_policy",
@@ -100,3 +91,56 @@ export const groupSchema = block({
 
 /** A model group, read. */
 export type GroupConfig = z.infer<typeof groupSchema>;
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** Strategies of the format that are refused for now, where no such strategy is registered. */
+const STRATEGIES_LATER = ["cost", "dynamic_score", "external", "latency"];
+
+/** The schema of a group that may name these strategies, with the keys they read. */
+export function groupSchemaOf({ items, names }: Registry<Strategy>) {
+  const own: Shape = Object.assign(
+    {},
+    ...items.map(({ options }) => optional(options.shape, items)),
+  );
+  const laterKeys = [groupSchema, ...items.map(({ options }) => options)]
+    .flatMap((schema) => notYet.get(schema)?.keys ?? []);
+  const base = items.flatMap(({ name, policy }) => policy ? [] : [name]).sort();
+  const { strategy, base_strategy, ...rest } = groupSchema.shape;
+  return block({
+    strategy: named(strategy, names, STRATEGIES_LATER.filter((name) => !names.includes(name))),
+    base_strategy: named(base_strategy, base),
+    ...own,
+    ...rest,
+  }, laterKeys.filter((key) => !(key in own)));
+}
+
+/** The choice of a strategy, with the default and the description of the schema it narrows. */
+function named(
+  schema: z.ZodDefault<z.ZodString>,
+  names: readonly string[],
+  later: readonly string[] = [],
+) {
+  const [first = "", ...others] = names;
+  return choice([first, ...others], later).default(schema.parse(undefined))
+    .describe(schema.description ?? "");
+}
+
+/** A group has the keys of the strategy it names only; whether one must be there, a check says. */
+function optional(shape: z.ZodRawShape, strategies: readonly Strategy[]): Shape {
+  return Object.fromEntries(
+    Object.entries(shape).map(([key, schema]) => {
+      const readers = strategies.filter(({ options }) => key in options.shape)
+        .map(({ name }) => `\`${name}\``).join(", ");
+      const description = `${descriptionOf(schema)}; read by ${readers}`;
+      const inner = schema instanceof z.ZodDefault ? schema.unwrap() : schema;
+      const stated = inner === schema ? {} : { default: z.parse(schema, undefined) };
+      return [key, z.optional(inner).meta({ description, ...stated })];
+    }),
+  );
+}
+
+/** What `describe` said. */
+export function descriptionOf(schema: z.core.$ZodType): string {
+  return schema instanceof z.ZodType ? schema.description ?? "" : "";
+}

@@ -12,6 +12,7 @@ import {
   ms,
   name,
   pattern,
+  text,
   whole,
 } from "./kinds.ts";
 
@@ -85,6 +86,19 @@ const eligibility = block({
     .describe("whether a target without `context_tokens` is used"),
 });
 
+const quarantine = block({
+  faults: whole(1).default(5).describe("faults within the window after which it is not asked"),
+  window_ms: ms().default(60_000).describe("length of that window"),
+  open_ms: ms().default(30_000).describe("how long it is not asked at first; then doubling"),
+  max_open_ms: ms().default(900_000).describe("longest time it is not asked"),
+});
+
+const policies = block({
+  hosts: whole(1, 16).default(2).describe("processes for each policy"),
+  watch: flag().default(true).describe("a changed source comes into force by itself"),
+  quarantine: quarantine.prefault({}).describe("when a policy that fails is left alone"),
+}, ["isolation", "require_signature", "public_keys"]);
+
 /** Keys of `server`. */
 export const serverSchema = block({
   listen: listen().default("127.0.0.1:8080")
@@ -92,6 +106,8 @@ export const serverSchema = block({
   default_model_group: name().optional().describe("group of a call that omits `model`"),
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
+  conversation_salt: text().default("")
+    .describe("secret mixed into the keys of conversations that policies see"),
   expose_route_headers: flag().default(true)
     .describe("false hides `x-router-provider` and `x-router-model`"),
   expose_rejections: flag().default(false)
@@ -106,6 +122,7 @@ export const serverSchema = block({
   eligibility: eligibility.prefault({}).describe("which targets may serve"),
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
+  policies: policies.prefault({}).describe("hosts of policies in TypeScript"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
@@ -117,8 +134,6 @@ export const serverSchema = block({
   "rollups",
   "decision_telemetry",
   "signals",
-  "conversation_salt",
-  "policies",
   "content_capture",
   "retention",
   "admin_auth",

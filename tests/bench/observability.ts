@@ -45,8 +45,7 @@ if (import.meta.main) {
     await using shipped = await startGateway(mock.url, join(dir, "shipped"));
     await using quiet = await startQuietGateway(mock.url, join(dir, "quiet"));
     await using traced = await startGateway(mock.url, join(dir, "traced"), {
-      OTEL_DENO: "true",
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      env: { OTEL_DENO: "true", OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
     });
     console.log(`on against off, ${SCENARIO.name}, median of ${SCENARIO.rounds} (spread)\n`);
     await compare("metrics, journal and shipping; journal to /dev/null", shipped, quiet);

@@ -29,9 +29,12 @@ export function startBareProxy(upstream: string): Promise<Running> {
 export async function startGateway(
   upstream: string,
   dir: string,
-  env: Readonly<Record<string, string>> = {},
+  { strategy = "weighted", env = {} }: {
+    readonly strategy?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Running> {
-  return await startConfigured(await writeConfig(configText(upstream), dir), env);
+  return await startConfigured(await writeConfig(configText(upstream, strategy), dir), env);
 }
 
 /** Starts the gateway as it is shipped; its state lies beside its configuration. */
@@ -56,7 +59,7 @@ export function startCollector(): Promise<Running> {
 
 function gatewayFlags(...writable: readonly string[]): readonly string[] {
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
-  return [...flags, `--allow-write=${writable}`];
+  return [...flags, `--allow-write=${writable}`, `--allow-run=${Deno.execPath()}`];
 }
 
 /** Writes the configuration of a gateway into a folder that will also hold its state. */
@@ -67,7 +70,7 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-function configText(upstream: string): string {
+function configText(upstream: string, strategy = "weighted"): string {
   return `server: { listen: "127.0.0.1:0", default_model_group: bench }
 providers:
   mock:
@@ -76,6 +79,7 @@ providers:
     api_key: no-secret
 models:
   bench:
+    strategy: ${strategy.split(", ").join("\n    ")}
     targets:
       - provider: mock
         model: bench

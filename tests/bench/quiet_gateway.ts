@@ -7,6 +7,7 @@ import { createLog } from "@/core/log.ts";
 import { stopSignal } from "@/core/signals.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
+import { createPolicyRunner } from "@/policies/mod.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
 import { openJournal } from "@/storage/journal.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -29,11 +30,12 @@ async function serve(path: string): Promise<void> {
     openFile: () => ({ ...openAppendFile("/dev/null"), ...UNSYNCED }),
   });
   const gateway = startGateway({
-    config: liveConfig({ initial, load, log }),
+    config: liveConfig({ initial, load, log, prepare: () => Promise.resolve([]) }),
     dialects,
     builtins: upstreams,
     journal,
     store: null,
+    policies: createPolicyRunner({ log, clock: () => performance.now() }),
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,

@@ -1,4 +1,4 @@
-import type { TargetView } from "../core/strategy.ts";
+import type { TargetView } from "./strategy.ts";
 
 /** Targets in their order, those of weight 0 behind the others. */
 export function behindWeightless(targets: readonly TargetView[]): readonly TargetView[] {

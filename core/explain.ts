@@ -1,0 +1,168 @@
+import { idHeaders, json } from "./answer.ts";
+import type { Call, Parts } from "./call.ts";
+import type { Endpoint, Visit } from "./endpoints.ts";
+import { tryCall } from "./engine.ts";
+import { asGatewayError, GatewayError } from "./errors.ts";
+import { expectedCostNusd } from "./expected_cost.ts";
+import type { JsonObject } from "./json.ts";
+import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { contextOf, filterTargets, noTarget, ordered } from "./route.ts";
+import type { Group, Target } from "./snapshot.ts";
+import type { Plan, RouteContext } from "./strategy.ts";
+
+const MAX_DRAWS = 10_000;
+
+/**
+ * `POST /v1/route/explain`: how a call with this body would be routed, and why. No provider is called,
+ * nothing is recorded, and a policy's fault here counts for nothing.
+ */
+export const explain: Endpoint = async (parts, visit) => {
+  const dialect = dialectOf(parts, visit);
+  const draws = drawsOf(visit);
+  const body = await tryCall(parts, dialect, visit, (call) => explained(parts, call, draws));
+  const headers = { ...idHeaders(dialect, visit.id), "cache-control": "no-store" };
+  return json(body, { headers });
+};
+
+function dialectOf({ dialects }: Parts, { request }: Visit) {
+  const name = request.headers.get("x-router-dialect") ?? "openai-chat";
+  if (dialects.has(name)) return dialects.get(name);
+  throw new GatewayError(
+    "invalid-request",
+    `Cannot read x-router-dialect: expected one of ${dialects.names.join(", ")}`,
+    { reason: "not-one-of", path: "x-router-dialect" },
+  );
+}
+
+function drawsOf({ search }: Visit): number {
+  const text = new URLSearchParams(search).get("draws") ?? "0";
+  const draws = Number(text);
+  if (Number.isInteger(draws) && draws >= 0 && draws <= MAX_DRAWS) return draws;
+  throw new GatewayError(
+    "invalid-request",
+    `Cannot read draws: expected a whole number from 0 to ${MAX_DRAWS}`,
+    { reason: "out-of-range", path: "draws" },
+  );
+}
+
+async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
+  const { group, features, eligible, rejected } = filterTargets(call);
+  const context = contextOf(parts, call, { group, features, eligible, rejected });
+  const decided = eligible.length === 0
+    ? noTarget(call, group, features, rejected)
+    : await decide(group, context);
+  const plan = decided instanceof GatewayError ? null : decided;
+  const shown = shownTargets(call, group, context);
+  return {
+    requestId: call.id,
+    group: group.name,
+    dialect: call.dialect.name,
+    strategy: group.strategy,
+    arm: "base",
+    configFingerprint: call.snapshot.fingerprint,
+    policy: parts.policies.digestOf(group.name),
+    now: context.now,
+    seed: context.seed,
+    requirements: [...context.requirements],
+    features: plain(context.features),
+    conversation: {
+      key: context.conversationKey,
+      source: context.conversationKeySource,
+      pin: "disabled",
+    },
+    budget: { pressure: context.budget.pressure, rule: null },
+    eligible: shown.eligible(plan?.checked ?? null),
+    rejected: shown.rejected,
+    passes: plan ? passesOf(parts, group, plan.checked, eligible) : [],
+    error: decided instanceof GatewayError ? errorOf(decided) : null,
+    plan: plan ? plain(plan.plan) : null,
+    ...(draws > 0 && group.policy === null && plan
+      ? { draws: drawn(group, context, { draws, idOf: shown.idOf }) }
+      : {}),
+  };
+}
+
+/** A value as its JSON reads. */
+function plain(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value));
+}
+
+interface Decided {
+  readonly plan: Plan;
+  readonly checked: CheckedPlan;
+}
+
+async function decide(group: Group, context: RouteContext): Promise<Decided | GatewayError> {
+  try {
+    const plan = await group.decide(context, true);
+    return { plan, checked: checkPlan(plan, context) };
+  } catch (error) {
+    return asGatewayError(error);
+  }
+}
+
+function errorOf({ type, message, details }: GatewayError): JsonObject {
+  return { type, message, details: { ...details } };
+}
+
+/** The order as each stage leaves it, in indexes of `eligible`. */
+function passesOf(
+  parts: Parts,
+  group: Group,
+  plan: CheckedPlan,
+  eligible: readonly Target[],
+): JsonObject[] {
+  const available = parts.health.readyFirst(group, ordered(plan, eligible));
+  return [
+    { pass: "strategy", order: [...plan.order] },
+    { pass: "availability", order: available.map((target) => eligible.indexOf(target)) },
+  ];
+}
+
+/** Targets as the caller may see them: by name, or by their place where names are hidden. */
+function shownTargets(call: Call, { targets }: Group, context: RouteContext) {
+  const open = call.snapshot.server.exposeRouteHeaders;
+  const place = (id: string) => `target-${targets.find((target) => target.id === id)?.groupIndex}`;
+  const named = ({ id, provider, model }: { id: string; provider: string; model: string }) =>
+    open ? { id, provider, model } : { id: place(id) };
+  return {
+    idOf: (index: number) => {
+      const target = context.targets[index];
+      return target ? named(target).id : "";
+    },
+    eligible: (plan: CheckedPlan | null) =>
+      context.targets.map((target): JsonObject => ({
+        index: target.index,
+        ...named(target),
+        rank: plan && plan.order.includes(target.index)
+          ? plan.order.indexOf(target.index) + 1
+          : null,
+        expectedCostNusd: expectedCostNusd(context, target),
+        signals: { ...target.signals },
+      })),
+    rejected: context.rejected.map((target): JsonObject => ({
+      ...named(target),
+      reasons: [...target.reasons],
+    })),
+  };
+}
+
+/** How often each target comes first over many seeds. */
+function drawn(
+  group: Group,
+  context: RouteContext,
+  { draws, idOf }: { readonly draws: number; idOf(index: number): string },
+): JsonObject {
+  const counts = new Map<number, number>();
+  for (let draw = 0; draw < draws; draw++) {
+    // Multiples of the golden ratio spread over all seeds.
+    const again = { ...context, seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
+    const plan = group.decide(again, true);
+    if (plan instanceof Promise) break;
+    const first = checkPlan(plan, again).order[0] ?? 0;
+    counts.set(first, (counts.get(first) ?? 0) + 1);
+  }
+  const first = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])
+    .map(([index, count]) => ({ id: idOf(index), count }));
+  return { count: draws, first };
+}

@@ -1,0 +1,164 @@
+import { count, type Histogram, histogram, quantile } from "./histogram.ts";
+import type { TargetSignals } from "./strategy.ts";
+
+/** How one attempt went; times in ms. */
+export interface Observation {
+  readonly outcome: "success" | "error" | "timeout";
+  /** From the start of the attempt to its last byte. */
+  readonly latencyMs: number;
+  /** From the start of the attempt to the first content; `null` when there was none. */
+  readonly ttfbMs: number | null;
+  /** As the provider reported them; `null` when it did not. */
+  readonly usage: {
+    readonly input: number;
+    readonly cachedInput: number;
+    readonly output: number;
+  } | null;
+}
+
+/** What the observed attempts of a target say. */
+export type Observed = Omit<
+  TargetSignals,
+  "inflight" | "breaker" | "breakerUntil" | "backoffUntil"
+>;
+
+/** Attempts older than this are forgotten, ms. */
+export const WINDOW_MS = 600_000;
+
+const SLICES = 12;
+const SLICE_MS = WINDOW_MS / SLICES;
+
+/** Summing up costs more than a decision: an answer may be this old, ms. */
+const FRESH_MS = 250;
+
+interface Slice {
+  readonly start: number;
+  readonly latency: Histogram;
+  readonly ttfb: Histogram;
+  readonly rate: Histogram;
+  successes: number;
+  errors: number;
+  timeouts: number;
+  reported: number;
+  input: number;
+  cachedInput: number;
+  output: number;
+}
+
+/** Nothing was observed. */
+export const NOTHING_OBSERVED: Observed = Object.freeze({
+  observations: 0,
+  successes: 0,
+  p50LatencyMs: null,
+  p95LatencyMs: null,
+  p50TtfbMs: null,
+  outputTokensPerSec: null,
+  errorRate: null,
+  timeoutRate: null,
+  meanOutputTokens: null,
+  cachedInputShare: null,
+  inputTokenRatio: null,
+});
+
+/** The attempts of a target over a sliding window of ten minutes. All times are monotonic ms. */
+export class Observations {
+  #slices: Slice[] = [];
+  #summary: Observed = NOTHING_OBSERVED;
+  #summedAt = -Infinity;
+  #changed = false;
+
+  /** Counts an attempt. */
+  add(observation: Observation, now: number): void {
+    const slice = this.#sliceAt(now);
+    this.#changed = true;
+    if (observation.outcome === "success") return succeed(slice, observation);
+    if (observation.outcome === "timeout") slice.timeouts += 1;
+    slice.errors += 1;
+  }
+
+  /** What the window says; at most a quarter of a second old. */
+  observed(now: number): Observed {
+    const oldest = this.#slices[0];
+    const passed = oldest !== undefined && oldest.start <= now - WINDOW_MS;
+    if (!passed && (!this.#changed || now - this.#summedAt < FRESH_MS)) return this.#summary;
+    this.#slices = this.#slices.filter(({ start }) => start > now - WINDOW_MS);
+    this.#summary = summaryOf(this.#slices);
+    this.#summedAt = now;
+    this.#changed = false;
+    return this.#summary;
+  }
+
+  #sliceAt(now: number): Slice {
+    const start = Math.floor(now / SLICE_MS) * SLICE_MS;
+    const last = this.#slices.at(-1);
+    if (last?.start === start) return last;
+    const slice = emptySlice(start);
+    this.#slices = [...this.#slices.filter(({ start }) => start > now - WINDOW_MS), slice];
+    return slice;
+  }
+}
+
+function emptySlice(start: number): Slice {
+  return {
+    start,
+    latency: histogram(),
+    ttfb: histogram(),
+    rate: histogram(),
+    successes: 0,
+    errors: 0,
+    timeouts: 0,
+    reported: 0,
+    input: 0,
+    cachedInput: 0,
+    output: 0,
+  };
+}
+
+function succeed(slice: Slice, { latencyMs, ttfbMs, usage }: Observation): void {
+  slice.successes += 1;
+  count(slice.latency, latencyMs);
+  if (ttfbMs !== null) count(slice.ttfb, ttfbMs);
+  if (usage === null) return;
+  slice.reported += 1;
+  slice.input += usage.input;
+  slice.cachedInput += usage.cachedInput;
+  slice.output += usage.output;
+  const writingMs = latencyMs - (ttfbMs ?? 0);
+  if (usage.output > 0 && writingMs > 0) count(slice.rate, usage.output * 1_000 / writingMs);
+}
+
+function summaryOf(slices: readonly Slice[]): Observed {
+  const sum = (
+    key: "successes" | "errors" | "timeouts" | "reported" | "input" | "cachedInput" | "output",
+  ) => slices.reduce((total, slice) => total + slice[key], 0);
+  const merged = (key: "latency" | "ttfb" | "rate") => {
+    const all = histogram();
+    for (const slice of slices) for (let i = 0; i < all.length; i++) all[i]! += slice[key][i] ?? 0;
+    return all;
+  };
+  const observations = sum("successes") + sum("errors");
+  if (observations === 0) return NOTHING_OBSERVED;
+  const latency = merged("latency");
+  return {
+    observations,
+    successes: sum("successes"),
+    p50LatencyMs: whole(quantile(latency, 0.5)),
+    p95LatencyMs: whole(quantile(latency, 0.95)),
+    p50TtfbMs: whole(quantile(merged("ttfb"), 0.5)),
+    outputTokensPerSec: whole(quantile(merged("rate"), 0.5)),
+    errorRate: share(sum("errors"), observations),
+    timeoutRate: share(sum("timeouts"), observations),
+    meanOutputTokens: sum("reported") === 0 ? null : Math.round(sum("output") / sum("reported")),
+    cachedInputShare: share(sum("cachedInput"), sum("input")),
+    inputTokenRatio: null,
+  };
+}
+
+function whole(value: number | null): number | null {
+  return value === null ? null : Math.round(value);
+}
+
+/** Four decimals; `null` of nothing. */
+function share(part: number, all: number): number | null {
+  return all === 0 ? null : Math.round(10_000 * part / all) / 10_000;
+}

@@ -1,0 +1,30 @@
+import { type Attempt, type Call, type Parts } from "./call.ts";
+import type { Usage } from "./usage.ts";
+import { UPSTREAM_CLASSES } from "./upstream_error.ts";
+
+/**
+ * Tells the health of targets how a call's attempts went. What the caller caused says nothing about
+ * a target: its leaving, and errors of its request.
+ */
+export function observeAttempts(parts: Parts, call: Call, usage: Usage): void {
+  const now = parts.clock();
+  for (const attempt of call.attempts) {
+    const last = attempt === call.attempts.at(-1);
+    if (call.cut !== null && last) continue;
+    const outcome = outcomeOf(attempt);
+    if (outcome === null) continue;
+    const content = attempt.selected ? call.firstContentAt : null;
+    parts.health.observe(attempt.target, {
+      outcome,
+      latencyMs: (attempt.endedAt ?? now) - attempt.startedAt,
+      ttfbMs: content === null ? null : Math.max(0, content - attempt.startedAt),
+      usage: attempt.selected && usage.source === "upstream" ? usage : null,
+    });
+  }
+}
+
+function outcomeOf({ error, selected }: Attempt): "success" | "error" | "timeout" | null {
+  if (error === null) return selected ? "success" : null;
+  if (UPSTREAM_CLASSES[error.class].breaker === "none") return null;
+  return error.class === "upstream_timeout" ? "timeout" : "error";
+}

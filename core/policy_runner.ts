@@ -1,0 +1,61 @@
+import type { Problem } from "./config/problem.ts";
+import type { PolicyDecider } from "./strategy.ts";
+
+/** What a group asks of the policy host; times in ms. */
+export interface PolicySettings {
+  /** Absolute path of the TypeScript file. */
+  readonly path: string;
+  /** Absolute folder that the policy and what it imports must lie in. */
+  readonly root: string;
+  /** Running time of a decision. */
+  readonly timeoutMs: number;
+  /** Heap above which its process is replaced, MiB. */
+  readonly heapMb: number;
+  /** Decisions under way at once; more wait. */
+  readonly maxConcurrent: number;
+}
+
+/** A group's policy as the runner knows it. */
+export interface PolicyGroup {
+  readonly name: string;
+  /** `null`: the group has no policy. */
+  readonly policy: PolicySettings | null;
+}
+
+/** How the policies stand; fixed codes. */
+export type PolicyState = "ok" | "unavailable" | "quarantined";
+
+/**
+ * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
+ * follows the configuration.
+ */
+export interface PolicyRunner extends PolicyDecider {
+  /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
+  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]>;
+  /** Brings what was prepared into force. */
+  adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
+  /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
+  digestOf(group: string): string | null;
+  /** The worst of all groups. */
+  readonly state: PolicyState;
+  /** Ends every process, and waits for their end. */
+  close(): Promise<void>;
+}
+
+/** Settings of all policy hosts; times in ms. */
+export interface PolicyHostSettings {
+  /** Processes for each policy. */
+  readonly hosts: number;
+  /** Whether a change of a source brings a new version into force. */
+  readonly watch: boolean;
+  readonly quarantine: QuarantineSettings;
+}
+
+/** When a policy that fails is not asked for a while; times in ms. */
+export interface QuarantineSettings {
+  /** Faults within `windowMs` that open it. */
+  readonly faults: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  readonly maxOpenMs: number;
+}

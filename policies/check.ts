@@ -1,0 +1,73 @@
+import { sampleContexts } from "./sample_contexts.ts";
+import type { BundleFlaw } from "./sandbox/bundle.ts";
+import type { HostAnswer } from "./sandbox/host_process.ts";
+import type { SandboxedPolicy } from "./sandboxed_policy.ts";
+import { outcomeOf } from "./sdk/policy_case.ts";
+
+/** What the sample contexts showed of a policy; times in us, sandbox and back. */
+export interface PolicyCheck {
+  readonly contexts: number;
+  readonly decided: number;
+  readonly repeated: number;
+  readonly same: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Each once. */
+  readonly faults: readonly BundleFlaw[];
+}
+
+const CONTEXTS = 32;
+const REPEATED = 100;
+
+/** Decides on sample contexts, and twice on more of them in two orders. */
+export async function checkPolicy(policy: SandboxedPolicy): Promise<PolicyCheck> {
+  const faults = new Map<string, BundleFlaw>();
+  let decided = 0;
+  for (const context of sampleContexts(CONTEXTS)) {
+    const answer = await policy.decide(context);
+    const flaw = flawIn(policy, answer, context);
+    if (flaw) faults.set(JSON.stringify(flaw), flaw);
+    else decided += 1;
+  }
+  const contexts = sampleContexts(REPEATED);
+  const times: number[] = [];
+  const decide = async (context: typeof contexts[number]) => {
+    const started = performance.now();
+    const answer = await policy.decide(context);
+    times.push((performance.now() - started) * 1_000);
+    return JSON.stringify(answer);
+  };
+  const first: string[] = [];
+  for (const context of contexts) first.push(await decide(context));
+  const second: string[] = [];
+  for (const context of contexts.toReversed()) second.push(await decide(context));
+  second.reverse();
+  times.sort((a, b) => a - b);
+  const at = (share: number) => Math.round(times[Math.floor(share * (times.length - 1))] ?? 0);
+  return {
+    contexts: CONTEXTS,
+    decided,
+    repeated: REPEATED,
+    same: first.filter((answer, index) => answer === second[index]).length,
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+    faults: [...faults.values()],
+  };
+}
+
+function flawIn(
+  policy: SandboxedPolicy,
+  answer: HostAnswer,
+  context: Parameters<SandboxedPolicy["decide"]>[0],
+): BundleFlaw | null {
+  if (answer.kind === "lost") {
+    return policy.explain({ kind: "fault", fault: "policy-killed", detail: "" });
+  }
+  if (answer.kind === "fault") return policy.explain(answer);
+  const outcome = outcomeOf(JSON.parse(answer.text), context);
+  if (!("fault" in outcome)) return null;
+  const fault = outcome.fault === "policy-ineligible-target"
+    ? "policy-ineligible-target"
+    : "policy-plan-invalid";
+  return policy.explain({ kind: "fault", fault, detail: "" });
+}

@@ -1,0 +1,167 @@
+import { GatewayError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import { checkPlan } from "../../core/plan.ts";
+import type { PolicyFault } from "../../core/policy_fault.ts";
+import type { PolicyHostSettings, PolicyState } from "../../core/policy_runner.ts";
+import type { PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import type { HostAnswer } from "./host_process.ts";
+import { PolicyQueue } from "./policy_queue.ts";
+import { type Admission, Quarantine } from "./quarantine.ts";
+import type { HostWorld } from "./spare_host.ts";
+import type { PolicyVersion } from "./version.ts";
+
+/** Longest time decisions under way keep an old version, ms. */
+const DRAIN_MS = 5_000;
+
+/** Faults that say nothing about the policy itself. */
+const UNCOUNTED: ReadonlySet<PolicyFault> = new Set([
+  "policy-busy",
+  "policy-unavailable",
+  "policy-quarantined",
+]);
+
+/** What a group's policy needs. */
+export interface GroupPolicyOptions extends HostWorld {
+  readonly group: string;
+  readonly log: Log;
+  settings(): PolicyHostSettings;
+}
+
+/** The policy of one group: the version in force, its queue and its quarantine. */
+export class GroupPolicy {
+  readonly #options: GroupPolicyOptions;
+  readonly #queue: PolicyQueue;
+  #version: PolicyVersion;
+  #quarantine = new Quarantine();
+
+  constructor(version: PolicyVersion, options: GroupPolicyOptions) {
+    this.#options = options;
+    this.#version = version;
+    this.#queue = new PolicyQueue({
+      deadlines: options.deadlines,
+      maxConcurrent: () => this.#version.settings.maxConcurrent,
+      host: () => this.#version.idlest(),
+    });
+    this.#serve(version);
+  }
+
+  get version(): PolicyVersion {
+    return this.#version;
+  }
+
+  get state(): PolicyState {
+    if (this.#quarantine.open) return "quarantined";
+    return this.#version.idlest() ? "ok" : "unavailable";
+  }
+
+  /** Brings another version into force; decisions under way end on theirs. */
+  swap(version: PolicyVersion): void {
+    const old = this.#version;
+    this.#version = version;
+    this.#quarantine = new Quarantine();
+    this.#serve(version);
+    void old.close(DRAIN_MS);
+  }
+
+  /** Ends it; decisions under way may finish. */
+  close(): Promise<void> {
+    return this.#version.close(DRAIN_MS);
+  }
+
+  /** Asks the policy; a `trial` counts for nothing. */
+  async decide(context: RouteContext, trial: boolean): Promise<PolicyVerdict> {
+    const { digest } = this.#version.bundle;
+    const quarantine = this.#quarantine;
+    const admission = trial ? "run" : quarantine.admit(this.#options.clock());
+    if (admission === "refuse") return { kind: "fault", fault: "policy-quarantined", digest };
+    const verdict = verdictOf(await this.#ask(JSON.stringify(context)), context, digest);
+    if (verdict.kind === "fault") this.#tell(verdict, context);
+    if (!trial) this.#count(quarantine, admission, verdict);
+    return verdict;
+  }
+
+  /** What waited in a process that ended goes once to another one. */
+  async #ask(context: string): Promise<HostAnswer> {
+    for (let round = 0; round < 2; round++) {
+      const taken = this.#queue.take();
+      const place = taken instanceof Promise ? await taken : taken;
+      if (typeof place === "string") return { kind: "fault", fault: place, detail: "" };
+      const answer = await place.decide(context);
+      this.#queue.release();
+      if (answer.kind !== "lost") return answer;
+    }
+    return { kind: "fault", fault: "policy-unavailable", detail: "" };
+  }
+
+  #serve(version: PolicyVersion): void {
+    const { log, group } = this.#options;
+    const fields = { group, policy: shortDigest(version.bundle.digest) };
+    version.serve(this.#options.settings().hosts, {
+      onHost: () => this.#queue.next(),
+      onEnd: () => log.write("warn", "policy_host_ended", "A policy host ended", fields),
+      onDiffers: () =>
+        log.write(
+          "warn",
+          "policy_nondeterminism",
+          "A policy gave two plans for one context",
+          fields,
+        ),
+    });
+  }
+
+  #tell(verdict: PolicyVerdict & { kind: "fault" }, { requestId }: RouteContext): void {
+    this.#options.log.write("warn", "policy_fault", "A policy did not decide", {
+      request_id: requestId,
+      group: this.#options.group,
+      policy: shortDigest(verdict.digest ?? ""),
+      fault: verdict.fault,
+    });
+  }
+
+  #count(quarantine: Quarantine, admission: Admission, verdict: PolicyVerdict): void {
+    const { log, group } = this.#options;
+    const fields = { group, policy: shortDigest(verdict.digest ?? "") };
+    if (verdict.kind === "plan") {
+      if (!quarantine.succeed(admission)) return;
+      return log.write("info", "policy_resumed", "A policy is asked again", fields);
+    }
+    if (UNCOUNTED.has(verdict.fault)) return quarantine.release(admission);
+    const ms = quarantine.fail(
+      admission,
+      this.#options.clock(),
+      this.#options.settings().quarantine,
+    );
+    if (ms === null) return;
+    log.write("error", "policy_quarantined", "A policy fails and is not asked for a while", {
+      ...fields,
+      fault: verdict.fault,
+      open_ms: ms,
+    });
+  }
+}
+
+/** How logs and errors name a version: the first 12 hex digits of its digest. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 12);
+}
+
+/** A plan is checked against its context, like that of any strategy. */
+function verdictOf(answer: HostAnswer, context: RouteContext, digest: string): PolicyVerdict {
+  if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable", digest };
+  if (answer.kind === "fault") return { kind: "fault", fault: answer.fault, digest };
+  try {
+    const plan = JSON.parse(answer.text);
+    checkPlan(plan, context);
+    return { kind: "plan", plan, digest };
+  } catch (error) {
+    return { kind: "fault", fault: planFault(error), digest };
+  }
+}
+
+function planFault(error: unknown): PolicyFault {
+  if (error instanceof SyntaxError) return "policy-output-invalid";
+  if (!(error instanceof GatewayError)) throw error;
+  return error.details["fault"] === "policy-ineligible-target"
+    ? "policy-ineligible-target"
+    : "policy-plan-invalid";
+}

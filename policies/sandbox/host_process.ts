@@ -1,0 +1,208 @@
+import { z } from "zod";
+import type { Deadline, Deadlines } from "../../core/deadlines.ts";
+import { POLICY_FAULTS, type PolicyFault } from "../../core/policy_fault.ts";
+import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, KIND, RECYCLE } from "./frames.ts";
+import { hostCommand } from "./host_command.ts";
+import { EXIT_MEMORY, LOAD_TIMEOUT_MS, type LoadMessage, MAX_ANSWER_BYTES } from "./messages.ts";
+
+/** What a host answers; `lost`: it ended before it came to this. */
+export type HostAnswer =
+  | { readonly kind: "plan"; readonly text: string }
+  | { readonly kind: "fault"; readonly fault: PolicyFault; readonly detail: string }
+  | { readonly kind: "lost" };
+
+/** What its owner is told of a host. */
+export interface HostOwner {
+  /** Its heap has passed its mark. */
+  onWorn(): void;
+  /** A plan was not the same when it was made again. */
+  onDiffers(): void;
+  onEnd(): void;
+}
+
+/** Time a decision may take beyond its running time, until the process is killed, ms. */
+const MARGIN_MS = 25;
+
+/** A busy gateway may be late to read an answer that is there: it looks once more, ms. */
+const LAST_LOOK_MS = 5;
+
+/** Longest start of a process, ms. */
+const BOOT_MS = 15_000;
+
+interface Waiting {
+  readonly sequence: number;
+  readonly timeoutMs: number;
+  readonly answer: (answer: HostAnswer) => void;
+}
+
+const decoder = new TextDecoder();
+const LOST: HostAnswer = { kind: "lost" };
+
+/**
+ * A child process with one policy. Requests are answered in their order, so the first that waits is
+ * the one that runs: when the process is killed or dies, that one is at fault and the others are lost.
+ */
+export class HostProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #deadlines: Deadlines;
+  readonly #clock: () => number;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #waiting: Waiting[] = [];
+  readonly #ready = Promise.withResolvers<boolean>();
+  #owner: HostOwner | null = null;
+  #deadline: Deadline | null = null;
+  #headSince = 0;
+  #sequence = 0;
+  #alive = true;
+  #timeoutMs = 0;
+  #drained: (() => void) | null = null;
+  /** Ends when the process is gone. */
+  readonly ended: Promise<void>;
+
+  /** Starts the process; `heapMb` is the largest heap a policy may ask for. */
+  constructor(
+    { deadlines, clock, heapMb }: {
+      readonly deadlines: Deadlines;
+      readonly clock: () => number;
+      readonly heapMb: number;
+    },
+  ) {
+    this.#deadlines = deadlines;
+    this.#clock = clock;
+    this.#child = hostCommand(heapMb).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#deadline = deadlines.set(BOOT_MS, () => this.kill());
+    this.ended = this.#read();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Decisions sent and not answered. */
+  get pending(): number {
+    return this.#waiting.length;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Whether the process came up. */
+  get ready(): Promise<boolean> {
+    return this.#ready.promise;
+  }
+
+  /** Loads a bundle; gives the fault that refuses it, or `null`. */
+  async load(message: LoadMessage, owner: HostOwner): Promise<HostAnswer | null> {
+    if (!await this.ready) return LOST;
+    this.#owner = owner;
+    this.#timeoutMs = message.timeoutMs;
+    const answer = await this.#ask(FRAME.load, JSON.stringify(message), LOAD_TIMEOUT_MS * 2);
+    return answer.kind === "plan" ? null : answer;
+  }
+
+  /** Decides on a context, as JSON. */
+  decide(context: string): Promise<HostAnswer> {
+    return this.#ask(FRAME.decide, context, this.#timeoutMs);
+  }
+
+  /** Ends the process as soon as it has answered what it was asked. */
+  async retire(): Promise<void> {
+    if (this.#waiting.length > 0) await new Promise<void>((resolve) => this.#drained = resolve);
+    this.kill();
+  }
+
+  /** Ends the process at once, whatever it does. */
+  kill(): void {
+    if (!this.#alive) return;
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already; its end is on the way.
+    }
+    this.#end("policy-killed");
+  }
+
+  #ask(kind: number, text: string, timeoutMs: number): Promise<HostAnswer> {
+    if (!this.#alive) return Promise.resolve(LOST);
+    const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
+    return new Promise((answer) => {
+      this.#waiting.push({ sequence, timeoutMs, answer });
+      if (this.#waiting.length === 1) this.#watchHead();
+      // A broken pipe is seen as the end of the process.
+      this.#writer.write(encodeFrame(kind, sequence, text)).catch(() => {});
+    });
+  }
+
+  #watchHead(): void {
+    const head = this.#waiting[0];
+    this.#deadline?.cancel();
+    this.#deadline = null;
+    if (!head) return;
+    this.#headSince = this.#clock();
+    this.#deadline = this.#deadlines.set(head.timeoutMs + MARGIN_MS, () => {
+      this.#deadline = this.#deadlines.set(LAST_LOOK_MS, () => this.kill());
+    });
+  }
+
+  async #read(): Promise<void> {
+    const frames = new FrameReader(MAX_ANSWER_BYTES);
+    try {
+      for await (const chunk of this.#child.stdout) {
+        for (const frame of frames.push(chunk)) this.#take(frame);
+      }
+    } catch {
+      this.kill();
+    }
+    const { code } = await this.#child.status;
+    this.#end(this.#faultOf(code));
+    await this.#writer.abort().catch(() => {});
+  }
+
+  #take(frame: Frame): void {
+    const kind = frame.kind & KIND;
+    if (kind === FRAME.ready) {
+      this.#deadline?.cancel();
+      return this.#ready.resolve(true);
+    }
+    const head = this.#waiting.shift();
+    if (head?.sequence !== frame.sequence) throw new RangeError("Cannot follow a host's answers");
+    this.#watchHead();
+    if (this.#waiting.length === 0) this.#drained?.();
+    head.answer(answerOf(kind, frame.payload));
+    if (frame.kind & DIFFERS) this.#owner?.onDiffers();
+    if (frame.kind & RECYCLE) this.#owner?.onWorn();
+  }
+
+  /** Why a process that ended by itself did so: after its running time, it was the deadline. */
+  #faultOf(code: number): PolicyFault {
+    const head = this.#waiting[0];
+    if (head && this.#clock() - this.#headSince >= head.timeoutMs) return "policy-killed";
+    return code === EXIT_MEMORY || ENGINE_EXITS.has(code) ? "policy-oom" : "policy-crashed";
+  }
+
+  /** The first that waits is answered with the fault, the others are lost. */
+  #end(fault: PolicyFault): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.#deadline?.cancel();
+    this.#ready.resolve(false);
+    const [head, ...others] = this.#waiting.splice(0);
+    head?.answer({ kind: "fault", fault, detail: "" });
+    for (const { answer } of others) answer(LOST);
+    this.#drained?.();
+    this.#owner?.onEnd();
+  }
+}
+
+/** The engine ends a process that has no memory left by a trap: 128 + SIGILL, SIGTRAP or SIGABRT. */
+const ENGINE_EXITS: ReadonlySet<number> = new Set([132, 133, 134]);
+
+const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().default("") });
+
+function answerOf(kind: number, payload: Uint8Array): HostAnswer {
+  const text = decoder.decode(payload);
+  if (kind === FRAME.plan || kind === FRAME.loaded) return { kind: "plan", text };
+  return { kind: "fault", ...faultSchema.parse(JSON.parse(text)) };
+}

@@ -1,0 +1,116 @@
+import { Buffer } from "node:buffer";
+import vm from "node:vm";
+import { type HostFault, LOAD_TIMEOUT_MS, type LoadMessage, MAX_PLAN_BYTES } from "./messages.ts";
+import { prelude, type PreludeOptions, type RealmDoors } from "./prelude.ts";
+
+/** An answer as text: the JSON of a plan, or of a `HostFault`. */
+export interface RealmAnswer {
+  readonly planned: boolean;
+  readonly text: string;
+}
+
+/** A policy, loaded. A realm that ran into its deadline is `spent` and must not decide again. */
+export interface Realm {
+  decide(context: string): RealmAnswer;
+  readonly spent: boolean;
+}
+
+/** Why a bundle was not loaded. */
+export class RefusedBundle extends Error {
+  constructor(readonly fault: HostFault["fault"], readonly detail = "") {
+    super(`Cannot load a policy: ${fault}`);
+  }
+}
+
+/** Name of the bundle in stacks. */
+export const BUNDLE_NAME = "policy.js";
+
+const decision = new vm.Script("__pointsman.run()");
+
+/**
+ * Makes a realm and loads a bundle into it. Only texts cross its border: the doors are functions of
+ * the prelude, which policy code cannot replace.
+ *
+ * @throws {RefusedBundle} when its top level throws or does not end, or it exports no `route`
+ */
+export function openRealm({ code, timeoutMs, traces }: LoadMessage): Realm {
+  const context = vm.createContext(Object.create(null), {
+    microtaskMode: "afterEvaluate",
+    codeGeneration: { strings: false, wasm: false },
+  });
+  const doors = openDoors(context, { maxPlanBytes: MAX_PLAN_BYTES, traces });
+  load(context, code, doors);
+  let spent = false;
+
+  function run(text: string): RealmAnswer {
+    doors.put(text);
+    const fault = runWithin(
+      timeoutMs,
+      () => decision.runInContext(context, { timeout: timeoutMs }),
+    );
+    if (fault !== null) {
+      spent = true;
+      return faultAnswer(fault);
+    }
+    const answer = doors.take();
+    if (answer === null) return faultAnswer("policy-never-settled");
+    const planned = doors.holds();
+    if (planned && Buffer.byteLength(answer) > MAX_PLAN_BYTES) {
+      return faultAnswer("policy-output-too-large");
+    }
+    return { planned, text: answer };
+  }
+
+  return {
+    decide: run,
+    get spent() {
+      return spent;
+    },
+  };
+}
+
+/** The prelude runs as text, so that everything it makes belongs to the realm. */
+function openDoors(context: vm.Context, options: PreludeOptions): RealmDoors {
+  const made = `const __pointsman = (${prelude})(${JSON.stringify(options)});`;
+  return vm.runInContext(`${made} __pointsman.open()`, context);
+}
+
+const BEFORE_BUNDLE = '__pointsman.load(() => { "use strict"; ';
+const AFTER_BUNDLE = "\nreturn __policy; })";
+
+/** What a bundle throws is caught inside: its values are never looked at from here. */
+function load(context: vm.Context, code: string, doors: RealmDoors): void {
+  const script = new vm.Script(`${BEFORE_BUNDLE}${code}${AFTER_BUNDLE}`, {
+    filename: BUNDLE_NAME,
+    columnOffset: -BEFORE_BUNDLE.length,
+  });
+  const timeout = LOAD_TIMEOUT_MS;
+  doors.put("");
+  const broken = runWithin(timeout, () => script.runInContext(context, { timeout }));
+  if (broken !== null) throw new RefusedBundle(broken);
+  const failed = doors.take();
+  if (failed === null) return;
+  const { fault, detail }: HostFault = JSON.parse(failed);
+  throw new RefusedBundle(fault, detail);
+}
+
+/**
+ * Runs a script; gives the fault when it did not come to its end. What it threw may be a trap of the
+ * policy's making, and is not looked at: the clock tells a deadline from a full stack.
+ */
+function runWithin(
+  timeoutMs: number,
+  run: () => unknown,
+): "policy-timeout" | "policy-threw" | null {
+  const started = performance.now();
+  try {
+    run();
+    return null;
+  } catch {
+    return performance.now() - started >= timeoutMs ? "policy-timeout" : "policy-threw";
+  }
+}
+
+function faultAnswer(fault: HostFault["fault"]): RealmAnswer {
+  return { planned: false, text: JSON.stringify({ fault }) };
+}

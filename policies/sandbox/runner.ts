@@ -1,0 +1,252 @@
+import { formatProblem, type Problem } from "../../core/config/problem.ts";
+import { watchFiles } from "../../core/config/watch.ts";
+import { createDeadlines } from "../../core/deadlines.ts";
+import type { Log } from "../../core/log.ts";
+import type {
+  PolicyGroup,
+  PolicyHostSettings,
+  PolicyRunner,
+  PolicySettings,
+  PolicyState,
+} from "../../core/policy_runner.ts";
+import type { BundleFlaw } from "./bundle.ts";
+import { type Bundler, createBundler } from "./bundler.ts";
+import { GroupPolicy, shortDigest } from "./group_policy.ts";
+import type { HostAnswer } from "./host_process.ts";
+import { refusalOf } from "./refusal.ts";
+import { type HostWorld, SpareHost } from "./spare_host.ts";
+import { PolicyVersion, type VersionOptions } from "./version.ts";
+
+/** Quiet time before a change of a source counts, ms. */
+const DEBOUNCE_MS = 250;
+
+const BLIND = "cannot watch policies; send SIGHUP to reload them";
+
+/** What a runner needs. */
+export interface RunnerOptions {
+  readonly log: Log;
+  /** Monotonic ms. */
+  clock(): number;
+}
+
+const DEFAULTS: PolicyHostSettings = {
+  hosts: 2,
+  watch: false,
+  quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
+};
+
+/** Builds the runner of all policies of a gateway; processes start with the first policy. */
+export function createPolicyRunner(options: RunnerOptions): PolicyRunner {
+  return new ProcessRunner(options);
+}
+
+class ProcessRunner implements PolicyRunner {
+  readonly #log: Log;
+  readonly #world: HostWorld;
+  readonly #spare: SpareHost;
+  readonly #bundler: Bundler = createBundler();
+  readonly #groups = new Map<string, GroupPolicy>();
+  #prepared = new Map<string, PolicyVersion>();
+  #settings = DEFAULTS;
+  #watch: Disposable | null = null;
+  #watched = "";
+  #reloads: Promise<void> = Promise.resolve();
+  #preparing: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor({ log, clock }: RunnerOptions) {
+    this.#log = log;
+    this.#world = { clock, deadlines: createDeadlines(clock) };
+    this.#spare = new SpareHost(this.#world);
+  }
+
+  get state(): PolicyState {
+    const states = [...this.#groups.values()].map(({ state }) => state);
+    return STATES.find((state) => states.includes(state)) ?? "ok";
+  }
+
+  digestOf(group: string): string | null {
+    return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  async decide(
+    group: string,
+    context: Parameters<PolicyRunner["decide"]>[1],
+    trial = false,
+  ): ReturnType<PolicyRunner["decide"]> {
+    const policy = this.#groups.get(group);
+    if (!policy) return { kind: "fault", fault: "policy-unavailable", digest: null };
+    return await policy.decide(context, trial);
+  }
+
+  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+    // One after the other: what was prepared last is what comes into force.
+    const prepared = this.#preparing.then(() => this.#prepareAll(groups));
+    this.#preparing = prepared.catch(() => {});
+    return prepared;
+  }
+
+  async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+    const asked = [...groups].flatMap(({ name, policy }) => policy ? [{ name, policy }] : []);
+    this.#discard();
+    this.#fitSpare(asked.map(({ policy }) => policy));
+    const prepared = new Map<string, PolicyVersion>();
+    const problems: Problem[] = [];
+    for (const { name, policy } of asked) {
+      const made = await this.#version(name, policy);
+      if (made instanceof PolicyVersion) prepared.set(name, made);
+      else if (made) problems.push(...made.map((flaw) => problemOf(name, flaw)));
+    }
+    this.#prepared = prepared;
+    if (problems.length > 0) this.#discard();
+    return problems;
+  }
+
+  adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void {
+    this.#settings = settings;
+    const asked = new Map(
+      [...groups].flatMap(({ name, policy }) => policy ? [[name, policy]] : []),
+    );
+    for (const [name, version] of this.#prepared) this.#take(name, version);
+    this.#prepared = new Map();
+    for (const [name, group] of this.#groups) {
+      if (asked.has(name)) continue;
+      this.#groups.delete(name);
+      void group.close();
+    }
+    this.#fitSpare([...asked.values()]);
+    this.#watchSources();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watch?.[Symbol.dispose]();
+    this.#bundler[Symbol.dispose]();
+    this.#discard();
+    for (const group of this.#groups.values()) void group.close();
+    this.#groups.clear();
+    await this.#spare.close();
+  }
+
+  /** A version, loaded; `null` when the one in force is the same; or why there is none. */
+  async #version(
+    group: string,
+    settings: PolicySettings,
+  ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
+    const result = await this.#bundler.bundle(settings.path, settings.root);
+    if (!result.ok) return result.flaws;
+    const { bundle } = result;
+    const current = this.#groups.get(group)?.version;
+    if (current?.bundle.digest === bundle.digest && isSame(current.settings, settings)) return null;
+    const options = { bundle, settings, spare: this.#spare };
+    const version = new PolicyVersion({ ...options, traces: false });
+    const refused = await version.start();
+    if (refused === null) return version;
+    const isThrown = refused.kind === "fault" && refused.fault === "policy-threw";
+    const told = isThrown ? await this.#traced(options) : refused;
+    return [refusalOf(told ?? refused, bundle, settings.path)];
+  }
+
+  /** What a policy throws leaves its realm only to tell its author why it is refused. */
+  async #traced(options: Omit<VersionOptions, "traces">): Promise<HostAnswer | null> {
+    const traced = new PolicyVersion({ ...options, traces: true });
+    const refused = await traced.start();
+    void traced.close(0);
+    return refused;
+  }
+
+  #take(name: string, version: PolicyVersion): void {
+    const group = this.#groups.get(name);
+    if (group) group.swap(version);
+    else {
+      const options = {
+        ...this.#world,
+        group: name,
+        log: this.#log,
+        settings: () => this.#settings,
+      };
+      this.#groups.set(name, new GroupPolicy(version, options));
+    }
+    this.#log.write("info", "policy_loaded", "A policy is in force", {
+      group: name,
+      policy: shortDigest(version.bundle.digest),
+      bytes: version.bundle.bytes,
+    });
+  }
+
+  #discard(): void {
+    for (const version of this.#prepared.values()) void version.close(0);
+    this.#prepared = new Map();
+  }
+
+  #fitSpare(policies: readonly PolicySettings[]): void {
+    const running = [...this.#groups.values()].map(({ version }) => version.settings);
+    this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
+  }
+
+  /** Watches what the versions in force are made of. */
+  #watchSources(): void {
+    const files = this.#settings.watch
+      ? [...this.#groups.values()].flatMap(({ version }) => Object.values(version.bundle.sources))
+      : [];
+    const key = [...new Set(files)].sort().join("\n");
+    if (key === this.#watched) return;
+    this.#watched = key;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = files.length === 0 ? null : watchFiles({
+      files,
+      debounceMs: DEBOUNCE_MS,
+      onChange: () => this.#reload(),
+      onFailure: () => this.#log.write("warn", "config_warning", BLIND),
+    });
+    // What changed while nobody watched.
+    if (files.length > 0) this.#reload();
+  }
+
+  /** Brings changed sources into force, one reload after the other. */
+  #reload(): void {
+    this.#reloads = this.#reloads.then(() => this.#reloadAll()).catch((error) => {
+      const msg = `policies not changed: ${error instanceof Error ? error.message : "unknown"}`;
+      this.#log.write("error", "policy_refused", msg);
+    });
+  }
+
+  /** What is broken changes nothing. */
+  async #reloadAll(): Promise<void> {
+    for (const [name, { version }] of this.#groups) {
+      if (this.#closed) return;
+      const made = await this.#version(name, version.settings);
+      if (this.#groups.get(name)?.version !== version) {
+        if (made instanceof PolicyVersion) void made.close(0);
+      } else if (made instanceof PolicyVersion) this.#take(name, made);
+      else if (made) this.#refuse(name, made);
+    }
+    if (!this.#closed) this.#watchSources();
+  }
+
+  #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    for (const flaw of flaws) {
+      this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
+    }
+  }
+}
+
+/** From the worst. */
+const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];
+
+function isSame(first: PolicySettings, second: PolicySettings): boolean {
+  return JSON.stringify(first) === JSON.stringify(second);
+}
+
+function problemOf(group: string, { file, line, column, message }: BundleFlaw): Problem {
+  return {
+    severity: "error",
+    code: "unusable",
+    path: `models.${group}.script`,
+    file,
+    line: Math.max(1, line),
+    column: Math.max(1, column),
+    message,
+    suggestion: null,
+  };
+}

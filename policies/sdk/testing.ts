@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import type { Plan, RouteContext } from "../../core/strategy.ts";
+import { type CaseOutcome, differences, outcomeOf, type PolicyCase } from "./policy_case.ts";
+
+export { context, type Stated, type StatedContext } from "./context.ts";
+export type { PolicyCase } from "./policy_case.ts";
+
+/** A policy's one function. */
+export type Route = (context: RouteContext) => Plan | Promise<Plan>;
+
+/**
+ * One test for each case, and the laws of every policy on each: it leaves its context alone, its
+ * plan holds, and it decides the same again, whatever it decided meanwhile. `pointsman policy test`
+ * runs the same cases in the sandbox of the gateway.
+ */
+export function testPolicy(route: Route, cases: readonly PolicyCase[]): void {
+  for (const policyCase of cases) {
+    Deno.test(policyCase.name, async () => {
+      assert.deepEqual(differences(await decide(route, policyCase.given), policyCase), []);
+    });
+  }
+  Deno.test("policy decides the same again, in any order", async () => {
+    const forwards: CaseOutcome[] = [];
+    for (const { given } of cases) forwards.push(await decide(route, given));
+    const backwards: CaseOutcome[] = [];
+    for (const { given } of cases.toReversed()) backwards.push(await decide(route, given));
+    assert.deepEqual(backwards.reverse(), forwards);
+  });
+}
+
+async function decide(route: Route, given: RouteContext): Promise<CaseOutcome> {
+  let plan: Plan;
+  try {
+    plan = JSON.parse(JSON.stringify(await route(frozen(given))));
+  } catch {
+    return { fault: "policy-threw" };
+  }
+  return outcomeOf(plan, given);
+}
+
+/** A copy that throws where a policy writes to it. */
+function frozen<Value>(value: Value): Value {
+  return freeze(structuredClone(value));
+}
+
+function freeze<Value>(value: Value): Value {
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}

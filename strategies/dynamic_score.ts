@@ -1,0 +1,66 @@
+import { randomFrom } from "../core/random.ts";
+import type { Decide, Plan, RouteContext, Strategy, TargetView } from "../core/strategy.ts";
+import { behindWeightless, drawByWeight } from "../core/weighted_order.ts";
+import { type ScoreKeys, type ScoreOptions, scoreOptions } from "./score_options.ts";
+import { broken, rank } from "./score_ranking.ts";
+import { isCold } from "./scores.ts";
+
+/** Targets by weight and score: what they cost, how fast and how reliable they were. */
+export const dynamicScore: Strategy<ScoreKeys> = {
+  name: "dynamic_score",
+  options: scoreOptions,
+  create: ({ routing_policy }) => scoring(routing_policy.dynamic_score),
+};
+
+/** Decides by final score; what is over a threshold comes after what is not. */
+export function scoring(options: ScoreOptions): Decide {
+  return (context) => {
+    const random = randomFrom(context.seed);
+    // Always drawn, so that the numbers after it mean the same in every call.
+    const explores = random() * 100 < options.explore_percent && context.pinnedIndex === null;
+    const ordered = orderOf(context, options, random);
+    const [explored] = explores ? drawByWeight(context.targets, random) : [];
+    return planOf(
+      explored ? [explored, ...ordered.filter((target) => target !== explored)] : ordered,
+    );
+  };
+}
+
+function orderOf(
+  context: RouteContext,
+  options: ScoreOptions,
+  random: () => number,
+): readonly TargetView[] {
+  const { targets } = context;
+  const { final, cold } = rank(context, options);
+  const draws = options.selection === "proportional" || cold.includes(true);
+  const byFinal = draws
+    ? drawByWeight(targets.map((target) => ({ ...target, weight: final[target.index]! })), random)
+      .map(({ index }) => targets[index]!)
+    : targets.toSorted((a, b) => final[b.index]! - final[a.index]!);
+  return withinThresholdsFirst(behindWeightless(byFinal), options);
+}
+
+/** When all are over a threshold, the one that breaks the fewest, and those the least, comes first. */
+function withinThresholdsFirst(
+  order: readonly TargetView[],
+  options: ScoreOptions,
+): readonly TargetView[] {
+  const flaws = new Map(
+    order.map((target) =>
+      [target, isCold(target, options) ? null : broken(target, options.thresholds)] as const
+    ),
+  );
+  const flawOf = (target: TargetView) => flaws.get(target) ?? { count: 0, worst: 0 };
+  if ([...flaws.values()].every((flaw) => flaw === null)) return order;
+  if ([...flaws.values()].some((flaw) => flaw === null)) {
+    return order.toSorted((a, b) => Math.sign(flawOf(a).count) - Math.sign(flawOf(b).count));
+  }
+  return order.toSorted((a, b) =>
+    flawOf(a).count - flawOf(b).count || flawOf(a).worst - flawOf(b).worst
+  );
+}
+
+function planOf([first, ...rest]: readonly TargetView[]): Plan {
+  return { targetIndex: first?.index ?? 0, fallbackIndexes: rest.map(({ index }) => index) };
+}

@@ -1,0 +1,82 @@
+import { expectedCostNusd } from "../core/expected_cost.ts";
+import type { RouteContext, TargetView } from "../core/strategy.ts";
+import type { ScoreName } from "./score_expression.ts";
+import type { ScoreOptions } from "./score_options.ts";
+
+/** What is unknown of every target counts as this. */
+const NOTHING_KNOWN = 0.5;
+
+const COMPLEXITY = { trivial: 0, standard: 1, complex: 2, extreme: 3 } as const;
+
+/** Whether too little is known of a target for its scores to count. */
+export function isCold({ signals }: TargetView, { min_observations }: ScoreOptions): boolean {
+  return signals.observations < min_observations;
+}
+
+/**
+ * One score of each target, in [0, 1], in the order of the targets; what is unknown of a target is
+ * the mean of what is known of the others.
+ */
+export function scoresOf(
+  name: ScoreName,
+  context: RouteContext,
+  { signals }: ScoreOptions,
+): readonly number[] {
+  const { targets } = context;
+  switch (name) {
+    case "cost_score":
+      return known(
+        signals.cost.enabled,
+        relativeLow(targets.map((target) => expectedCostNusd(context, target))),
+      );
+    case "latency_score":
+      return known(
+        signals.observed_performance.enabled,
+        relativeLow(targets.map(({ signals }) => signals.p95LatencyMs)),
+      );
+    case "throughput_score":
+      return known(
+        signals.observed_performance.enabled,
+        relativeHigh(targets.map(({ signals }) => signals.outputTokensPerSec)),
+      );
+    case "reliability_score":
+      return known(
+        signals.observed_performance.enabled,
+        targets.map(({ signals }) => (signals.successes + 1) / (signals.observations + 2)),
+      );
+    case "load_score": {
+      const least = Math.min(...targets.map(({ signals }) => signals.inflight));
+      return targets.map(({ signals }) => (1 + least) / (1 + signals.inflight));
+    }
+    case "eval_quality_score":
+      return known(
+        signals.evaluation_metadata.enabled,
+        targets.map(({ validation }) => validation?.qualityScore ?? validation?.passRate ?? null),
+      );
+    case "complexity_score":
+      return known(
+        signals.complexity.enabled,
+        targets.map(() => COMPLEXITY[context.features.complexity] / 3),
+      );
+  }
+}
+
+/** The lowest value over each; 1 for 0. */
+function relativeLow(values: readonly (number | null)[]): readonly (number | null)[] {
+  const least = Math.min(...values.filter((value) => value !== null));
+  return values.map((value) => value === null ? null : value === 0 ? 1 : least / value);
+}
+
+/** Each value over the highest; 1 when that is 0. */
+function relativeHigh(values: readonly (number | null)[]): readonly (number | null)[] {
+  const most = Math.max(...values.filter((value) => value !== null));
+  return values.map((value) => value === null ? null : most === 0 ? 1 : value / most);
+}
+
+function known(enabled: boolean, scores: readonly (number | null)[]): readonly number[] {
+  const stated = enabled ? scores.filter((score) => score !== null) : [];
+  const mean = stated.length === 0
+    ? NOTHING_KNOWN
+    : stated.reduce((sum, score) => sum + score, 0) / stated.length;
+  return scores.map((score) => enabled ? score ?? mean : mean);
+}

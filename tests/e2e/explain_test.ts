@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { caller, type ConfigOptions, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
+import { assertError } from "../gateway_answers.ts";
+import { call } from "../gateway_client.ts";
+
+const POLICY = `
+export function route(ctx) {
+  if (ctx.features.outputCap === 1) throw new Error("no");
+  return { targetIndex: 1, fallbackIndexes: [], classLabel: ctx.conversationKeySource };
+}`;
+
+const TARGETS = [
+  { provider: "echo", model: "echo", weight: 3, id: "first" },
+  { provider: "echo", model: "echo-reasoning", id: "second" },
+  { provider: "echo", model: "echo-no-usage", id: "tools", tool_only: true },
+];
+
+const OPTIONS: ConfigOptions = {
+  upstreams: [],
+  providers: { echo: { base_url: "builtin:echo", dialect: "openai-chat" } },
+  group: { targets: TARGETS, strategy: "weighted" },
+  models: {
+    policed: {
+      strategy: "script",
+      script: "policy.ts",
+      script_timeout_ms: 1_000,
+      targets: TARGETS,
+    },
+  },
+  callers: [caller("ci", TOKEN, { allow: ["fast", "policed"] })],
+  files: { "policy.ts": POLICY },
+};
+
+const explain = (url: string, body: object, more: { search?: string; headers?: Loose } = {}) =>
+  call(url, "openai-chat", {
+    path: `/v1/route/explain${more.search ?? ""}`,
+    body: { ...body },
+    headers: more.headers ?? {},
+  });
+
+Deno.test("explain tells the route of a call without making it", async () => {
+  await using gateway = await startTestGateway(OPTIONS);
+  const answer = await explain(gateway.url, { model: "fast" }, { search: "?draws=1000" });
+  assert.equal(answer.status, 200, answer.text);
+  const body = answer.json();
+  assert.deepEqual(
+    [body["group"], body["strategy"], body["dialect"], body["policy"], body["error"]],
+    ["fast", "weighted", "openai-chat", null, null],
+  );
+  assert.deepEqual(body["rejected"], [{
+    id: "tools",
+    provider: "echo",
+    model: "echo-no-usage",
+    reasons: ["tool-only-target"],
+  }]);
+  const ranks = body["eligible"].map(({ rank }: Loose) => rank).sort();
+  assert.deepEqual(ranks, [1, 2]);
+  const [{ order }] = body["passes"];
+  assert.equal(order[0], body["plan"].targetIndex);
+  const { count, first } = body["draws"];
+  assert.equal(count, 1_000);
+  const share = first.find(({ id }: Loose) => id === "first").count / 1_000;
+  assert(Math.abs(share - 0.75) < 0.03, `${share}`);
+  assert.match(body["conversation"].key, /^ck_[0-9a-f]{32}$/);
+  assert.deepEqual(gateway.rows(), [], "nothing is recorded");
+});
+
+Deno.test("explain runs the group's policy, and a fault of it counts for nothing", async () => {
+  await using gateway = await startTestGateway(OPTIONS);
+  const fine = (await explain(gateway.url, { model: "policed" }, {
+    headers: { "x-router-session": "s1" },
+  })).json();
+  assert.deepEqual(fine["plan"], { targetIndex: 1, fallbackIndexes: [], classLabel: "header" });
+  assert.match(fine["policy"], /^[0-9a-f]{64}$/);
+  for (let round = 0; round < 7; round++) {
+    const { plan, error } = (await explain(gateway.url, { model: "policed", max_tokens: 1 }))
+      .json();
+    assert.deepEqual([plan, error.type, error.details.fault], [
+      null,
+      "routing-policy-error",
+      "policy-threw",
+    ]);
+  }
+  const served = await call(gateway.url, "openai-chat", { body: { model: "policed" } });
+  assert.equal(served.status, 200);
+});
+
+Deno.test("explain says why nothing can serve, and refuses what a call would be refused", async () => {
+  await using gateway = await startTestGateway({
+    ...OPTIONS,
+    server: { expose_route_headers: false },
+    group: { targets: [TARGETS[2]!] },
+  });
+  const { plan, error, rejected } = (await explain(gateway.url, { model: "fast" })).json();
+  assert.equal(plan, null);
+  assert.equal(error.type, "no-eligible-target");
+  assert.deepEqual(rejected, [{ id: "target-0", reasons: ["tool-only-target"] }]);
+  const forbidden = await explain(gateway.url, { model: "other" });
+  assertError("openai-chat", forbidden, "model-not-allowed");
+  const odd = await explain(gateway.url, {}, { headers: { "x-router-dialect": "morse" } });
+  assertError("openai-chat", odd, "invalid-request");
+  const many = await explain(gateway.url, {}, { search: "?draws=10001" });
+  assertError("openai-chat", many, "invalid-request");
+});

@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  caller,
+  type ConfigOptions,
+  type ConfigTree,
+  journalRows,
+  type Loose,
+} from "../gateway.ts";
+import { TOKEN, writeConfig } from "../gateway.ts";
+import { testConfig } from "../gateway.ts";
+import { assertError } from "../gateway_answers.ts";
+import { type Answer, call } from "../gateway_client.ts";
+import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
+import { HOSTILE } from "../policy_cases.ts";
+import { cpuTicksOf, hostsOf, isRunning, until } from "../policy_support.ts";
+
+/** Cases by the cap of the call that asks for them. */
+const CAPS = HOSTILE.map((hostile, index) => [1_000 + index, hostile] as const);
+
+const caseOf = (cap: number, body: string) => `case ${cap}: { ${body}; return; }`;
+
+/** One policy with every trick; a call chooses by its cap. */
+const HOSTILE_POLICY = `
+export function route(ctx: any): any {
+  switch (ctx.features.outputCap) {
+    ${CAPS.map(([cap, { body }]) => caseOf(cap, body)).join("\n")}
+  }
+  return { targetIndex: 1, fallbackIndexes: [], classLabel: "decided" };
+}`;
+
+/** A policy that chooses a target, and writes a label. */
+const choosing = (label: string) => `
+export const route = () => ({ targetIndex: 1, fallbackIndexes: [], classLabel: "${label}" });`;
+
+const ECHO = { base_url: "builtin:echo", dialect: "openai-chat" };
+const TARGETS = ["echo-reasoning", "echo"].map((model) => ({ provider: "echo", model }));
+
+/** A gateway with the group `fast`, and `policed` with a policy that chooses the second target. */
+function policed(
+  policy: string,
+  { group, quarantine = { faults: 100_000 } }: {
+    readonly group?: ConfigTree;
+    readonly quarantine?: ConfigTree;
+  } = {},
+): ConfigOptions {
+  const strategy = {
+    strategy: "script",
+    script: "policy.ts",
+    base_strategy: "failover",
+    // A busy machine must not make a harmless policy look slow.
+    script_timeout_ms: 1_000,
+  };
+  return {
+    upstreams: [],
+    server: { policies: { quarantine } },
+    providers: { echo: ECHO },
+    group: { targets: TARGETS },
+    models: { policed: { ...strategy, targets: TARGETS, ...group } },
+    callers: [caller("ci", TOKEN, { allow: ["fast", "policed"] })],
+    files: { "policy.ts": policy },
+  };
+}
+
+type Reached = Pick<GatewayProcess, "url">;
+
+const ask = ({ url }: Reached, body: ConfigTree = {}) =>
+  call(url, "openai-chat", { body: { model: "policed", ...body } });
+
+/** Asks until there is a process to decide: those before may all have just been killed. */
+async function askHost(gateway: Reached, body: ConfigTree): Promise<Answer> {
+  for (;;) {
+    const answer = await ask(gateway, body);
+    if (!answer.text.includes("policy-unavailable")) return answer;
+  }
+}
+
+const modelOf = async (gateway: Reached) => (await ask(gateway)).headers.get("x-router-model");
+
+async function policyCheck({ url }: Reached): Promise<Loose> {
+  const response = await fetch(`${url}/readyz`);
+  assert.equal(response.status, 200);
+  const { checks } = await response.json();
+  return checks.find((check: Loose) => check["name"] === "policies");
+}
+
+/** Two processes for the policy, and the spare. */
+const HOSTS = 3;
+
+/** Ends when the hosts are as many as configured and none of them does anything. */
+async function settledHosts({ pid }: GatewayProcess): Promise<void> {
+  let before = NaN;
+  await until(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const hosts = hostsOf(pid);
+    const ticks = cpuTicksOf(hosts);
+    const idle = ticks - before < 5;
+    before = ticks;
+    return hosts.length === HOSTS && idle;
+  });
+}
+
+for (const onError of ["fail_closed", "fallback"]) {
+  Deno.test(`hostile policies end as on_error: ${onError} says, and harm nobody`, async () => {
+    await using folder = await makeFolder(
+      policed(HOSTILE_POLICY, { group: { on_error: onError, script_timeout_ms: 50 } }),
+    );
+    await using gateway = await spawnGateway(folder.dir);
+    for (const [cap, { name, ends }] of CAPS) {
+      const answer = await askHost(gateway, { max_tokens: cap });
+      if (onError === "fallback" || ends.includes("plan")) assert.equal(answer.status, 200, name);
+      else {
+        const { details } = assertError("openai-chat", answer, "routing-policy-error");
+        assert(ends.includes(details["fault"]), `${name}: ${details["fault"]}`);
+        assert.equal(details["group"], "policed");
+        assert.match(details["policy"], /^[0-9a-f]{12}$/);
+      }
+      const other = await call(gateway.url, "openai-chat");
+      assert.equal(other.status, 200, `the other group after ${name}`);
+    }
+    assert.equal(await modelOf(gateway), "echo", "the next decision is the policy's");
+    await settledHosts(gateway);
+    const failed = CAPS.filter(([, { ends }]) => !ends.includes("plan")).length;
+    const rows = journalRows(folder.dir).filter((row) => row["resolved_group"] === "policed");
+    const errors = rows.filter((row) => /^policy-/.test(row["error_class"]));
+    const counted = errors.filter((row) => row["error_class"] !== "policy-unavailable");
+    assert.equal(counted.length, onError === "fallback" ? 0 : failed);
+    assert(errors.every((row) => row["attempts"] === 0), "no provider was called");
+  });
+}
+
+Deno.test("gateway says which fault a policy ended with, and for which call", async () => {
+  await using folder = await makeFolder(policed("export const route = () => 1;"));
+  await using gateway = await spawnGateway(folder.dir);
+  const { id } = await ask(gateway);
+  await gateway.said(
+    new RegExp(
+      `"event":"policy_fault".*"request_id":"${id}","group":"policed".*policy-output-invalid`,
+    ),
+  );
+});
+
+Deno.test("policy that keeps failing is left alone, and /readyz says so", async () => {
+  await using folder = await makeFolder(
+    policed("export const route = () => 1;", { quarantine: { faults: 3 } }),
+  );
+  await using gateway = await spawnGateway(folder.dir);
+  assert.deepEqual(await policyCheck(gateway), {
+    name: "policies",
+    ok: true,
+    code: "ok",
+    required: false,
+  });
+  const faults: string[] = [];
+  for (let round = 0; round < 5; round++) {
+    const answer = await ask(gateway);
+    faults.push(assertError("openai-chat", answer, "routing-policy-error")["details"].fault);
+  }
+  const [invalid, quarantined] = ["policy-output-invalid", "policy-quarantined"];
+  assert.deepEqual(faults, [invalid, invalid, invalid, quarantined, quarantined]);
+  const { ok, code } = await policyCheck(gateway);
+  assert.deepEqual([ok, code], [false, "quarantined"]);
+  await gateway.said(/"event":"policy_quarantined".*"group":"policed"/);
+});
+
+Deno.test("policy that is mended is asked again at once", async () => {
+  await using folder = await makeFolder(
+    policed("export const route = () => 1;", { quarantine: { faults: 1 } }),
+  );
+  await using gateway = await spawnGateway(folder.dir);
+  await ask(gateway);
+  assert.equal((await policyCheck(gateway))["code"], "quarantined");
+  Deno.writeTextFileSync(join(folder.dir, "policy.ts"), choosing("mended"));
+  await until(async () => (await policyCheck(gateway))["code"] === "ok");
+  assert.equal(await modelOf(gateway), "echo");
+});
+
+Deno.test("policy that is edited under load fails no call, and a broken edit changes nothing", async () => {
+  await using folder = await makeFolder(policed(choosing("first")));
+  await using gateway = await spawnGateway(folder.dir);
+  let stop = false;
+  const load = (async () => {
+    for (let sent = 0; !stop; sent++) {
+      assert.equal(await modelOf(gateway), "echo", `call ${sent}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  })();
+  const edit = async (text: string, said: RegExp) => {
+    Deno.writeTextFileSync(join(folder.dir, "policy.ts"), text);
+    await gateway.said(said);
+  };
+  await edit(choosing("second"), /("policy_loaded"[^]*){2}/);
+  const refused = (place: string) =>
+    new RegExp(`"policy_refused","msg":"[^"]*policy\\.ts:${place}`);
+  await edit("export function route() {\n  return {;\n}\n", refused("2:11: .*Expected identifier"));
+  await edit('export const route = 1;\nthrow new Error("top");', refused("2:7: .*Error: top"));
+  await edit("for (;;);\nexport const route = 1;", /policy\.ts.*top level does not end/);
+  await edit("export const other = 1;", /policy\.ts.*no function \\"route\\"/);
+  await edit(
+    'import { x } from "./nowhere.ts";\nexport const route = x;',
+    refused("1:19: .*nowhere"),
+  );
+  stop = true;
+  await load;
+  await ask(gateway);
+  const labels = new Set(journalRows(folder.dir).map((row) => row["class_label"]));
+  assert.deepEqual([...labels].sort(), ["first", "second"]);
+  await settledHosts(gateway);
+});
+
+Deno.test("gateway does not start with a policy that is broken, and names the place", async () => {
+  await using folder = await makeFolder(policed("export function route() {\n  return {;\n}\n"));
+  const { code, output } = await runServe(folder.dir);
+  assert.equal(code, 1);
+  assert.match(output, /policy\.ts:2:11: models\.policed\.script: Expected identifier/);
+});
+
+Deno.test("config validate loads every policy", async () => {
+  await using folder = await makeFolder(policed("for (;;);\nexport const route = 1;"));
+  const { code, output } = await runServe(folder.dir, ["config", "validate"]);
+  assert.equal(code, 1);
+  assert.match(output, /policy\.ts:1:1: models\.policed\.script: the top level does not end/);
+  assert.match(output, /1 error, 0 warnings/);
+});
+
+Deno.test("configuration with a broken policy is refused as a whole", async () => {
+  const options = policed(choosing("first"));
+  await using folder = await makeFolder(options);
+  await using gateway = await spawnGateway(folder.dir);
+  Deno.writeTextFileSync(join(folder.dir, "broken.ts"), "export const route = ;");
+  const models = {
+    policed: { ...(options.models?.["policed"] as ConfigTree), script: "broken.ts" },
+  };
+  writeConfig(folder.dir, testConfig({ ...options, models, group: { targets: [TARGETS[1]!] } }));
+  await gateway.said(/"config_rejected".*broken\.ts:1:22/);
+  const answer = await call(gateway.url, "openai-chat");
+  assert.equal(answer.headers.get("x-router-model"), "echo-reasoning", "the old targets serve");
+  assert.equal(await modelOf(gateway), "echo");
+});
+
+Deno.test("hosts that are killed or stopped from outside cost no call but the one they decided", async () => {
+  await using folder = await makeFolder(
+    policed(choosing("x"), { group: { on_error: "fallback" } }),
+  );
+  await using gateway = await spawnGateway(folder.dir);
+  await settledHosts(gateway);
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    const hit = hostsOf(gateway.pid);
+    for (const pid of hit) Deno.kill(pid, signal);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(gateway)));
+    assert(answers.every(({ status }) => status === 200));
+    await until(async () => await modelOf(gateway) === "echo");
+    if (signal === "SIGKILL") await settledHosts(gateway);
+    // The spare was stopped, too, and nobody asked it anything: it could not even end by itself.
+    for (const pid of hit.filter(isRunning)) Deno.kill(pid, "SIGKILL");
+  }
+});
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  Deno.test(`gateway that ends by ${signal} leaves no policy host behind`, async () => {
+    await using folder = await makeFolder(policed("export const route = () => { for (;;); };"));
+    await using gateway = await spawnGateway(folder.dir);
+    await settledHosts(gateway);
+    const hosts = hostsOf(gateway.pid);
+    void ask(gateway).catch(() => {});
+    gateway.kill(signal);
+    assert.equal(await gateway.ended, signal === "SIGTERM" ? 0 : 137);
+    await until(() => !hosts.some(isRunning));
+    assert.doesNotMatch(gateway.output(), /drain_finished[^]*policy_host_ended/);
+  });
+}

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { checkPlan } from "@/core/plan.ts";
+import { GatewayError } from "@/core/errors.ts";
+import type { HostAnswer } from "@/policies/sandbox/host_process.ts";
+import { contextOf, targetsWeighing } from "./builders.ts";
+import { HOSTILE } from "./policy_cases.ts";
+import { isRunning, policyCode, startHost, until } from "./policy_support.ts";
+
+const CONTEXT = contextOf(targetsWeighing([1, 1]));
+
+/** What the gateway would call an answer. */
+function nameOf(answer: HostAnswer): string {
+  if (answer.kind === "fault") return answer.fault;
+  if (answer.kind === "lost") return "lost";
+  try {
+    checkPlan(JSON.parse(answer.text), CONTEXT);
+    return "plan";
+  } catch (error) {
+    return error instanceof GatewayError ? String(error.details["fault"]) : String(error);
+  }
+}
+
+for (const { name, body, top, ends, host: expected } of HOSTILE) {
+  Deno.test(`policy host contains ${name}`, async () => {
+    const { host, decide, ...test } = await startHost(policyCode(body, top));
+    try {
+      const end = nameOf(await decide(CONTEXT));
+      assert(ends.some((fault) => fault === end), `it ended as ${end}`);
+      if (expected === "lives") {
+        assert(host.alive);
+        assert.equal(nameOf(await decide(CONTEXT)), end, "the next decision is like the first");
+      }
+    } finally {
+      await test[Symbol.asyncDispose]();
+    }
+    assert(!isRunning(host.pid));
+  });
+}
+
+for (const specifier of ["node:fs", "https://localhost/x.js", "data:text/javascript,1"]) {
+  Deno.test(`policy host imports nothing for a bundle made by hand: ${specifier}`, async () => {
+    await using test = await startHost(policyCode(`return import("${specifier}")`));
+    assert.equal(nameOf(await test.decide()), "policy-threw");
+  });
+}
+
+Deno.test("policy host stops a loop by itself, and lives", async () => {
+  const code = policyCode("if (ctx.loops) for (;;); return { targetIndex: 0 }");
+  // A busy machine may be late to see it, but not each time.
+  for (let round = 0;; round++) {
+    await using test = await startHost(code);
+    const end = nameOf(await test.decide({ loops: true }));
+    if (end === "policy-killed" && round < 20) continue;
+    assert.equal(end, "policy-timeout");
+    assert.equal(nameOf(await test.decide()), "plan");
+    return;
+  }
+});
+
+Deno.test("policy host takes no plan that an earlier decision left behind", async () => {
+  const keeps = "if (ctx.first) return new Promise((resolve) => settle = resolve);";
+  const code = policyCode(
+    `${keeps} settle({ targetIndex: 0 }); return new Promise(() => {})`,
+    "let settle;",
+  );
+  await using test = await startHost(code);
+  assert.equal(nameOf(await test.decide({ first: true })), "policy-never-settled");
+  assert.equal(nameOf(await test.decide()), "policy-never-settled");
+});
+
+Deno.test("policy host answers what comes after a policy that was stopped", async () => {
+  const code = policyCode("if (ctx.loops) for (;;); return { targetIndex: 1 }");
+  await using test = await startHost(code, { timeoutMs: 100 });
+  const answers = await Promise.all([test.decide({ loops: true }), test.decide(), test.decide()]);
+  const [first, ...rest] = answers.map(nameOf);
+  assert(first === "policy-timeout" || first === "policy-killed");
+  const expected = test.host.alive ? "plan" : "lost";
+  assert.deepEqual(rest, [expected, expected]);
+});
+
+Deno.test("policy host that is killed blames the decision under way and loses the others", async () => {
+  const code = policyCode('if (ctx.eats) "x".repeat(2 ** 28).split(""); return { targetIndex: 0 }');
+  await using test = await startHost(code);
+  const answers = await Promise.all([test.decide({ eats: true }), test.decide(), test.decide()]);
+  const [first, ...rest] = answers.map(nameOf);
+  assert(first === "policy-killed" || first === "policy-oom", first);
+  assert.deepEqual(rest, ["lost", "lost"]);
+  await test.host.ended;
+  assert(!isRunning(test.host.pid));
+});
+
+Deno.test("policy host that was stopped from outside is killed at its deadline", async () => {
+  await using test = await startHost(policyCode("return { targetIndex: 0 }"));
+  Deno.kill(test.host.pid, "SIGSTOP");
+  assert.equal(nameOf(await test.decide()), "policy-killed");
+  await test.host.ended;
+});
+
+Deno.test("policy host that is killed from outside fails what it decided", async () => {
+  await using test = await startHost(policyCode("for (;;);"), { timeoutMs: 1_000 });
+  const answer = test.decide();
+  Deno.kill(test.host.pid, "SIGKILL");
+  assert.equal(nameOf(await answer), "policy-crashed");
+  assert.deepEqual(test.told, ["ended"]);
+});
+
+Deno.test("policy host stays below its memory, and says why it ended", async () => {
+  const code = policyCode("const a = []; for (;;) a.push(new Uint8Array(16e6).fill(1));");
+  await using test = await startHost(code, { timeoutMs: 1_000, heapMb: 16 });
+  assert.equal(nameOf(await test.decide()), "policy-oom");
+});
+
+Deno.test("policy host dies of its engine's limit, and says why it ended", async () => {
+  const code = policyCode("const a = []; for (;;) a.push(new Array(1e5).fill(1.5));");
+  await using test = await startHost(code, { timeoutMs: 1_000, heapMb: 16 });
+  assert.equal(nameOf(await test.decide()), "policy-oom");
+});
+
+Deno.test("policy host with a slow leak asks for its replacement", async () => {
+  const code = policyCode(
+    "leak.push(new Array(1e5).fill(1.5)); return { targetIndex: 0 }",
+    "var leak = [];",
+  );
+  await using test = await startHost(code, { heapMb: 24, timeoutMs: 1_000 });
+  while (!test.told.includes("worn")) assert.equal(nameOf(await test.decide()), "plan");
+});
+
+Deno.test("policy host finds a policy that is no function of its context", async () => {
+  await using test = await startHost(policyCode("return { targetIndex: n++ % 2 }", "let n = 0;"));
+  await Promise.all(Array.from({ length: 202 }, () => test.decide()));
+  assert.deepEqual(test.told, ["differs"]);
+});
+
+Deno.test("policy host forgets what a policy kept after ten thousand decisions", async () => {
+  await using test = await startHost(
+    policyCode("return { targetIndex: 0, metadata: { n: n++ } }", "let n = 0;"),
+  );
+  let last: HostAnswer | null = null;
+  for (let batch = 0; batch < 101; batch++) {
+    last = (await Promise.all(Array.from({ length: 100 }, () => test.decide()))).at(-1)!;
+  }
+  assert(last?.kind === "plan");
+  assert.equal(JSON.parse(last.text).metadata.n, 99);
+});
+
+/** What a top level ends as; piled up microtasks may outlast the margin while memory is cleaned up. */
+const LOADS: readonly (readonly [string, string, ...string[]])[] = [
+  ["a top level that does not end", "for (;;);", "policy-timeout"],
+  [
+    "microtasks of a top level that do not end",
+    "const f = () => Promise.resolve().then(f); f();",
+    "policy-timeout",
+    "policy-killed",
+    "policy-oom",
+  ],
+  ["a top level that throws", "throw new Error('top');", "policy-threw"],
+  [
+    "a top level that throws a trap",
+    "throw new Proxy({}, { get() { throw 1; } });",
+    "policy-threw",
+  ],
+];
+
+for (const [name, top, ...faults] of LOADS) {
+  Deno.test(`policy host refuses ${name}`, async () => {
+    await using test = await startHost(policyCode("return { targetIndex: 0 }", top));
+    assert(test.refused?.kind === "fault" && faults.includes(test.refused.fault));
+  });
+}
+
+Deno.test("policy host refuses a bundle without route", async () => {
+  await using test = await startHost("var __policy = { other() {} };");
+  assert.equal(test.refused?.kind === "fault" && test.refused.fault, "policy-output-invalid");
+});
+
+Deno.test("policy host ends when its gateway is gone", async () => {
+  const script = `
+    import { createDeadlines } from "@/core/deadlines.ts";
+    import { HostProcess } from "@/policies/sandbox/host_process.ts";
+    const clock = () => performance.now();
+    const host = new HostProcess({ deadlines: createDeadlines(clock), clock, heapMb: 64 });
+    await host.load({ code: ${
+    JSON.stringify(policyCode("for (;;);"))
+  }, timeoutMs: 1000, heapMb: 64, traces: false }, { onWorn() {}, onDiffers() {}, onEnd() {} });
+    void host.decide(JSON.stringify({ now: 1, seed: 1 }));
+    await new Promise((go) => setTimeout(go, 20));
+    console.log(host.pid);
+    await new Promise(() => setInterval(() => {}, 1000));
+  `;
+  const root = new URL("../", import.meta.url);
+  const parent = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", "--ext=ts", "-"],
+    cwd: root,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = parent.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(script));
+  await writer.close();
+  const reader = parent.stdout.getReader();
+  const { value } = await reader.read();
+  const pid = Number(new TextDecoder().decode(value));
+  assert(isRunning(pid));
+  parent.kill("SIGKILL");
+  await reader.cancel();
+  await parent.status;
+  await until(() => !isRunning(pid));
+});
