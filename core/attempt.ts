@@ -40,6 +40,7 @@ export async function tryTarget(
   const fetched = () => parts.fetch(url, { headers, body, signal: attempt.abort.signal });
   try {
     const response = await (attempt.trace ? attempt.trace.run(fetched) : fetched());
+    attempt.response = response;
     attempt.firstByteAt = parts.clock();
     attempt.status = response.status;
     attempt.upstreamRequestId = upstreamRequestId(response.headers);
@@ -164,6 +165,7 @@ function beginAttempt(
     bridge,
     events,
     abort: new AbortController(),
+    response: null,
     deadline: null,
     timedOut: false,
     endedAt: null,

@@ -128,6 +128,11 @@ export interface Attempt {
   /** What became of the caller's fields, as far as it is worth telling. */
   readonly events: readonly FieldEvent[];
   readonly abort: AbortController;
+  /**
+   * Held for as long as the attempt: once a response is garbage, an abort no longer ends the reading
+   * of its body (seen on Deno 2.9.6).
+   */
+  response: Response | null;
   /** Aborts it when its time is over. */
   deadline: Deadline | null;
   timedOut: boolean;
