@@ -91,6 +91,31 @@ for (const from of DIALECTS) {
   }
 }
 
+for (const from of DIALECTS) {
+  Deno.test(`${from} caller is shown the usage its call is settled to, on any target`, async (t) => {
+    for (const model of ["echo", "echo-no-usage"]) {
+      await inGateway(echo(model), async (gateway) => {
+        let count = 0;
+        for (const to of DIALECTS) {
+          for (const stream of [false, true]) {
+            const asked = stream && from === "openai-chat" ? { include_usage: true } : undefined;
+            const body = { model: groupOf(to), ...(asked && { stream_options: asked }) };
+            await t.step(`${model}, ${to}, ${stream ? "streaming" : "unary"}`, async () => {
+              const answer = await call(gateway.url, from, { stream, body });
+              const shown = shownUsage(from, answer);
+              const row = (await gateway.settled(++count)).at(-1)!;
+              assert(row["output_tokens"] > 0, "delivered content is never free");
+              // On its own dialect a reply that reports nothing passes as it is.
+              if (to === from && model === "echo-no-usage") return;
+              assert.deepEqual(shown, [row["input_tokens"], row["output_tokens"]]);
+            });
+          }
+        }
+      });
+    }
+  });
+}
+
 /** Streams that end in form and say nothing. */
 const SILENT: Readonly<Record<string, string>> = {
   "chat-chat": DONE,
