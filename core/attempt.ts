@@ -1,5 +1,6 @@
 import type { Bridge } from "./bridge.ts";
 import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
+import { GatewayError } from "./errors.ts";
 import { openBridge } from "./open_bridge.ts";
 import { openStream, type StreamReply } from "./open_stream.ts";
 import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
@@ -25,15 +26,16 @@ export interface AttemptPlan {
  * Tries one target: edits the request for it, sends it, and reads the answer until it is known to be
  * a reply.
  *
- * @returns the reply, or why there is none
+ * @returns the reply, or why there is none: a `GatewayError` when the target cannot be sent the request
  * @throws {GatewayError} when the call was cut
  */
 export async function tryTarget(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-): Promise<Reply | UpstreamError> {
-  const request = upstreamRequest(parts, call, plan);
+): Promise<Reply | UpstreamError | GatewayError> {
+  const request = writtenRequest(parts, call, plan);
+  if (request instanceof GatewayError) return request;
   const attempt = beginAttempt(parts, call, plan, request);
   call.onCut = () => attempt.abort.abort();
   const { url, headers, body } = request;
@@ -70,6 +72,20 @@ interface UpstreamRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly bridge: Bridge | null;
   readonly events: readonly FieldEvent[];
+}
+
+/** The request, or why this target cannot be sent it: its wire cannot hold what others may. */
+function writtenRequest(
+  parts: Parts,
+  call: Call,
+  plan: AttemptPlan,
+): UpstreamRequest | GatewayError {
+  try {
+    return upstreamRequest(parts, call, plan);
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
 }
 
 /** The caller's bytes, edited, on its own dialect; over a bridge a new body, and nothing of its headers. */

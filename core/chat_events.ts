@@ -93,7 +93,7 @@ export function wholePart({ head, text, proof, extra }: EndedPart): Part {
   switch (head.type) {
     case "text":
     case "refusal":
-      return { type: head.type, text, extra };
+      return { type: head.type, text, extra: { ...head.extra, ...extra } };
     case "reasoning":
       return { ...head, text, extra, ...(proof ? { proof } : {}) };
     case "tool_call":

@@ -105,8 +105,6 @@ function wayBack(
 ): Pick<Bridge, "reply" | "stream"> {
   const context = replyContext(call, decodedRequest(call).request);
   const createdAt = Math.floor(call.ts / 1000);
-  const estimatedInput = Math.max(1, call.features?.estimatedInputTokens ?? 1);
-  const usage = (facts: ReplyFacts) => shownUsage(facts, estimatedInput);
   return {
     reply(body, facts) {
       const response = lowered.restore(dialect.decodeResponse(body));
@@ -114,7 +112,7 @@ function wayBack(
       return jsonBytes(call.dialect.encodeResponse({
         ...response,
         createdAt: response.createdAt || createdAt,
-        usage: usage(facts),
+        usage: shownUsage(call, facts),
       }, context));
     },
     stream: (facts) =>
@@ -123,13 +121,18 @@ function wayBack(
         restore: lowered.restoreStream(),
         encoder: call.dialect.encodeStream(context),
         createdAt,
-        estimatedInput,
-        usage: () => usage(facts()),
+        estimatedInput: estimatedInput(call),
+        usage: () => shownUsage(call, facts()),
       }),
   };
 }
 
 /** The caller is shown what the call is settled to. */
-function shownUsage(facts: ReplyFacts, estimatedInput: number): UsageReport {
-  return settleUsage({ facts, complete: true, delivered: true, estimatedInput });
+export function shownUsage(call: Call, facts: ReplyFacts): UsageReport {
+  const ending = { facts, complete: true, delivered: true };
+  return settleUsage({ ...ending, estimatedInput: estimatedInput(call) });
+}
+
+function estimatedInput({ features }: Call): number {
+  return Math.max(1, features?.estimatedInputTokens ?? 1);
 }

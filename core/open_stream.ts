@@ -1,8 +1,8 @@
 import type { Attempt, Call, Parts } from "./call.ts";
 import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.ts";
-import type { Tap } from "./dialect.ts";
+import type { ReplyFacts, Tap } from "./dialect.ts";
 import { type Outlet, passThrough, translating } from "./outlet.ts";
-import { askedContext, isEventStream, readWhole, wireBody } from "./read_unary.ts";
+import { askedContext, isEventStream, readWhole, wholeReply } from "./read_unary.ts";
 import { streamOfReply } from "./reply_form.ts";
 import type { Target } from "./snapshot.ts";
 import { createFrameReader, type FrameReader } from "./sse.ts";
@@ -11,6 +11,21 @@ import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts"
 
 /** After the first preamble frame a stream is committed even if no content came, ms. */
 const PREAMBLE_MS = 500;
+
+/** A batch, and what becomes of it. */
+export interface PassedBatch {
+  readonly batch: ReadBatch;
+  /** What the caller gets of it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What the outlet could not carry of it. */
+  readonly fault: UpstreamError | null;
+}
+
+/** Shows a batch to the outlet. */
+export function passBatch(outlet: Outlet, batch: ReadBatch): PassedBatch {
+  const bytes = outlet.pass(batch);
+  return { batch, bytes, fault: outlet.fault };
+}
 
 /** A stream whose first frames show that it is a reply. */
 export interface StreamReply {
@@ -22,7 +37,7 @@ export interface StreamReply {
   readonly tap: Tap;
   readonly outlet: Outlet;
   /** What was read before the commit, in order. */
-  readonly held: readonly ReadBatch[];
+  readonly held: readonly PassedBatch[];
   /** A read that was under way when the preamble's time was over. */
   readonly pending: Promise<Chunk> | null;
 }
@@ -53,16 +68,23 @@ function opened(
   parts: Parts,
   call: Call,
   attempt: Attempt,
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  { body, facts }: StreamBody,
 ): Opening {
   const { bridge, target } = attempt;
   const frames = createFrameReader({ maxFrameBytes: call.snapshot.server.maxFrameBytes });
   const withholdUsage = bridge === null && withholdsUsage(call, target);
-  const tap = parts.dialects.get(target.dialect).tap({ withholdUsage });
+  const read = parts.dialects.get(target.dialect).tap({ withholdUsage });
+  const tap = facts ? { ...read, facts: () => facts } : read;
   const outlet = bridge
     ? translating(bridge, { tap, frames, keepAlive: call.dialect.keepAlive })
     : passThrough(tap, frames);
   return { source: createChunkReader(body), frames, tap, outlet };
+}
+
+/** A stream to read; `facts`: those of the whole reply it was made of. */
+interface StreamBody {
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly facts?: ReplyFacts;
 }
 
 /** The stream that was asked for, also when the provider answers with a whole reply; else `null`. */
@@ -71,14 +93,16 @@ async function streamBody(
   call: Call,
   attempt: Attempt,
   response: Response,
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
-  const type = response.headers.get("content-type") ?? "";
-  if (response.body && (type === "" || isEventStream(response.headers))) return response.body;
+): Promise<StreamBody | null> {
+  const { body, headers } = response;
+  const type = headers.get("content-type") ?? "";
+  if (body && (type === "" || isEventStream(headers))) return { body };
   const bytes = await readWhole(response, call.snapshot.server.maxResponseBytes);
-  const reply = bytes && wireBody(bytes);
   const dialect = parts.dialects.get(attempt.target.dialect);
-  if (!reply || dialect.readReply(reply.body) === null) return null;
-  return new Blob([streamOfReply(dialect, reply, askedContext(call, attempt))]).stream();
+  const reply = bytes && wholeReply(dialect, bytes);
+  if (!reply) return null;
+  const stream = streamOfReply(dialect, reply, askedContext(call, attempt));
+  return { body: new Blob([stream]).stream(), facts: reply.facts };
 }
 
 /** The usage frame is withheld from a caller that did not ask for it. */
@@ -93,7 +117,7 @@ async function peek(
   attempt: Attempt,
   opening: Opening,
 ): Promise<Pick<StreamReply, "held" | "pending"> | UpstreamError> {
-  const held: ReadBatch[] = [];
+  const held: PassedBatch[] = [];
   let commitAt = Infinity;
   for (;;) {
     const pending = opening.source.read();
@@ -107,8 +131,10 @@ async function peek(
       opening.tap,
       chunk.done ? opening.frames.rest() : opening.frames.push(chunk.value),
     );
-    held.push(batch);
-    if (opening.outlet.fault) return opening.outlet.fault;
+    const passed = passBatch(opening.outlet, batch);
+    const { fault } = passed;
+    held.push(passed);
+    if (fault && !batch.kinds.includes("content")) return fault;
     if (commits(batch, opening)) return { held, pending: null };
     if (batch.kinds.includes("error")) return faultOf(opening.tap, attempt);
     if (chunk.done) return failure("empty_stream", attempt.status);

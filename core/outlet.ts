@@ -22,6 +22,8 @@ export interface Outlet {
 }
 
 const encoder = new TextEncoder();
+/** What keeps a stream open that has not begun: every dialect passes over comments. */
+const COMMENT = encoder.encode(":\n\n");
 const NOTHING = new Uint8Array(0);
 
 /** Same dialect: the bytes pass as they came. */
@@ -47,9 +49,12 @@ export function translating(bridge: Bridge, options: {
   readonly keepAlive: string;
 }): Outlet {
   const translator = bridge.stream(() => options.tap.facts());
+  const keepAlive = encoder.encode(options.keepAlive);
+  let begun = false;
   const write = ({ frames }: FrameBatch) => {
     let text = "";
     for (const { frame } of frames) text += translator.write(frame);
+    begun ||= text !== "";
     return text;
   };
   return {
@@ -61,7 +66,9 @@ export function translating(bridge: Bridge, options: {
       // A frame that is too large to be read cannot be translated.
       return options.frames.overflowed ? failure("upstream_bad_response", 200) : translator.fault;
     },
-    keepAlive: encoder.encode(options.keepAlive),
+    get keepAlive() {
+      return begun ? keepAlive : COMMENT;
+    },
   };
 }
 

@@ -1,11 +1,10 @@
 import { readLimited } from "./body.ts";
 import type { Attempt, Call, Parts } from "./call.ts";
-import type { ReplyContext, ReplyFacts } from "./dialect.ts";
+import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
-import { decodedRequest, replyContext } from "./open_bridge.ts";
-import { replyOfStream } from "./reply_form.ts";
+import { decodedRequest, replyContext, shownUsage } from "./open_bridge.ts";
+import { type OtherForm, type Reformed, replyOfStream } from "./reply_form.ts";
 import { failure, type UpstreamError } from "./upstream_error.ts";
-import type { WireBody } from "./wire.ts";
 
 /** A complete reply, as the caller gets it. */
 export interface UnaryReply {
@@ -33,11 +32,10 @@ export async function readUnary(
   const streamed = isEventStream(headers);
   const reply = streamed
     ? replyOfStream(dialect, bytes, askedContext(call, attempt))
-    : wireBody(bytes);
+    : wholeReply(dialect, bytes);
   if (reply === null) return bad;
   if ("class" in reply) return reply;
-  const facts = dialect.readReply(reply.body);
-  if (facts === null) return bad;
+  const { facts } = reply;
   const translated = attempt.bridge?.reply(reply, facts) ?? reply.bytes;
   if ("class" in translated) return translated;
   attempt.facts = facts;
@@ -59,14 +57,18 @@ export function isEventStream(headers: Headers): boolean {
 }
 
 /** What the provider itself was asked, for a reply in the other form. */
-export function askedContext(call: Call, { bridge }: Attempt): ReplyContext {
-  return replyContext(call, bridge?.asked ?? decodedRequest(call).request);
+export function askedContext(call: Call, { bridge }: Attempt): OtherForm {
+  return {
+    ...replyContext(call, bridge?.asked ?? decodedRequest(call).request),
+    usage: (facts) => shownUsage(call, facts),
+  };
 }
 
-/** A reply of the whole answer; `null` when it is no JSON object. */
-export function wireBody(bytes: Uint8Array<ArrayBuffer>): WireBody | null {
+/** A reply of the whole answer; `null` when it is none of the dialect. */
+export function wholeReply(dialect: Dialect, bytes: Uint8Array<ArrayBuffer>): Reformed | null {
   const body = parseJson(bytes);
-  return isObject(body) ? { body, bytes } : null;
+  const facts = isObject(body) ? dialect.readReply(body) : null;
+  return isObject(body) && facts ? { body, bytes, facts } : null;
 }
 
 /** The body of an answer; `null` when it is too large. */

@@ -3,7 +3,7 @@ import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
 import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
-import type { StreamReply } from "./open_stream.ts";
+import { passBatch, type PassedBatch, type StreamReply } from "./open_stream.ts";
 import { upstreamFailure } from "./send.ts";
 import { settle } from "./settle.ts";
 import { type ReadBatch, tapBatch } from "./tap_batch.ts";
@@ -27,6 +27,7 @@ export function relayStream(parts: Parts, call: Call, reply: StreamReply): Respo
   return new Response(body, { status: reply.status, headers });
 }
 
+const NOTHING = new Uint8Array(0);
 /** Silence after which a stream that may be added to is kept open by a frame, ms. */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -35,7 +36,7 @@ class StreamRelay {
   readonly #parts: Parts;
   readonly #call: Call;
   readonly #reply: StreamReply;
-  readonly #held: ReadBatch[];
+  readonly #held: PassedBatch[];
   #pending: StreamReply["pending"];
   #ended = false;
   #idle: Deadline | null = null;
@@ -68,9 +69,9 @@ class StreamRelay {
   async pull(controller: Controller): Promise<void> {
     try {
       while (!this.#ended) {
-        const batch = this.#held.shift() ?? await this.#read();
-        if (batch === null) return await this.#close(controller);
-        if (await this.#pass(batch, controller)) return;
+        const next = this.#held.shift() ?? await this.#read();
+        if (next === null) return await this.#close(controller);
+        if (await this.#pass(next, controller)) return;
       }
     } catch (error) {
       this.#break(controller, this.#failure(), error);
@@ -83,23 +84,23 @@ class StreamRelay {
     this.#finish(499, cutError("caller-gone"), null);
   }
 
-  async #read(): Promise<ReadBatch | null> {
-    const { source, frames, tap, attempt } = this.#reply;
+  async #read(): Promise<PassedBatch | null> {
+    const { source, frames, tap, outlet, attempt } = this.#reply;
     this.#waitingSince = this.#parts.clock();
     const chunk = await (this.#pending ?? source.read());
     this.#waitingSince = null;
     this.#pending = null;
     if (chunk.done) return null;
     attempt.responseBytes += chunk.value.length;
-    return tapBatch(tap, frames.push(chunk.value));
+    return passBatch(outlet, tapBatch(tap, frames.push(chunk.value)));
   }
 
   /** The record is written before the bytes that tell the caller that its call is complete. */
-  async #pass(batch: ReadBatch, controller: Controller): Promise<boolean> {
+  async #pass(passed: PassedBatch, controller: Controller): Promise<boolean> {
+    const { batch, bytes } = passed;
     this.#note(batch);
     const { outlet, status } = this.#reply;
-    const bytes = outlet.pass(batch);
-    const error = this.#streamError(batch);
+    const error = this.#streamError(passed);
     const told = error && upstreamFailure(this.#call, error);
     if (error && told) await this.#finish(told.status, told, error);
     else if (batch.kinds.includes("terminal")) await this.#finish(status, null, null);
@@ -209,20 +210,20 @@ class StreamRelay {
     return durable;
   }
 
-  #streamError({ kinds }: ReadBatch): UpstreamError | null {
+  #streamError({ batch, fault }: PassedBatch): UpstreamError | null {
     if (this.#call.settled) return null;
-    const { outlet, tap } = this.#reply;
-    return outlet.fault ?? (kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
+    const { tap } = this.#reply;
+    return fault ?? (batch.kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
   }
 
   /** Keeps a silent stream open, where it may be added to. */
   #keepAlive(controller: Controller): void {
-    const { keepAlive } = this.#reply.outlet;
-    if (keepAlive === null) return;
+    const { outlet } = this.#reply;
+    if (outlet.keepAlive === null) return;
     const look = () => {
       const quiet = this.#parts.clock() - this.#gaveAt;
       if (quiet < KEEP_ALIVE_MS) return wait(KEEP_ALIVE_MS - quiet);
-      if (this.#waitingSince !== null) this.#give(controller, keepAlive);
+      if (this.#waitingSince !== null) this.#give(controller, outlet.keepAlive ?? NOTHING);
       wait(KEEP_ALIVE_MS);
     };
     const wait = (ms: number) => void (this.#keepingAlive = this.#parts.deadlines.set(ms, look));

@@ -22,17 +22,23 @@ export async function send(
   parts.retries.countCall(group);
   let left = plan;
   let last: UpstreamError | null = null;
-  for (let index = 0; mayTry(parts, call, group, left, index); index++) {
+  let refusal: GatewayError | null = null;
+  for (let index = 0; mayTry(parts, call, group, left, index); index = call.attempts.length) {
     if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
     if (call.cut !== null) throw cutError(call.cut);
     left = parts.health.readyFirst(group, left);
     const target = left[0]!;
     const timeoutMs = attemptTimeout(parts, call, group, target);
     const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
-    if (!("class" in outcome)) return outcome;
-    last = outcome;
-    left = following(call, left, outcome);
+    if (outcome instanceof GatewayError) {
+      refusal = outcome;
+      left = left.slice(1);
+    } else if ("class" in outcome) {
+      last = outcome;
+      left = following(call, left, outcome);
+    } else return outcome;
   }
+  if (refusal && last === null) throw refusal;
   throw upstreamFailure(call, last ?? { class: "upstream_timeout", ...NOTHING });
 }
 

@@ -25,7 +25,7 @@ export function stepAll<Input, Output>(
   stepper: Stepper<Input, Output>,
 ): Output[] {
   const out: Output[] = [];
-  for (const item of items) out.push(...stepper.step(item));
-  out.push(...stepper.end());
+  for (const item of items) for (const one of stepper.step(item)) out.push(one);
+  for (const one of stepper.end()) out.push(one);
   return out;
 }

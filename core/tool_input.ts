@@ -44,6 +44,8 @@ export interface ToolInputReader {
   push(piece: string): string;
   /** Called once, after the last piece. */
   end(): string;
+  /** Whether the text has ended: what follows it says nothing. */
+  closed(): boolean;
   /** Whether all arguments so far had the expected shape, but for an end that is missing. */
   fits(): boolean;
 }
@@ -94,6 +96,7 @@ export function readToolInput(): ToolInputReader {
     },
     // An escape that was cut is no text; arguments that never began are given as they are.
     end: () => state === "head" ? held : "",
+    closed: () => state === "tail",
     fits: () => state === "tail" ? TAIL.test(tail) : state === "text",
   };
 }

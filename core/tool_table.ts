@@ -164,7 +164,8 @@ function isWrapped(call: Pick<CallPart, "form">, owner: OwnTool): boolean {
 }
 
 function restoreStream(table: ToolTable): Stepper<StreamEvent, StreamEvent> {
-  const readers = new Map<number, ToolInputReader>();
+  /** `null`: the text has ended before its part did. */
+  const readers = new Map<number, ToolInputReader | null>();
 
   function start(event: StreamEvent & { readonly type: "part_start" }): StreamEvent {
     const { index, part } = event;
@@ -182,13 +183,18 @@ function restoreStream(table: ToolTable): Stepper<StreamEvent, StreamEvent> {
       if (event.type === "part_start") return [start(event)];
       if (readers.size === 0) return [event];
       if (event.type !== "part_delta" && event.type !== "part_end") return [event];
-      const reader = readers.get(event.index);
-      if (!reader) return [event];
+      const { index } = event;
+      const reader = readers.get(index);
+      if (reader === undefined) return [event];
       const ends = event.type === "part_end";
-      if (ends) readers.delete(event.index);
+      if (ends) readers.delete(index);
+      if (reader === null) return [];
       const text = ends ? reader.end() : reader.push(event.text);
-      const deltas = text === "" ? [] : [{ type: "part_delta", index: event.index, text } as const];
-      return ends ? [...deltas, event] : deltas;
+      const deltas = text === "" ? [] : [{ type: "part_delta", index, text } as const];
+      if (ends) return [...deltas, event];
+      if (!reader.closed()) return deltas;
+      readers.set(index, null);
+      return [...deltas, { type: "part_end", index }];
     },
     end: () => [],
   };

@@ -57,7 +57,10 @@ export function droppedHints(request: ChatRequest, dialect: DialectName): FieldE
   for (const part of request.instructions) note(part.extra);
   for (const message of request.messages) {
     note(message.extra);
-    for (const part of message.parts) note(part.extra);
+    for (const part of message.parts) {
+      note(part.extra);
+      if (part.type === "tool_result") { for (const inner of part.parts) note(inner.extra); }
+    }
   }
   return [...fields].map((field) => ({ field, action: "stripped", reason: "no-counterpart" }));
 }

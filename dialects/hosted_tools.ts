@@ -46,7 +46,8 @@ export function refuseForbiddenTools(
 
 /** The 400 that names the types of hosted tools a request may not use. */
 export function forbiddenTools(types: readonly string[]): GatewayError {
-  const known = types.map((type) => /^\w{1,64}$/.test(type) ? type : "other").sort();
+  const named = types.map((type) => /^\w{1,64}$/.test(type) ? type : "other");
+  const known = [...new Set(named)].sort();
   return new GatewayError(
     "provider-hosted-tools-forbidden",
     `Cannot use provider-hosted tools: ${known.join(", ")}`,

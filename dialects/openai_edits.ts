@@ -4,6 +4,7 @@ import type { Target } from "@/core/snapshot.ts";
 import { type EditNote, type MemberEditor, removeItems } from "@/core/splice.ts";
 import type { Edit, WireRequest } from "@/core/wire.ts";
 import { forbiddenTools, isHostedOpenAiTool, typeOf } from "./hosted_tools.ts";
+import { openAiToolChoice } from "./tool_choice.ts";
 
 const TOOLS: EditNote = { field: "tools", action: "stripped" };
 
@@ -38,5 +39,6 @@ export function forceStoreFalse({ body }: WireRequest, target: Target, edit: Mem
 }
 
 function isForced(choice: Json | undefined): boolean {
-  return choice !== undefined && choice !== null && choice !== "auto" && choice !== "none";
+  const mode = openAiToolChoice(choice);
+  return mode === "required" || mode === "named";
 }

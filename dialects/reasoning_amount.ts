@@ -31,8 +31,9 @@ export function budgetOf(effort: Effort, { maxBudgetTokens }: ReasoningSupport):
   return effort === "max" ? maxBudgetTokens ?? MAX_BUDGET : BUDGETS[effort];
 }
 
-/** The nearest effort not above a budget, from `minimal` to `xhigh`. */
-export function effortOf(budgetTokens: number): Effort {
+/** The nearest effort not above a budget, from `minimal` to `xhigh`; `medium` where none is named. */
+export function effortOf(budgetTokens: number | undefined): Effort {
+  if (budgetTokens === undefined) return "medium";
   const below = EFFORTS.filter((effort) => effort !== "max" && BUDGETS[effort] <= budgetTokens);
   const effort = below.at(-1) ?? "none";
   return effort === "none" ? "minimal" : effort;
@@ -90,7 +91,7 @@ export function askedEffort(
     return said ? { effort: "none", events: [] } : stripped("default-value");
   }
   const asked = reasoning.mode === "budget"
-    ? effortOf(reasoning.budgetTokens ?? 0)
+    ? effortOf(reasoning.budgetTokens)
     : reasoning.effort ?? null;
   if (asked === null) return stripped("no-counterpart");
   if (!support.supported) return stripped("target-limit");

@@ -101,20 +101,24 @@ class SerialParts implements Stepper<StreamEvent, StreamEvent> {
 
 type PartEvent = Extract<StreamEvent, { readonly index: number }>;
 
+const SPACE = 32;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
 
-/** Watches a JSON text grow until its outermost object is closed. */
+/** Watches a JSON text grow until it is a whole object; one that begins otherwise never is. */
 class ObjectText {
   complete = false;
+  #other = false;
   #depth = 0;
   #inString = false;
   #escaped = false;
 
   push(text: string): void {
-    for (let at = 0; at < text.length && !this.complete; at++) this.#next(text.charCodeAt(at));
+    for (let at = 0; at < text.length && !this.complete && !this.#other; at++) {
+      this.#next(text.charCodeAt(at));
+    }
   }
 
   #next(code: number): void {
@@ -122,8 +126,9 @@ class ObjectText {
     else if (this.#inString) {
       if (code === BACKSLASH) this.#escaped = true;
       else if (code === QUOTE) this.#inString = false;
-    } else if (code === QUOTE) this.#inString = true;
-    else if (code === OPEN_BRACE) this.#depth++;
+    } else if (code === OPEN_BRACE) this.#depth++;
+    else if (this.#depth === 0) this.#other = code > SPACE;
+    else if (code === QUOTE) this.#inString = true;
     else if (code === CLOSE_BRACE) this.complete = --this.#depth === 0;
   }
 }

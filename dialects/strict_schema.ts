@@ -59,6 +59,6 @@ function describesObject({ type, properties }: JsonObject): boolean {
 
 function isClosed({ additionalProperties, properties, required }: JsonObject): boolean {
   const names = isObject(properties) ? Object.keys(properties) : [];
-  const demanded: readonly Json[] = Array.isArray(required) ? required : [];
-  return additionalProperties === false && names.every((name) => demanded.includes(name));
+  const demanded = new Set<Json>(Array.isArray(required) ? required : []);
+  return additionalProperties === false && names.every((name) => demanded.has(name));
 }

@@ -189,6 +189,14 @@ const CASES: readonly Case[] = [
     events: ["tool_choice stripped", "tools stripped"],
   },
   {
+    name: "the last hosted tool takes a choice among some along that demands none",
+    dialect: "openai-responses",
+    body:
+      `"tools":[${SEARCH}],"top_p":1.0,"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}`,
+    sent: '"top_p":1.0',
+    events: ["tool_choice stripped", "tools stripped"],
+  },
+  {
     name: "hosted tools stay where the target runs them",
     dialect: "openai-responses",
     body: `"tools":[${SEARCH}],"tool_choice":{"type":"web_search_preview"}`,

@@ -68,13 +68,14 @@ function encodeMessage(
   return { role: role === "assistant" ? role : "user", blocks: encodeParts(parts, notes) };
 }
 
-/** A later system turn as a text of the user's turn. */
+/** A later system turn as a text of the user's turn, with what else it holds after it. */
 function systemBlocks(parts: readonly Part[], notes: Notes): readonly Block[] {
+  const others = encodeParts(parts.filter((part) => !isText(part)), notes);
   const texts = parts.filter(isText).filter(({ text }) => text !== "");
-  if (texts.length === 0) return [];
+  if (texts.length === 0) return others;
   const text = `<system>\n${texts.map(({ text }) => text).join("\n\n")}\n</system>`;
   const marked = texts.findLast(({ cache }) => cache);
-  return [withMarker({ type: "text", text }, marked ?? {}, notes)];
+  return [withMarker({ type: "text", text }, marked ?? {}, notes), ...others];
 }
 
 /** Writes parts as content blocks; empty texts and what this wire does not have are left out. */

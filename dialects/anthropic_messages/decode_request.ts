@@ -56,7 +56,7 @@ export function decodeMessagesRequest(wire: WireRequest): DecodedRequest {
     messages: decodeMessages(wire, barriers),
     tools: decodeTools(body, barriers),
     ...decodeToolChoice(body, barriers),
-    output: decodeFormat(body),
+    output: decodeFormat(body, barriers),
     ...(reasoning && { reasoning }),
     ...(maxOutputTokens !== null && { maxOutputTokens }),
     stop: decodeStop(body),
@@ -117,15 +117,19 @@ function decodeMessage(message: JsonObject, index: number, barriers: Barriers): 
   return { role: wireRole, parts, extra: ownExtra(unread) };
 }
 
-function decodeFormat(body: JsonObject): OutputFormat {
+function decodeFormat(body: JsonObject, barriers: Barriers): OutputFormat {
   const config = objectField(body, "output_config");
   const format = (config && objectField(config, "format", "output_config.format")) ??
     objectField(body, "output_format");
-  if (format?.["type"] !== "json_schema") return { type: "text" };
-  return {
-    type: "schema",
-    schema: objectField(format, "schema", "output_config.format.schema") ?? {},
-  };
+  if (format === null) return { type: "text" };
+  if (format["type"] !== "json_schema") {
+    barriers.add("other");
+    return { type: "text" };
+  }
+  const path = "output_config.format.schema";
+  const schema = objectField(format, "schema", path);
+  if (schema === null) throw invalidField(path, "an object", "missing");
+  return { type: "schema", schema };
 }
 
 function decodeStop(body: JsonObject): readonly string[] {

@@ -94,9 +94,10 @@ function encodeDraft(request: ChatRequest, notes: Notes): Draft {
   return draft;
 }
 
-/** Whether a turn before the conversation belongs to the system. */
-function leads({ role, extra }: Message): boolean {
-  return (role === "system" || role === "developer") && !extra.anthropic;
+/** Whether a turn before the conversation belongs to the system, which holds nothing but text. */
+function leads({ role, parts, extra }: Message): boolean {
+  const isSystem = (role === "system" || role === "developer") && !extra.anthropic;
+  return isSystem && parts.every(({ type }) => type === "text");
 }
 
 /** Blocks with a cache marker in the order in which the provider caches. */

@@ -56,7 +56,7 @@ function upstreamUrl(baseUrl: string, search: string): string {
 function upstreamHeaders(headers: Headers): Record<string, string> {
   const version = headers.get("anthropic-version") ?? DEFAULT_VERSION;
   // Headers joins repeats with ", "; the wire joins them with ",".
-  const beta = headers.get("anthropic-beta")?.split(/\s*,\s*/).join(",");
+  const beta = headers.get("anthropic-beta")?.split(",").map((name) => name.trim()).join(",");
   return beta ? { "anthropic-version": version, "anthropic-beta": beta } : {
     "anthropic-version": version,
   };

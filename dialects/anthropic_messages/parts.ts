@@ -118,8 +118,8 @@ function imageSource(source: JsonObject): ImageSource | null {
 }
 
 function unreadOf(block: JsonObject): JsonObject {
-  const read = READ_MEMBERS[typeOf(block)];
-  return read ? unreadMembers(block, read) : {};
+  const type = typeOf(block);
+  return Object.hasOwn(READ_MEMBERS, type) ? unreadMembers(block, READ_MEMBERS[type]!) : {};
 }
 
 /** The members of a value that were not read; a null one says nothing. */

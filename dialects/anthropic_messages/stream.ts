@@ -15,6 +15,8 @@ interface State {
   contentBytes: number;
   toolCalls: number;
   readonly proofs: string[];
+  /** Proof of the block that is open; `null` when it is no reasoning. One that never closes has none. */
+  proof: string | null;
   fault: JsonObject | null;
   done: boolean;
 }
@@ -32,6 +34,7 @@ export function tapMessages(): Tap {
     contentBytes: 0,
     toolCalls: 0,
     proofs: [],
+    proof: null,
     fault: null,
     done: false,
   };
@@ -67,6 +70,8 @@ function readEvent(state: State, value: JsonObject, event: string): FrameKind {
       return readBlockStart(state, objectOrEmpty(value["content_block"]));
     case "content_block_delta":
       return readDelta(state, objectOrEmpty(value["delta"]));
+    case "content_block_stop":
+      return readBlockStop(state);
     case "message_delta":
       return readMessageDelta(state, value);
     case "message_stop":
@@ -91,8 +96,7 @@ function readBlockStart(state: State, block: JsonObject): FrameKind {
   const bytes = blockBytes(block);
   state.contentBytes += bytes;
   if (isCall(block)) state.toolCalls++;
-  const proof = proofOf(block);
-  if (proof !== null) state.proofs.push(proof);
+  state.proof = proofOf(block);
   return isCall(block) || block["type"] === "redacted_thinking" || bytes > 0 ? "content" : "other";
 }
 
@@ -101,8 +105,14 @@ function readDelta(state: State, delta: JsonObject): FrameKind {
     utf8Bytes(delta["partial_json"]);
   state.contentBytes += bytes;
   // It belongs to the block that is open: blocks come one after the other.
-  if (typeof delta["signature"] === "string") state.proofs.splice(-1, 1, delta["signature"]);
+  if (typeof delta["signature"] === "string") state.proof = delta["signature"];
   return bytes > 0 ? "content" : "other";
+}
+
+function readBlockStop(state: State): FrameKind {
+  if (state.proof !== null) state.proofs.push(state.proof);
+  state.proof = null;
+  return "other";
 }
 
 function readMessageDelta(state: State, value: JsonObject): FrameKind {

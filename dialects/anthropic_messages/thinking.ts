@@ -77,7 +77,7 @@ export function encodeThinking(request: ChatRequest, target: Target): Thinking {
     const budget = reasoning.budgetTokens ?? budgetOf(effort ?? "medium", target.reasoning);
     return budgetThinking(budget, {}, { request, target });
   }
-  return adaptiveThinking(effort ?? effortOf(reasoning.budgetTokens ?? 0), target);
+  return adaptiveThinking(effort ?? effortOf(reasoning.budgetTokens), target);
 }
 
 /** The target's own default, where nothing the caller sent stands against it. */

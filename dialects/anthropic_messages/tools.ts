@@ -118,9 +118,12 @@ export function encodeToolChoice(
     );
   }
   if (toolChoice?.mode === "null") return null;
+  // The wire refuses how to choose among no tools; only a demand for one is left for it to refuse.
+  if (tools.length === 0 && !isForced(toolChoice)) return undefined;
   if (!toolChoice) {
-    const single = parallelToolCalls === false && tools.length > 0;
-    return single ? { type: "auto", disable_parallel_tool_use: true } : undefined;
+    return parallelToolCalls === false
+      ? { type: "auto", disable_parallel_tool_use: true }
+      : undefined;
   }
   const choice = encodeChoice(toolChoice);
   if (parallelToolCalls === undefined || choice["type"] === "none") return choice;
@@ -142,8 +145,12 @@ function encodeChoice(choice: ToolChoice): JsonObject {
   }
 }
 
-/** The event of tools that a choice among some of them left out. */
+/** The events of tools that a choice among some of them left out, and of a choice without tools. */
 export function toolEvents(request: ChatRequest): readonly FieldEvent[] {
+  const { tools, toolChoice } = request;
+  if (tools.length === 0 && toolChoice && !isForced(toolChoice)) {
+    return [{ field: "tool_choice", action: "stripped", reason: "default-value" }];
+  }
   const offered = offeredTools(request).length;
   if (offered === request.tools.length) return [];
   return [{ field: "tools", action: "stripped", reason: "tool-choice" }];

@@ -145,9 +145,8 @@ function readReasoningAsked(body: JsonObject): Reasoning | undefined {
   if (thinking === null) return undefined;
   const budgetTokens = countField(thinking, "budget_tokens", "thinking.budget_tokens");
   if (thinking["type"] === "disabled") return { mode: "off", extra };
-  return budgetTokens === null
-    ? { mode: "adaptive", extra }
-    : { mode: "budget", budgetTokens, extra };
+  if (budgetTokens !== null) return { mode: "budget", budgetTokens, extra };
+  return { mode: thinking["type"] === "enabled" ? "budget" : "adaptive", extra };
 }
 
 function readEffort(effort: string): Effort {

@@ -42,6 +42,12 @@ export function encodeChatRequest(request: ChatRequest, target: Target): Encoded
   return { body, events };
 }
 
+const UNUSED_CHOICE: FieldEvent = {
+  field: "tool_choice",
+  action: "stripped",
+  reason: "default-value",
+};
+
 function toolFields(request: ChatRequest, target: Target, writing: TurnWriting): JsonObject {
   const { toolChoice, parallelToolCalls } = request;
   const tools = request.tools.flatMap((tool) => writeTool(tool, target, writing));
@@ -51,10 +57,15 @@ function toolFields(request: ChatRequest, target: Target, writing: TurnWriting):
       request.tools.map((tool) => tool.form === "opaque" ? typeOf(tool.value) : tool.form),
     );
   }
+  // The wire refuses how to choose among no tools; only a demand for one is left for it to refuse.
+  if (tools.length === 0 && !isForced(toolChoice)) {
+    if (toolChoice && !removed) writing.note(UNUSED_CHOICE);
+    return {};
+  }
   return {
     ...(tools.length > 0 && { tools }),
-    ...(toolChoice && !removed && { tool_choice: chatToolChoice(toolChoice, request.tools) }),
-    ...(parallelToolCalls !== undefined && !removed && { parallel_tool_calls: parallelToolCalls }),
+    ...(toolChoice && { tool_choice: chatToolChoice(toolChoice, request.tools) }),
+    ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
   };
 }
 

@@ -12,12 +12,12 @@ export const CHAT = "openai-chat";
 export type Barriers = Set<BridgeFeature>;
 
 /** Parts that no other dialect carries, and what their absence is called. */
-const MEDIA_BARRIERS: Readonly<Record<string, BridgeFeature>> = {
-  "file": "file",
-  "input_audio": "audio",
-  "input_video": "video",
-  "video_url": "video",
-};
+const MEDIA_BARRIERS: ReadonlyMap<Json | undefined, BridgeFeature> = new Map([
+  ["file", "file"],
+  ["input_audio", "audio"],
+  ["input_video", "video"],
+  ["video_url", "video"],
+]);
 
 const DETAILS = ["auto", "low", "high", "original"] as const;
 
@@ -62,7 +62,7 @@ function readPart(part: Json, path: string, barriers: Barriers): Part {
     case "image_url":
       return readImage(part, path, barriers);
     default:
-      return opaquePart(part, MEDIA_BARRIERS[`${part["type"]}`] ?? "other", barriers);
+      return opaquePart(part, MEDIA_BARRIERS.get(part["type"]) ?? "other", barriers);
   }
 }
 

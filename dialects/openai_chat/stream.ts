@@ -30,7 +30,8 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
     contentBytes += bytes;
     for (const call of called) calls.add(index, call);
     open.add(index);
-    if (typeof reason === "string") {
+    // Some providers send an empty reason with every chunk.
+    if (typeof reason === "string" && reason !== "") {
       finishReason = reason;
       open.delete(index);
     }

@@ -134,13 +134,14 @@ export function chatToolChoice(choice: ToolChoice, tools: readonly Tool[]): Json
   if (choice.mode === "null") return null;
   if (choice.mode === "tool") return namedTool(choice.name, choice.form);
   if (choice.mode !== "allowed") return choice.mode;
-  const formOf = (name: string) =>
-    tools.some((tool) => tool.form === "custom" && tool.name === name) ? "custom" : "function";
+  const custom = new Set(tools.flatMap((tool) => tool.form === "custom" ? tool.name : []));
   return {
     type: "allowed_tools",
     allowed_tools: {
       mode: choice.force ? "required" : "auto",
-      tools: choice.tools.map(({ name }) => namedTool(name, formOf(name))),
+      tools: choice.tools.map(({ name }) =>
+        namedTool(name, custom.has(name) ? "custom" : "function")
+      ),
     },
   };
 }

@@ -41,11 +41,11 @@ const OPAQUE_ITEMS: readonly (readonly [RegExp, BridgeFeature])[] = [
 ];
 
 /** Pieces of content that no bridge carries. */
-const OPAQUE_PIECES: Readonly<Record<string, BridgeFeature>> = {
-  "input_audio": "audio",
-  "input_file": "file",
-  "input_video": "video",
-};
+const OPAQUE_PIECES: ReadonlyMap<string, BridgeFeature> = new Map([
+  ["input_audio", "audio"],
+  ["input_file", "file"],
+  ["input_video", "video"],
+]);
 
 /**
  * Reads `input`: a text is one turn of the user; what the model made, item after item, is one turn.
@@ -61,8 +61,9 @@ export function readTurns(body: JsonObject, barriers: Barriers): readonly Messag
   objectListField(body, "input").forEach((item, index) => {
     const { role, parts, extra } = readItem(item, `input[${index}]`, barriers);
     const last = messages.at(-1);
-    if (role === "assistant" && last?.role === "assistant") last.parts.push(...parts);
-    else messages.push({ role, parts: [...parts], extra });
+    if (role === "assistant" && last?.role === "assistant") {
+      for (const part of parts) last.parts.push(part);
+    } else messages.push({ role, parts: [...parts], extra });
   });
   return messages;
 }
@@ -139,7 +140,7 @@ function readPiece(piece: Json, reading: Reading): Part {
     case "input_image":
       return marked(readImage(piece, reading), cache);
     default:
-      reading.barriers.add(OPAQUE_PIECES[type] ?? "other");
+      reading.barriers.add(OPAQUE_PIECES.get(type) ?? "other");
       return opaquePiece(piece, reading.extra);
   }
 }

@@ -30,7 +30,7 @@ export interface WrittenTurns {
 
 /**
  * Writes the turns of a request. What leads them is `instructions`, or one developer item when a cache
- * marker stands in it; each turn after it depends on itself alone, so that a prefix stays a prefix.
+ * marker or an image stands in it; each turn after it depends on itself alone, so that a prefix stays a prefix.
  *
  * @throws {GatewayError} `invalid-request` for an image in a turn of the assistant
  */
@@ -42,11 +42,12 @@ export function writeTurns(request: ChatRequest, writing: TurnWriting): WrittenT
   const turns = new TurnWriter(writing);
   for (const { cache } of request.tools) turns.mark(cache);
   const texts = lead.flatMap((part) => part.type === "text" ? part.text : []);
-  const marked = lead.length > 0 &&
-    (turns.pending || (writing.markers !== null && lead.some(({ cache }) => cache)));
-  if (marked) turns.add({ role: "developer", parts: lead, extra: {} });
+  // `instructions` is a text: what is more than that leads as an item.
+  const asItem = lead.some(({ type }) => type !== "text") || (lead.length > 0 &&
+    (turns.pending || (writing.markers !== null && lead.some(({ cache }) => cache))));
+  if (asItem) turns.add({ role: "developer", parts: lead, extra: {} });
   for (const message of messages.slice(leading.length)) turns.add(message);
-  const instructions = marked || texts.length === 0 ? null : texts.join("\n\n");
+  const instructions = asItem || texts.length === 0 ? null : texts.join("\n\n");
   return { instructions, input: turns.items };
 }
 

@@ -31,6 +31,8 @@ export interface OpenItem {
   readonly call: boolean;
   /** The pieces of a message by content index, the one part of anything else at 0. */
   readonly texts: Map<Json, OpenText>;
+  /** The text that started last: those before it are over. */
+  last: OpenText | null;
   /** What has arrived of each summary and text of a reasoning item. */
   readonly sections: Map<string, string>;
   done: boolean;
@@ -48,7 +50,14 @@ export function beginItem(sink: PartSink, item: JsonObject, event: string): Open
   const type = textOf(item["type"]) ||
     (TYPES.find(([prefix]) => event.startsWith(prefix))?.[1] ?? "message");
   const call = type === "function_call" || type === "custom_tool_call";
-  const open: OpenItem = { type, call, texts: new Map(), sections: new Map(), done: false };
+  const open: OpenItem = {
+    type,
+    call,
+    texts: new Map(),
+    last: null,
+    sections: new Map(),
+    done: false,
+  };
   if (type === "reasoning") startText(open, sink, 0, { type: "reasoning", summary: true });
   if (call) startText(open, sink, 0, callHead(item, type));
   deliverMissing(open, sink, item, false);
@@ -98,13 +107,14 @@ function pieceAt(
 ): OpenText {
   const known = item.texts.get(at);
   if (known) return known;
-  for (const text of item.texts.values()) endText(text, sink, {});
+  if (item.last) endText(item.last, sink, {});
   return startText(item, sink, at, { type });
 }
 
 function startText(item: OpenItem, sink: PartSink, at: Json, head: PartHead): OpenText {
   const text: OpenText = { index: sink.start(head), text: "", open: true };
   item.texts.set(at, text);
+  item.last = text;
   return text;
 }
 

@@ -207,14 +207,16 @@ export function writeToolChoice(choice: ToolChoice, tools: readonly Tool[]): Jso
       return choice.mode;
     case "tool":
       return writeChosen(choice, choice.form);
-    case "allowed":
+    case "allowed": {
+      const custom = new Set(tools.flatMap((tool) => tool.form === "custom" ? keyOf(tool) : []));
       return {
         type: "allowed_tools",
         mode: choice.force ? "required" : "auto",
         tools: choice.tools.map((chosen) =>
-          writeChosen(chosen, tools.some((tool) => isCustom(tool, chosen)) ? "custom" : "function")
+          writeChosen(chosen, custom.has(keyOf(chosen)) ? "custom" : "function")
         ),
       };
+    }
   }
 }
 
@@ -224,6 +226,7 @@ function writeChosen({ name, namespace }: Chosen, form: ToolForm): JsonObject {
   return { type: form, name, ...(namespace !== undefined && { namespace }) };
 }
 
-function isCustom(tool: Tool, { name, namespace }: Chosen): boolean {
-  return tool.form === "custom" && tool.name === name && tool.namespace === namespace;
+/** A key that no other tool has, whatever its name holds. */
+function keyOf({ name, namespace }: Chosen): string {
+  return JSON.stringify([namespace ?? null, name]);
 }

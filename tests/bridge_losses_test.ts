@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { bridgeReasons } from "@/core/bridge_features.ts";
+import type { DialectName } from "@/core/dialect_name.ts";
+import { rejections } from "@/core/eligibility.ts";
+import { completeFeatures } from "@/core/features.ts";
+import type { Json } from "@/core/json.ts";
+import { stepAll } from "@/core/stream.ts";
+import { lowerTools } from "@/core/tool_table.ts";
+import type { EncodedRequest } from "@/core/dialect.ts";
+import type { SseFrame } from "@/core/wire.ts";
+import { dialects } from "@/dialects/mod.ts";
+import { plainTarget, type TargetChanges, wireOf } from "./dialect_target.ts";
+
+/** What a body becomes over a bridge, and why it may not cross. */
+function crossed(
+  [from, to]: readonly [DialectName, DialectName],
+  body: Json,
+  changes: TargetChanges = {},
+): EncodedRequest & { readonly reasons: readonly string[] } {
+  const { request, barriers } = dialects.get(from).decodeRequest(wireOf(JSON.stringify(body)));
+  const far = dialects.get(to);
+  const lowered = lowerTools({ ...request, model: "up-1" }, far.toolLimits);
+  const { body: written, events } = far.encodeRequest(lowered.request, plainTarget(to, changes));
+  return {
+    reasons: bridgeReasons(barriers, to),
+    body: JSON.parse(JSON.stringify(written)),
+    events,
+  };
+}
+
+const URL = "https://pictures.example/a.png";
+const HI = { role: "user", content: "hi" };
+
+Deno.test("an image before the conversation leads to responses as an item", () => {
+  const content = [{ type: "text", text: "look" }, { type: "image_url", image_url: { url: URL } }];
+  const { body } = crossed(["openai-chat", "openai-responses"], {
+    messages: [{ role: "system", content }, HI],
+  });
+  assert.equal(body["instructions"], undefined);
+  assert.deepEqual(body["input"], [
+    {
+      role: "developer",
+      content: [{ type: "input_text", text: "look" }, { type: "input_image", image_url: URL }],
+    },
+    { role: "user", content: [{ type: "input_text", text: "hi" }] },
+  ]);
+});
+
+Deno.test("an image of a developer turn crosses to anthropic wherever it stands", () => {
+  const developer = {
+    role: "developer",
+    content: [{ type: "input_text", text: "look" }, { type: "input_image", image_url: URL }],
+  };
+  const blocks = [
+    { type: "text", text: "<system>\nlook\n</system>" },
+    { type: "image", source: { type: "url", url: URL } },
+  ];
+  const pair = ["openai-responses", "anthropic"] as const;
+  const hi = { type: "text", text: "hi" };
+  const later = crossed(pair, { input: [HI, developer] }).body;
+  assert.deepEqual(later["messages"], [{ role: "user", content: [hi, ...blocks] }]);
+  const leading = crossed(pair, { input: [developer, HI] }).body;
+  assert.equal(leading["system"], undefined);
+  assert.deepEqual(leading["messages"], [{ role: "user", content: [...blocks, hi] }]);
+});
+
+Deno.test("a choice among no tools stays behind where the wire refuses one", () => {
+  const codex = { input: "hi", tools: [], tool_choice: "auto", parallel_tool_calls: false };
+  for (const to of ["openai-chat", "anthropic"] as const) {
+    const { body, events } = crossed(["openai-responses", to], codex);
+    assert.equal(body["tool_choice"], undefined);
+    assert.equal(body["parallel_tool_calls"], undefined);
+    assert(events.some(({ field }) => field === "tool_choice"));
+    const forced = crossed(["openai-responses", to], { ...codex, tool_choice: "required" });
+    assert.notEqual(forced.body["tool_choice"], undefined, "a demand is never weakened");
+  }
+});
+
+Deno.test("thinking that a Chat caller demands without a budget is no permission", () => {
+  const asked = { messages: [HI], thinking: { type: "enabled" } };
+  const wire = wireOf(JSON.stringify(asked));
+  const chat = dialects.get("openai-chat");
+  const target = plainTarget("openai-responses", {
+    inboundDialects: ["openai-chat"],
+    reasoning: { supported: false },
+  });
+  const features = completeFeatures(
+    chat.features(wire),
+    { requestBytes: wire.bytes.length, toolSchemaBytes: 0 },
+    { imageTokens: 1_024, defaultOutputTokens: 4_096 },
+  );
+  const decoded = () => chat.decodeRequest(wire);
+  const reasons = rejections(target, {
+    dialect: "openai-chat",
+    features,
+    unknownLimits: "allow",
+    decoded,
+  });
+  assert.deepEqual(reasons, ["reasoning-support"]);
+  const { body } = crossed(["openai-chat", "openai-responses"], asked);
+  assert.deepEqual(body["reasoning"], { effort: "medium" });
+  const anthropic = crossed(["openai-chat", "anthropic"], asked).body;
+  assert.deepEqual(anthropic["output_config"], { effort: "medium" });
+});
+
+Deno.test("a Messages format that is no schema is refused by name on a bridge", () => {
+  const body = { max_tokens: 9, messages: [HI] };
+  const pair = ["anthropic", "openai-chat"] as const;
+  for (
+    const format of [{ output_format: { type: "x" } }, { output_config: { format: { type: "x" } } }]
+  ) {
+    assert.deepEqual(crossed(pair, { ...body, ...format }).reasons, ["bridge-other"]);
+  }
+  const empty = { output_config: { format: { type: "json_schema" } } };
+  assert.throws(() => crossed(pair, { ...body, ...empty }), /output_config\.format\.schema/);
+});
+
+Deno.test("fields inside a result are not lost without a word", () => {
+  const { events } = crossed(["anthropic", "openai-chat"], {
+    max_tokens: 9,
+    messages: [HI, {
+      role: "assistant",
+      content: [{ type: "tool_use", id: "t", name: "f", input: {} }],
+    }, {
+      role: "user",
+      content: [{
+        type: "tool_result",
+        tool_use_id: "t",
+        content: [{ type: "text", text: "x", from_the_future: 1 }],
+      }],
+    }],
+  });
+  assert.deepEqual(events, [{ field: "other", action: "stripped", reason: "no-counterpart" }]);
+});
+
+/** Chunks of a Chat stream as frames. */
+function chatFrames(deltas: readonly Json[], finish: string): readonly SseFrame[] {
+  const chunk = (choice: Json) => JSON.stringify({ id: "chatcmpl-1", choices: [choice] });
+  return [
+    ...deltas.map((delta) => chunk({ index: 0, delta })),
+    chunk({ index: 0, delta: {}, finish_reason: finish }),
+    "[DONE]",
+  ].map((data) => ({ event: "", data }));
+}
+
+/** A fragment of a call; the first one of a call has its name. */
+function fragment(index: number, text: string, name?: string): Json {
+  const named = name === undefined ? {} : { id: `call_${index}` };
+  const call = { index, ...named, function: { ...(name && { name }), arguments: text } };
+  return { tool_calls: [call] };
+}
+
+Deno.test("arguments that are a list reach their call whole though another has data", () => {
+  const frames = chatFrames(
+    [fragment(0, '[{"a":1}', "f"), fragment(1, "{}", "g"), fragment(0, ',{"b":2}]')],
+    "tool_calls",
+  );
+  const events = stepAll(frames, dialects.get("openai-chat").decodeStream());
+  const { request } = dialects.get("anthropic").decodeRequest(wireOf('{"messages":[]}'));
+  const writer = dialects.get("anthropic").encodeStream({ callId: "0".repeat(32), request });
+  const pieces = stepAll(events, writer).map(({ data }) => JSON.parse(data)).flatMap((value) =>
+    value.delta?.partial_json ? [[value.index, value.delta.partial_json]] : []
+  );
+  assert.deepEqual(pieces, [[0, '[{"a":1}'], [0, ',{"b":2}]'], [1, "{}"]]);
+});
+
+Deno.test("parallel calls of free text tools follow each other as they end", () => {
+  const body = { input: "hi", tools: [{ type: "custom", name: "patch" }] };
+  const responses = dialects.get("openai-responses");
+  const { request } = responses.decodeRequest(wireOf(JSON.stringify(body)));
+  const chat = dialects.get("openai-chat");
+  const restore = lowerTools(request, chat.toolLimits).restoreStream();
+  const writer = responses.encodeStream({ callId: "0".repeat(32), request });
+  const decoder = chat.decodeStream();
+  const texts: string[] = [];
+  const frames = chatFrames(
+    [fragment(0, '{"input":"one"}', "patch"), fragment(1, '{"input":"two"', "patch")],
+    "tool_calls",
+  );
+  for (const frame of frames.slice(0, 2)) {
+    for (const event of decoder.step(frame)) {
+      for (const restored of restore.step(event)) {
+        for (const { data } of writer.step(restored)) texts.push(JSON.parse(data).delta ?? "");
+      }
+    }
+  }
+  assert.deepEqual(texts.filter((text) => text !== ""), ["one", "two"]);
+});
