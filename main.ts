@@ -6,10 +6,12 @@ import { formatProblems } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
+import { Ledger } from "./core/limits/ledger.ts";
+import type { LedgerStore } from "./core/limits/ledger_store.ts";
 import { createLog, type Log, print, printError } from "./core/log.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { stopSignal } from "./core/signals.ts";
-import type { LoggingSettings, ServerSettings } from "./core/snapshot.ts";
+import type { LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
@@ -17,6 +19,7 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { type LedgerStoreOptions, openLedgerStore } from "./storage/ledger_store.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { strategies } from "./strategies/mod.ts";
 
@@ -79,7 +82,10 @@ async function serve(options: ServeOptions): Promise<void> {
       now: Date.now,
     })
     : null;
-  const gateway = start(configPath(options.config ?? made?.configPath, world), options.listen);
+  const gateway = await start(
+    configPath(options.config ?? made?.configPath, world),
+    options.listen,
+  );
   const asked = stopSignal();
   announce(gateway, made);
   await asked;
@@ -94,7 +100,7 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 }
 
 /** Opens everything a gateway is made of. */
-function start(path: string, listen: string | undefined): Gateway {
+async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const load = () => loadConfig(path, diskSources(world), { ...registries, listen });
   const initial = load();
@@ -102,11 +108,13 @@ function start(path: string, listen: string | undefined): Gateway {
   const log = createLog(initial.snapshot.server.logging);
   logProblems(log, initial.problems);
   const { journal, store } = openStores(initial.snapshot.server, log);
+  const ledger = new Ledger(clocks);
+  const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore }),
   });
   const gateway = startGateway({
     config,
@@ -114,6 +122,8 @@ function start(path: string, listen: string | undefined): Gateway {
     builtins: upstreams,
     journal,
     store,
+    ledger,
+    ledgerStore,
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -136,6 +146,21 @@ function openStores({ logging, usageDb }: ServerSettings, log: Log) {
     })
     : null;
   return { journal, store };
+}
+
+const clocks = { now: Date.now, clock: () => performance.now() };
+
+async function openLedger(
+  snapshot: Snapshot,
+  options: Omit<LedgerStoreOptions, "snapshot">,
+): Promise<LedgerStore> {
+  try {
+    return await openLedgerStore({ snapshot, ...options });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { path } = snapshot.server.ledger;
+    throw new ExitError(1, `Cannot open the state "${path}": ${reason}`);
+  }
 }
 
 function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJournal {

@@ -39,6 +39,8 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     requestedModel: "",
     group: null,
     features: null,
+    reservation: null,
+    admitted: false,
     classLabel: null,
     decideMs: 0,
     attempts: [],

@@ -2,6 +2,8 @@ import { type Call, type Parts, servingAttempt } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
 import { ERRORS, type GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import { rateStanding } from "./limits/standing.ts";
+import { scopesOf } from "./reserve.ts";
 
 /** Response headers by lower-case name. */
 export type ReplyHeaders = Record<string, string>;
@@ -23,6 +25,7 @@ export function replyHeaders(parts: Parts, call: Call, contentType: string): Rep
     "x-router-overhead-ms": overheadMs.toFixed(3),
   };
   for (const name of call.dialect.requestIdHeaders) headers[name] = call.id;
+  Object.assign(headers, limitHeaders(parts, call));
   if (attempt && call.snapshot.server.exposeRouteHeaders) {
     headers["x-router-provider"] = attempt.target.provider.name;
     headers["x-router-model"] = headerText(attempt.target.model);
@@ -35,17 +38,29 @@ function headerText(text: string): string {
   return /^[\x21-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
+/** How the caller's rate limits stand, as its SDK reads it; nothing before the call took of them. */
+export function limitHeaders({ ledger }: Parts, call: Call): ReplyHeaders {
+  if (call.reservation === null) return {};
+  return call.dialect.limitHeaders(rateStanding(scopesOf(call), ledger.moment()));
+}
+
 /** The headers that carry a call's id. */
 export function idHeaders(dialect: Dialect, requestId: string): ReplyHeaders {
   return Object.fromEntries(dialect.requestIdHeaders.map((name) => [name, requestId]));
 }
 
 /** An error in the caller's dialect, with what its SDK needs to know about retrying. */
-export function errorAnswer(dialect: Dialect, error: GatewayError, requestId: string): Response {
+export function errorAnswer(
+  dialect: Dialect,
+  error: GatewayError,
+  requestId: string,
+  more: ReplyHeaders = {},
+): Response {
   const headers = {
     ...idHeaders(dialect, requestId),
     ...retryHeaders(error),
     ...factHeaders(error),
+    ...more,
   };
   return json(dialect.encodeError(error, requestId), { status: error.status, headers });
 }

@@ -2,6 +2,8 @@ import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
+import type { Ledger, Reservation } from "./limits/ledger.ts";
+import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { RetryBudget } from "./retry.ts";
@@ -23,6 +25,8 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly ledger: Ledger;
+  readonly ledgerStore: LedgerStore;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
@@ -109,6 +113,10 @@ export interface Call {
   /** Step admit. */
   group: Group | null;
   features: RequestFeatures | null;
+  /** What it holds of its limits; `null` before it took the first. */
+  reservation: Reservation | null;
+  /** It has everything it needs of them. */
+  admitted: boolean;
   /** Step route. */
   classLabel: string | null;
   decideMs: number;

@@ -3,6 +3,8 @@ import { clientLabel } from "./client_label.ts";
 import type { Cost } from "./cost.ts";
 import { costOf } from "./cost.ts";
 import type { GatewayError } from "./errors.ts";
+import type { Charge } from "./limits/account.ts";
+import { keyState, quotaState } from "./limits/standing.ts";
 import type { CallRecord, Row } from "./record.ts";
 import {
   callerColumns,
@@ -11,6 +13,7 @@ import {
   snapshotColumns,
   targetColumns,
 } from "./record_sections.ts";
+import { scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
 import { UPSTREAM_CLASSES } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
@@ -20,6 +23,8 @@ export interface Settlement extends Ending {
   readonly usage: Usage;
   /** `null` when nothing is to be charged. */
   readonly cost: Cost | null;
+  /** What counts against limits. */
+  readonly charge: Charge;
 }
 
 /** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
@@ -50,6 +55,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       timeColumns(call, now),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
+      limitColumns(parts, call, settlement.charge),
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, { now, settlement })),
     errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
@@ -104,7 +110,7 @@ function since(call: Call, at: number | null): number | undefined {
   return at === null ? undefined : Math.round(at - call.startedAt);
 }
 
-function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
+function tokenColumns(call: Call, { usage, facts }: Settlement): Row {
   const { features } = call;
   const asked = features?.reasoning.requested === true;
   return {
@@ -119,12 +125,27 @@ function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
     input_has_image: flag((features?.imageCount ?? 0) > 0),
     input_image_count: features?.imageCount,
     tool_call_count: facts?.toolCalls,
-    charged_requests: flag(call.attempts.length > 0),
-    charged_tokens: usage.input + usage.output,
-    charged_nusd: stored(cost?.total ?? 0n),
     reasoning_attempt_count: asked ? call.attempts.length : 0,
     reasoning_successful_attempt_count: flag(asked && servingAttempt(call) !== null),
     reasoning_reported_attempt_count: flag(asked && usage.reasoning !== null),
+  };
+}
+
+/**
+ * What was charged, by which counters are made again after a crash, and how the limits stand now.
+ * `charged_at` (epoch ms, only where the call counts at all) is no column of the database.
+ */
+function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
+  const at = ledger.moment();
+  const scopes = scopesOf(call);
+  const key = keyState(scopes, at);
+  return {
+    charged_at: charge.calls > 0 ? call.reservation?.chargedAt : undefined,
+    charged_requests: charge.requests,
+    charged_tokens: charge.tokens,
+    charged_nusd: charge.nusd,
+    quota_state: quotaState(scopes, at),
+    key_state: key === "ok" ? call.credential.caller.status : key,
   };
 }
 

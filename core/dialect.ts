@@ -2,6 +2,7 @@ import type { DialectName } from "./dialect_name.ts";
 import type { GatewayError } from "./errors.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { RateStanding } from "./limits/standing.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { Target } from "./snapshot.ts";
 import type { UsageReport } from "./usage.ts";
@@ -44,6 +45,8 @@ export interface Dialect {
   /** Reads a stream of replies as it passes. */
   tap(options: TapOptions): Tap;
 
+  /** Response headers that tell how the caller's rate limits stand, as its SDK knows them. */
+  limitHeaders(rate: RateStanding): Record<string, string>;
   /** The JSON body of an error answer. */
   encodeError(error: GatewayError, requestId: string): JsonObject;
   /** The answer of a token counting path. */

@@ -13,6 +13,8 @@ export interface Asked {
   readonly dialect: DialectName;
   readonly features: RequestFeatures;
   readonly unknownLimits: Group["unknownLimits"];
+  /** Only a cost that can be known can be limited. */
+  readonly costLimited: boolean;
 }
 
 /** One rule: the labels under which it rejects a target; none when the target passes. */
@@ -116,6 +118,8 @@ const RULES: readonly Rule[] = [
       unknownLimits === "reject" && target.contextTokens === null,
       "request-shape-limit-unknown",
     ),
+  ({ prices }, { costLimited }) =>
+    when(costLimited && (prices.input === null || prices.output === null), "price-unknown"),
 ];
 
 /** What `unsupported_request_features` may name, and when a request has it. */

@@ -1,6 +1,6 @@
 import { accept, type Arrival, mayCall } from "./accept.ts";
-import { admit } from "./admit.ts";
-import { errorAnswer } from "./answer.ts";
+import { admit, admitImageUrls, understand } from "./admit.ts";
+import { errorAnswer, limitHeaders } from "./answer.ts";
 import { type Call, cutError, type Parts } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
@@ -47,7 +47,8 @@ export async function countTokens(
   try {
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
-    await admit(parts, call);
+    understand(call);
+    await admitImageUrls(parts, call);
     return Math.max(1, call.features?.estimatedInputTokens ?? 1);
   } finally {
     call.settled = true;
@@ -61,5 +62,5 @@ async function refuse(parts: Parts, call: Call, thrown: unknown): Promise<Respon
   const durable = settle(parts, call, ending);
   // A caller that is refused because nothing can be written need not wait for a write.
   if (durable && error.type !== "journal-unavailable") await durable;
-  return errorAnswer(call.dialect, error, call.id);
+  return errorAnswer(call.dialect, error, call.id, limitHeaders(parts, call));
 }

@@ -3,6 +3,8 @@ import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
+import type { Ledger } from "./limits/ledger.ts";
+import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -21,6 +23,8 @@ export interface GatewayOptions {
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
   readonly store: UsageStore | null;
+  readonly ledger: Ledger;
+  readonly ledgerStore: LedgerStore;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -50,8 +54,9 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, store } = options;
+  const { config, journal, ledgerStore, store } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  await ledgerStore.close();
   await journal.close();
   await store?.close(SHIP_MS);
   config[Symbol.dispose]();
@@ -68,6 +73,8 @@ function partsOf(options: GatewayOptions): Parts {
     fetch: createUpstreamFetch(options.builtins),
     journal: options.journal,
     store: options.store,
+    ledger: options.ledger,
+    ledgerStore: options.ledgerStore,
     health: createHealth({ now, clock, random, log }),
     log,
     build: options.build,
@@ -98,8 +105,9 @@ export function newId(now: number): string {
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
   { server }: Snapshot,
-  { log, journal }: { log: Log; journal: Journal },
+  { log, journal, ledgerStore }: { log: Log; journal: Journal; ledgerStore: LedgerStore },
 ) {
+  ledgerStore.configure(server.ledger);
   log.configure(server.logging);
   journal.configure(server.logging);
 }

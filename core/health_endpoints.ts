@@ -39,7 +39,7 @@ export function readyz(drain: Drain): Endpoint {
   };
 }
 
-function checksOf({ journal, store }: Parts, drain: Drain): readonly Check[] {
+function checksOf({ journal, ledgerStore, store }: Parts, drain: Drain): readonly Check[] {
   const check = (name: string, code: string, required: boolean): Check => ({
     name,
     ok: code === "ok",
@@ -50,6 +50,7 @@ function checksOf({ journal, store }: Parts, drain: Drain): readonly Check[] {
     check("config", "ok", true),
     check("journal", journal.state, true),
     check("drain", drain.draining ? "draining" : "ok", true),
+    check("ledger", ledgerStore.state, ledgerStore.refuses),
     check("usage_db", store && !store.up ? "down" : "ok", false),
   ];
 }

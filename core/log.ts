@@ -16,6 +16,9 @@ export type LogEvent =
   | "journal_recovered"
   | "line_rejected"
   | "shipper_backoff"
+  | "ledger_failed"
+  | "ledger_recovered"
+  | "ledger_rebuilt"
   | "drain_started"
   | "drain_finished";
 

@@ -3,7 +3,9 @@ import type { Call, Parts } from "./call.ts";
 import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
+import { budgetOf } from "./limits/standing.ts";
 import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { scopesOf } from "./reserve.ts";
 import type { Group, Target } from "./snapshot.ts";
 import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
@@ -32,7 +34,12 @@ function ordered(plan: CheckedPlan, eligible: readonly Target[]): readonly Targe
 }
 
 function filter(call: Call, group: Group, features: RequestFeatures) {
-  const asked = { dialect: call.dialect.name, features, unknownLimits: group.unknownLimits };
+  const asked = {
+    dialect: call.dialect.name,
+    features,
+    unknownLimits: group.unknownLimits,
+    costLimited: call.credential.caller.costLimited,
+  };
   const eligible: Target[] = [];
   const rejected: RejectedTarget[] = [];
   for (const target of group.targets) {
@@ -77,6 +84,9 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
       environment: caller.environment,
       tokenId: tokenId || null,
       role: null,
+    },
+    get budget() {
+      return budgetOf(scopesOf(call), parts.ledger.moment());
     },
     targets: filtered.eligible.map((target, index): TargetView =>
       viewOf(target, index, parts.health.signals(target))

@@ -2,6 +2,7 @@ import { type Call, type Ending, type Parts, servingAttempt } from "./call.ts";
 import { callRecord, type Settlement } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import type { CallRecord } from "./record.ts";
+import { chargeOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
 
 /**
@@ -25,7 +26,9 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
-  const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost }));
+  const charge = chargeOf(call, usage, cost);
+  if (call.reservation) parts.ledger.settle(call.reservation, charge);
+  const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost, charge }));
   tell(parts, call, ending);
   return durable;
 }

@@ -1,6 +1,7 @@
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { ScopeLimits } from "./limits/limit.ts";
 import type { Decide } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
@@ -162,6 +163,10 @@ export interface Caller {
   readonly expiresAt: number | null;
   /** Names of the groups it may use, in config order. */
   readonly allow: ReadonlySet<string>;
+  /** Its own limits, which are counted even where none is set, and those of its project and user. */
+  readonly limits: readonly ScopeLimits[];
+  /** Whether its cost is limited, so that unpriced targets are not for it. */
+  readonly costLimited: boolean;
 }
 
 /** One accepted token of a caller. */
@@ -191,6 +196,7 @@ export interface ServerSettings {
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
+  readonly ledger: LedgerSettings;
 }
 
 /** The journal and the console. Absolute paths. */
@@ -214,6 +220,17 @@ export interface UsageDbSettings {
   readonly path: string;
   readonly shipIntervalMs: number;
   readonly shipBatch: number;
+}
+
+/** Where counters are kept, and what happens while they cannot be. */
+export interface LedgerSettings {
+  /** Absolute path of a Deno KV file, or the URL of a KV Connect server. */
+  readonly path: string;
+  /** Whether other processes count in the same store. */
+  readonly shared: boolean;
+  /** Calls of limited callers while the store is down: refused, or admitted for `graceMs`. */
+  readonly onFailure: "refuse" | "grace";
+  readonly graceMs: number;
 }
 
 /** Whose forwarded headers tell a caller's address, and whether it is stored. */

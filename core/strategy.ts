@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import type { Budget } from "./limits/standing.ts";
 
 /** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */
 export interface TargetSignals {
@@ -82,6 +83,8 @@ export interface RouteContext {
     readonly tokenId: string | null;
     readonly role: string | null;
   };
+  /** How far the limits of the caller, its project and its user are used up. */
+  readonly budget: Budget;
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];
   readonly rejected: readonly RejectedTarget[];

@@ -13,6 +13,7 @@ const SUMS = `
     coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens,
     coalesce(sum(image_tokens), 0) AS image_tokens,
     coalesce(sum(total_cost_nusd), 0) AS cost_nusd,
+    coalesce(sum(saved_nusd), 0) AS saved_nusd,
     coalesce(sum(total_cost_nusd IS NULL), 0) AS unpriced_requests
   FROM request_usage
   WHERE caller_id = ? AND ts >= ? AND ts < ?`;
@@ -39,6 +40,7 @@ export function callerTotals(
     outputTokens: count("output_tokens"),
     reasoningTokens: count("reasoning_tokens"),
     imageTokens: count("image_tokens"),
+    savedNusd: BigInt(String(row?.saved_nusd ?? 0)),
     costNusd: BigInt(String(row?.cost_nusd ?? 0)),
     unpricedRequests: count("unpriced_requests"),
   };

@@ -112,6 +112,8 @@ export function callerOf(changes: Partial<Caller> = {}): Caller {
     status: "active",
     expiresAt: null,
     allow: new Set(["fast"]),
+    limits: [],
+    costLimited: false,
     ...changes,
   };
 }
@@ -212,6 +214,7 @@ export function contextOf(
       tokenId: null,
       role: null,
     },
+    budget: { day: null, month: null, pressure: 0 },
     targets: targets.map((target, index) => viewOf(target, index, NO_SIGNALS)),
     rejected: [],
     ...changes,

@@ -22,13 +22,16 @@ function toolsBut(missing: string): TargetParts["toolSupport"] {
 interface Request extends Partial<RequestFeatures> {
   readonly dialect?: Asked["dialect"];
   readonly unknownLimits?: Asked["unknownLimits"];
+  readonly costLimited?: boolean;
 }
 
-function reasonsOf(target: TargetParts, { dialect, unknownLimits, ...features }: Request) {
+function reasonsOf(target: TargetParts, request: Request) {
+  const { dialect, unknownLimits, costLimited, ...features } = request;
   return rejections(targetOf(target), {
     dialect: dialect ?? "openai-chat",
     features: featuresOf(features),
     unknownLimits: unknownLimits ?? "allow",
+    costLimited: costLimited ?? false,
   });
 }
 
@@ -220,6 +223,13 @@ const ROWS: readonly Row[] = [
     request: { unknownLimits: "reject" },
     passes: { unknownLimits: "allow" },
   },
+  {
+    when: "the cost is limited and cannot be known",
+    label: "price-unknown",
+    target: { prices: { output: null } },
+    request: { costLimited: true },
+    passes: { costLimited: false },
+  },
   ...unsupported(),
 ];
 
@@ -275,6 +285,7 @@ const LABELS = [
   "request-shape-large-payload",
   "request-shape-unsupported-feature",
   "request-shape-limit-unknown",
+  "price-unknown",
 ];
 
 Deno.test("every label of the rules has a row", () => {
@@ -302,6 +313,7 @@ Deno.test("target that breaks all rules of a request lists every label in order"
     reasoning: { supported: false },
     honorsMaxTokens: false,
     contextTokens: 1,
+    prices: { input: null },
     shape: {
       maxRequestBytes: 1,
       maxToolSchemaBytes: 1,
@@ -322,6 +334,7 @@ Deno.test("target that breaks all rules of a request lists every label in order"
     reasoning: EFFORT,
     outputCap: 2,
     toolSchemaBytes: 65_536,
+    costLimited: true,
   });
   const impossible = new Set([
     "tool-only-target",

@@ -5,11 +5,13 @@ import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
+import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
+import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { openUsageStore } from "@/storage/store.ts";
 import { columnsOf } from "@/storage/table.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -65,11 +67,20 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     routerVersion: "test",
     onUnshipped: (bytes) => opened.setUnshipped(bytes),
   });
+  const clocks = { now: Date.now, clock: () => performance.now() };
+  const ledger = new Ledger(clocks);
+  const ledgerStore = await openLedgerStore({
+    snapshot: initial.snapshot,
+    ledger,
+    journal: opened,
+    log,
+    ...clocks,
+  });
   const config = liveConfig({
     initial,
     load,
     log,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore }),
   });
   const gateway = startGateway({
     config,
@@ -77,6 +88,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     builtins: upstreams,
     journal,
     store,
+    ledger,
+    ledgerStore,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,

@@ -52,6 +52,7 @@ Deno.test("usage store adds up a caller, also what was written a moment ago", as
     reasoningTokens: 4,
     imageTokens: 0,
     costNusd: 2_000n,
+    savedNusd: 0n,
     unpricedRequests: 1,
   });
   assert.equal(store.up, true);

@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import type { Caller, Credential, Snapshot } from "../snapshot.ts";
+import { limitsCost } from "../limits/limit.ts";
 import { deepFreeze, fingerprint } from "./canonical.ts";
 import { compileGroup, withoutSecrets } from "./compile_group.ts";
+import { compileScopes } from "./compile_limits.ts";
 import { compileProvider } from "./compile_provider.ts";
 import { compileServer } from "./compile_server.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -20,9 +22,9 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
       [name, compileGroup(name, config, providers, facts)] as const
     ),
   );
-  const callers = config.callers.map((caller) => [compileCaller(caller), caller] as const);
+  const callers = config.callers.map((caller) => [compileCaller(caller, config), caller] as const);
   const targets = [...groups.values()].flatMap((group) => group.targets);
-  const server = compileServer(config.server, facts);
+  const server = compileServer(config, facts);
   return deepFreeze({
     server,
     groups,
@@ -44,7 +46,8 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
   });
 }
 
-function compileCaller(config: CallerConfig): Caller {
+function compileCaller(config: CallerConfig, accounts: Config): Caller {
+  const limits = compileScopes(config, accounts);
   return {
     id: config.id,
     ownerUser: config.owner_user,
@@ -53,6 +56,8 @@ function compileCaller(config: CallerConfig): Caller {
     status: config.status,
     expiresAt: config.expires_at?.getTime() ?? null,
     allow: new Set(config.allow),
+    limits,
+    costLimited: limits.some(limitsCost),
   };
 }
 

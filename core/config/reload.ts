@@ -42,8 +42,7 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
     const merged = keepRestartOnly(snapshot, result.snapshot);
     snapshot = merged.snapshot;
     logProblems(log, result.problems);
-    const stateMoved = result.config.state_path !== initial.config.state_path;
-    logWaiting(log, [...merged.waiting, ...(stateMoved ? ["state_path"] : [])]);
+    logWaiting(log, merged.waiting);
     const fields = { fingerprint: snapshot.fingerprint, groups: snapshot.groups.size };
     log.write("info", "config_reloaded", "configuration reloaded", fields);
     options.onSwap?.(snapshot);

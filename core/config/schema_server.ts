@@ -52,6 +52,14 @@ const usageDb = block({
   ship_batch: whole(1).default(500).describe("lines per transaction"),
 }, ["dsn", "migration_policy"]);
 
+const ledger = block({
+  shared: flag().default(false)
+    .describe("other processes use the same `state_path`; always so for a URL; restart-only"),
+  on_failure: choice(["refuse", "grace"]).default("refuse")
+    .describe("limited callers while the store is down: 503 `quota-store-unavailable`, or go on"),
+  grace_ms: ms().default(30_000).describe("how long they go on, with `grace`"),
+});
+
 const clientIp = block({
   trusted_proxy_cidrs: list(cidr()).default([])
     .describe("forwarded headers count only from these peers"),
@@ -91,6 +99,7 @@ export const serverSchema = block({
   eligibility: eligibility.prefault({}).describe("which targets may serve"),
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
+  ledger: ledger.prefault({}).describe("the counters of limits"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [

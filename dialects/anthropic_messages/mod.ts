@@ -1,5 +1,6 @@
 import type { Dialect } from "@/core/dialect.ts";
 import { encodeAnthropicModel, encodeAnthropicModelList } from "../anthropic_models.ts";
+import { anthropicLimitHeaders } from "../anthropic_limit_headers.ts";
 import { messagesEdits } from "./edits.ts";
 import { encodeMessagesError, encodeMessagesTokenCount } from "./errors.ts";
 import { readMessage } from "./reply.ts";
@@ -27,6 +28,7 @@ export const anthropicMessages: Dialect = {
   upstreamHeaders,
   readReply: readMessage,
   tap: tapMessages,
+  limitHeaders: anthropicLimitHeaders,
   encodeError: encodeMessagesError,
   encodeTokenCount: encodeMessagesTokenCount,
   encodeModelList: encodeAnthropicModelList,

@@ -1,6 +1,6 @@
 import type { Dialect } from "@/core/dialect.ts";
 import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
-import { openAiHeaders } from "../openai_headers.ts";
+import { openAiHeaders, openAiLimitHeaders } from "../openai_headers.ts";
 import { chatEdits } from "./edits.ts";
 import { encodeChatError, encodeChatTokenCount } from "./errors.ts";
 import { readChatReply } from "./reply.ts";
@@ -23,6 +23,7 @@ export const openAiChat: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readChatReply,
   tap: tapChat,
+  limitHeaders: openAiLimitHeaders,
   encodeError: encodeChatError,
   encodeTokenCount: encodeChatTokenCount,
   encodeModelList: encodeOpenAiModelList,

@@ -1,5 +1,5 @@
 import type { Dialect } from "@/core/dialect.ts";
-import { openAiHeaders } from "../openai_headers.ts";
+import { openAiHeaders, openAiLimitHeaders } from "../openai_headers.ts";
 import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
 import { responsesEdits } from "./edits.ts";
 import { encodeInputTokens, encodeResponsesError } from "./errors.ts";
@@ -22,6 +22,7 @@ export const openAiResponses: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readResponse,
   tap: tapResponses,
+  limitHeaders: openAiLimitHeaders,
   encodeError: encodeResponsesError,
   encodeTokenCount: encodeInputTokens,
   encodeModelList: encodeOpenAiModelList,

@@ -1,0 +1,13 @@
+/** How the store of the counters stands; fixed codes. */
+export type LedgerStoreState = "ok" | "grace" | "down";
+
+/** Where the counters of limits outlive the process; written behind, never waited for by a call. */
+export interface LedgerStore {
+  readonly state: LedgerStoreState;
+  /** Whether calls that are limited must not be admitted now. */
+  readonly refuses: boolean;
+  /** Takes new settings after a reload. */
+  configure(settings: { readonly onFailure: "refuse" | "grace"; readonly graceMs: number }): void;
+  /** Writes what is left and closes. */
+  close(): Promise<void>;
+}
