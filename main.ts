@@ -19,7 +19,8 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
-import { type LedgerStoreOptions, openLedgerStore } from "./storage/ledger_store.ts";
+import { openLedgerStore } from "./storage/ledger_store.ts";
+import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { strategies } from "./strategies/mod.ts";
 

@@ -12,10 +12,12 @@ import type { Group, Snapshot } from "./snapshot.ts";
  */
 export async function admit(parts: Parts, call: Call): Promise<void> {
   understand(call);
-  reserveCall(parts, call);
-  await admitImageUrls(parts, call);
-  reserveTokens(parts, call);
-  reserveSlot(parts, call);
+  // Only a store that is shared gives something to wait for.
+  const waits = [reserveCall, admitImageUrls, reserveTokens, reserveSlot] as const;
+  for (const step of waits) {
+    const waiting = step(parts, call);
+    if (waiting) await waiting;
+  }
   call.admitted = true;
 }
 
@@ -37,12 +39,13 @@ export function understand(call: Call): void {
 }
 
 /** Refuses image URLs that lead into private networks. */
-export async function admitImageUrls(
+export function admitImageUrls(
   { resolve }: Parts,
   { wireFeatures, snapshot }: Call,
-): Promise<void> {
+): Promise<void> | undefined {
   const urls = wireFeatures?.imageUrls ?? [];
-  if (urls.length > 0 && !snapshot.server.allowPrivateImageUrls) await admitImages(urls, resolve);
+  if (urls.length === 0 || snapshot.server.allowPrivateImageUrls) return undefined;
+  return admitImages(urls, resolve);
 }
 
 /** The group a call names, if its caller may use it: unknown and forbidden names answer alike. */

@@ -74,14 +74,15 @@ function listedFor({ groups }: Snapshot, { caller }: Credential) {
  */
 export const showUsage: Endpoint = async (parts, visit) => {
   const { snapshot, who } = identify(parts, visit);
-  const at = parts.ledger.moment();
-  const totals = ({ start, end }: Period) =>
-    parts.store?.totals(who.caller.id, start, end).then(usageOf).catch(() => null) ?? null;
-  const [day, month] = [periodAt("day", at.wall), periodAt("month", at.wall)];
   const scopes = who.caller.limits.map((limits) => ({
     limits,
     account: parts.ledger.account(limits.id),
   }));
+  await parts.ledgerStore.refresh(scopes.map(({ account }) => account));
+  const at = parts.ledger.moment();
+  const totals = ({ start, end }: Period) =>
+    parts.store?.totals(who.caller.id, start, end).then(usageOf).catch(() => null) ?? null;
+  const [day, month] = [periodAt("day", at.wall), periodAt("month", at.wall)];
   return json({
     object: "router.usage",
     generated_at: new Date(at.wall).toISOString(),

@@ -3,8 +3,8 @@ import type { Cost } from "./cost.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
 import { type Charge, NO_CHARGE } from "./limits/account.ts";
-import type { Need, Reservation } from "./limits/ledger.ts";
-import { isLimited } from "./limits/limit.ts";
+import type { Reservation } from "./limits/ledger.ts";
+import { isLimited, type Need } from "./limits/limit.ts";
 import { type Refusal, refusalError } from "./limits/refusal.ts";
 import type { Scope } from "./limits/standing.ts";
 import type { Target } from "./snapshot.ts";
@@ -35,7 +35,7 @@ export function reservedTokens(features: RequestFeatures): {
  *
  * @throws {GatewayError} `rpm-exceeded`, `quota-exhausted`, `quota-store-unavailable`
  */
-export function reserveCall(parts: Parts, call: Call): void {
+export function reserveCall(parts: Parts, call: Call): Promise<void> | undefined {
   const { limits } = call.credential.caller;
   call.reservation = parts.ledger.open(limits);
   if (parts.ledgerStore.refuses && limits.some(isLimited)) {
@@ -45,7 +45,7 @@ export function reserveCall(parts: Parts, call: Call): void {
       { retry_after_ms: 1_000 },
     );
   }
-  take(parts, call, ONE_CALL);
+  return take(parts, call, ONE_CALL);
 }
 
 /**
@@ -53,12 +53,12 @@ export function reserveCall(parts: Parts, call: Call): void {
  *
  * @throws {GatewayError} `tpm-exceeded`, `quota-exhausted`, `key-exhausted`
  */
-export function reserveTokens(parts: Parts, call: Call): void {
+export function reserveTokens(parts: Parts, call: Call): Promise<void> | undefined {
   const { features } = call;
   if (!features) throw new TypeError("Cannot reserve for a call that was not decoded");
   const { input, output } = reservedTokens(features);
   const tokens = input + output;
-  take(parts, call, [
+  return take(parts, call, [
     ["tpm", tokens],
     ["day.tokens", tokens],
     ["month.tokens", tokens],
@@ -71,12 +71,16 @@ export function reserveTokens(parts: Parts, call: Call): void {
  *
  * @throws {GatewayError} `concurrency-exceeded`
  */
-export function reserveSlot(parts: Parts, call: Call): void {
-  take(parts, call, ONE_SLOT);
+export function reserveSlot(parts: Parts, call: Call): Promise<void> | undefined {
+  return take(parts, call, ONE_SLOT);
 }
 
 /** Replaces what is reserved for the cost of a call by the most a target may cost, if that fits. */
-export function reserveCost(parts: Parts, call: Call, target: Target): Refusal | null {
+export function reserveCost(
+  parts: Parts,
+  call: Call,
+  target: Target,
+): Refusal | null | Promise<Refusal | null> {
   const { features } = call;
   if (!features) throw new TypeError("Cannot reserve for a call that was not decoded");
   const reservation = reservationOf(call);
@@ -122,8 +126,14 @@ export function limitError(parts: Parts, refusal: Refusal): GatewayError {
   return refusalError(refusal, parts.ledger.moment());
 }
 
-function take(parts: Parts, call: Call, need: Need): void {
-  const refusal = parts.ledger.take(reservationOf(call), need);
+/** There is something to wait for only where several processes share a store. */
+function take(parts: Parts, call: Call, need: Need): Promise<void> | undefined {
+  const taken = parts.ledger.take(reservationOf(call), need);
+  if (taken instanceof Promise) return taken.then((refusal) => refuse(parts, refusal));
+  refuse(parts, taken);
+}
+
+function refuse(parts: Parts, refusal: Refusal | null): void {
   if (refusal !== null) throw limitError(parts, refusal);
 }
 

@@ -27,7 +27,7 @@ export async function send(
   for (let index = 0; mayTry(parts, call, group, left, index); index++) {
     if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
     if (call.cut !== null) throw cutError(call.cut);
-    left = openTargets(parts, call, parts.health.readyFirst(group, left), withheld);
+    left = await openTargets(parts, call, parts.health.readyFirst(group, left), withheld);
     const [target] = left;
     if (!target) break;
     const timeoutMs = attemptTimeout(parts, call, group, target);

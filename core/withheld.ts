@@ -15,14 +15,14 @@ export interface Withheld {
  * Drops targets from the front of a plan until one may be tried now: what it needs is taken then.
  * Those that were dropped are added to `withheld`.
  */
-export function openTargets(
+export async function openTargets(
   parts: Parts,
   call: Call,
   plan: readonly Target[],
   withheld: Withheld[],
-): readonly Target[] {
+): Promise<readonly Target[]> {
   for (const [place, target] of plan.entries()) {
-    const refusal = reserveCost(parts, call, target);
+    const refusal = await reserveCost(parts, call, target);
     if (refusal === null) return plan.slice(place);
     withheld.push({ target, reason: "cost-budget", refusal });
   }

@@ -5,20 +5,12 @@ import type { Log } from "../core/log.ts";
 import type { LedgerSettings, Snapshot } from "../core/snapshot.ts";
 import type { OpenJournal } from "./journal.ts";
 import { journalsOf } from "./journal_folder.ts";
+import { createLeaseKv, type LeaseKv } from "./lease_kv.ts";
+import { recoverLeases } from "./lease_recovery.ts";
+import { LeaseStore } from "./lease_store.ts";
 import { createLedgerKv, isRemote, type LedgerHead, type LedgerKv, openKv } from "./ledger_kv.ts";
+import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
-
-/** What a store of counters needs. */
-export interface LedgerStoreOptions {
-  readonly snapshot: Snapshot;
-  readonly ledger: Ledger;
-  readonly journal: Pick<OpenJournal, "mark">;
-  readonly log: Log;
-  /** Epoch ms. */
-  now(): number;
-  /** Monotonic ms. */
-  clock(): number;
-}
 
 /** Changes are written after this time, ms. */
 const FLUSH_MS = 250;
@@ -39,7 +31,9 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Ledg
   const { path, shared } = options.snapshot.server.ledger;
   const lock = isRemote(path) ? null : takeLock(path, shared);
   try {
-    const kv = createLedgerKv(await openKv(path));
+    const opened = await openKv(path);
+    if (shared) return await openShared(createLeaseKv(opened), lock, options);
+    const kv = createLedgerKv(opened);
     const store = new WriteBehind(kv, lock, options);
     await rebuild(kv, options);
     await store.flush();
@@ -49,6 +43,18 @@ export async function openLedgerStore(options: LedgerStoreOptions): Promise<Ledg
     lock?.close();
     throw error;
   }
+}
+
+/** Joins the processes that count in one store. */
+async function openShared(
+  kv: LeaseKv,
+  lock: Deno.FsFile | null,
+  options: LedgerStoreOptions,
+): Promise<LedgerStore> {
+  await recoverLeases(kv, options);
+  const { journalId } = options.journal.mark();
+  const beats = await kv.heartbeat(journalId, options.now());
+  return new LeaseStore({ ...kv, close: () => (kv.close(), lock?.close()) }, beats, options);
 }
 
 /** One gateway has a file to itself, unless all that use it share it. */
@@ -148,6 +154,8 @@ class WriteBehind implements LedgerStore {
   get refuses(): boolean {
     return this.#lateSince !== null && this.state === "down";
   }
+
+  async refresh(): Promise<void> {}
 
   configure(settings: Pick<LedgerSettings, "onFailure" | "graceMs">): void {
     this.#settings = settings;

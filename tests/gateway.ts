@@ -122,8 +122,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
 }
 
 /** Replaces the config file of a folder. */
-export function writeConfig(dir: string, config: ConfigTree): void {
-  const path = join(dir, "config.yaml");
+export function writeConfig(dir: string, config: ConfigTree, name = "config.yaml"): void {
+  const path = join(dir, name);
   Deno.writeTextFileSync(`${path}.new`, JSON.stringify(config, null, 2));
   Deno.renameSync(`${path}.new`, path);
 }

@@ -19,6 +19,8 @@ export interface GatewayProcess extends AsyncDisposable {
 /** How a process is started. */
 export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Name of the config file in the folder. */
+  readonly config?: string;
 }
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -89,8 +91,11 @@ function spawnServe(dir: string, options: SpawnOptions): Deno.ChildProcess {
 /** A file that grows past its limit must be an error to the process, not its end. */
 const IGNORE_FILE_SIZE_SIGNAL = `trap '' XFSZ; exec "$@"`;
 
-function serveCommand(dir: string, { env = {} }: SpawnOptions = {}): Deno.Command {
-  const serve = [MAIN, "serve", "--config", join(dir, "config.yaml")];
+function serveCommand(
+  dir: string,
+  { env = {}, config = "config.yaml" }: SpawnOptions = {},
+): Deno.Command {
+  const serve = [MAIN, "serve", "--config", join(dir, config)];
   const command = [Deno.execPath(), "run", ...startFlags(), ...serve];
   return new Deno.Command("sh", {
     args: ["-c", IGNORE_FILE_SIZE_SIGNAL, "sh", ...command],

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { chargedUnits, NO_CHARGE } from "@/core/limits/account.ts";
 import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
-import { LIMIT_KEYS, type ScopeLimits } from "@/core/limits/limit.ts";
-import { refusalError } from "@/core/limits/refusal.ts";
+import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
+import { type Refusal, refusalError } from "@/core/limits/refusal.ts";
 import { budgetOf, keyState, quotaState, rateStanding } from "@/core/limits/standing.ts";
 import { NOW } from "./builders.ts";
 import { LedgerModel, type ModelCall, type ModelTime } from "./ledger_model.ts";
@@ -35,6 +35,13 @@ function ledgerAt(start = NOW) {
   return { ledger, clock, pass };
 }
 
+/** A ledger that shares with nobody has nothing to wait for. */
+function take(ledger: Ledger, reservation: Reservation, need: Need): Refusal | null {
+  const taken = ledger.take(reservation, need);
+  if (taken instanceof Promise) throw new TypeError("Cannot wait");
+  return taken;
+}
+
 const CALL = [["rpm", 1], ["day.requests", 1], ["month.requests", 1]] as const;
 const tokens = (units: number) =>
   [
@@ -47,7 +54,7 @@ const tokens = (units: number) =>
 Deno.test("ledger admits as many calls a minute as its limit, and again when they are 60 s old", () => {
   const { ledger, pass } = ledgerAt();
   const limits = [limitsOf({ rpm: 3 })];
-  const admitted = () => ledger.take(ledger.open(limits), CALL) === null;
+  const admitted = () => take(ledger, ledger.open(limits), CALL) === null;
   assert.deepEqual([admitted(), admitted(), admitted(), admitted()], [true, true, true, false]);
   pass(60_000);
   assert.equal(admitted(), false, "the slot of 100 ms has not left yet");
@@ -61,7 +68,7 @@ Deno.test("ledger gives back what a call did not use, and charges what it used a
   const used = () => ledger.account("caller:ci").meters.tpm.taken(ledger.moment());
   for (const [reserved, actual] of [[50, 10], [50, 70]] as const) {
     const reservation = ledger.open([limits]);
-    assert.equal(ledger.take(reservation, tokens(reserved)), null);
+    assert.equal(take(ledger, reservation, tokens(reserved)), null);
     const before = used();
     ledger.settle(reservation, { ...NO_CHARGE, calls: 1, tokens: actual });
     assert.equal(used(), before - reserved + actual);
@@ -74,8 +81,8 @@ Deno.test("ledger needs room in every scope, takes all or nothing, and names the
   const { ledger } = ledgerAt();
   const own = limitsOf({ rpm: 10 });
   const project = limitsOf({ rpm: 1 }, { kind: "project", name: "shop" });
-  assert.equal(ledger.take(ledger.open([own, project]), CALL), null);
-  const refusal = ledger.take(ledger.open([own, project]), CALL);
+  assert.equal(take(ledger, ledger.open([own, project]), CALL), null);
+  const refusal = take(ledger, ledger.open([own, project]), CALL);
   assert.equal(refusal?.limits.id, "project:shop");
   const error = refusalError(refusal!, ledger.moment());
   assert.equal(error.type, "rpm-exceeded");
@@ -107,14 +114,14 @@ for (
   Deno.test(`ledger refuses beyond ${key} with ${type} and its facts`, () => {
     const { ledger } = ledgerAt();
     const limits = [limitsOf({ [key]: 5 })];
-    assert.equal(ledger.take(ledger.open(limits), [[key, 3]]), null);
-    const refusal = ledger.take(ledger.open(limits), [[key, 3]]);
+    assert.equal(take(ledger, ledger.open(limits), [[key, 3]]), null);
+    const refusal = take(ledger, ledger.open(limits), [[key, 3]]);
     const error = refusalError(refusal!, ledger.moment());
     assert.equal(error.type, type);
     for (const [name, value] of Object.entries(details)) {
       assert.equal(error.details[name], value, name);
     }
-    const never = ledger.take(ledger.open(limits), [[key, 6]]);
+    const never = take(ledger, ledger.open(limits), [[key, 6]]);
     const hopeless = refusalError(never!, ledger.moment());
     assert.deepEqual([hopeless.details["never_fits"], hopeless.retryable], [true, false]);
     assert.equal(hopeless.details["retry_after_ms"], undefined);
@@ -125,16 +132,16 @@ Deno.test("ledger tells when there is room again, and then there is", () => {
   const { ledger, pass } = ledgerAt();
   const limits = [limitsOf({ tpm: 100 })];
   for (const units of [40, 30, 30]) {
-    assert.equal(ledger.take(ledger.open(limits), tokens(units)), null);
+    assert.equal(take(ledger, ledger.open(limits), tokens(units)), null);
     pass(10_000);
   }
-  const refusal = ledger.take(ledger.open(limits), tokens(50));
+  const refusal = take(ledger, ledger.open(limits), tokens(50));
   const wait = Number(refusalError(refusal!, ledger.moment()).details["retry_after_ms"]);
   assert.equal(wait, 40_100, "two of the three must leave");
   pass(wait - 1);
-  assert.notEqual(ledger.take(ledger.open(limits), tokens(50)), null);
+  assert.notEqual(take(ledger, ledger.open(limits), tokens(50)), null);
   pass(1);
-  assert.equal(ledger.take(ledger.open(limits), tokens(50)), null);
+  assert.equal(take(ledger, ledger.open(limits), tokens(50)), null);
 });
 
 Deno.test("ledger counts lifetime tokens and never refuses them with on_exhaust: warn", () => {
@@ -143,7 +150,7 @@ Deno.test("ledger counts lifetime tokens and never refuses them with on_exhaust:
   const scopes = [{ limits, account: ledger.account("caller:ci") }];
   for (const state of ["warning", "exhausted"]) {
     const reservation = ledger.open([limits]);
-    assert.equal(ledger.take(reservation, tokens(9)), null);
+    assert.equal(take(ledger, reservation, tokens(9)), null);
     ledger.settle(reservation, { ...NO_CHARGE, calls: 1, tokens: 9 });
     assert.equal(keyState(scopes, ledger.moment()), state);
   }
@@ -156,7 +163,7 @@ Deno.test("ledger tells pressure, states and standing of the tightest scope", ()
   const reservation = ledger.open([own, user]);
   const scopes = [own, user].map((limits) => ({ limits, account: ledger.account(limits.id) }));
   assert.deepEqual(budgetOf(scopes, ledger.moment()), { day: 0, month: 0, pressure: 0 });
-  ledger.take(reservation, [...CALL, ...tokens(80), ["month.cost", 900]]);
+  take(ledger, reservation, [...CALL, ...tokens(80), ["month.cost", 900]]);
   assert.deepEqual(budgetOf(scopes, ledger.moment()), { day: 0.8, month: 0.9, pressure: 0.9 });
   assert.equal(quotaState(scopes, ledger.moment()), "warning");
   pass(1_000);
@@ -169,10 +176,10 @@ Deno.test("ledger opens the next day and month, and a call stays in those of its
   const { ledger, pass } = ledgerAt(Date.UTC(2026, 10, 30, 23, 59, 59));
   const limits = [limitsOf({ "day.tokens": 10, "month.tokens": 10 })];
   const before = ledger.open(limits);
-  assert.equal(ledger.take(before, tokens(10)), null);
-  assert.notEqual(ledger.take(ledger.open(limits), tokens(1)), null);
+  assert.equal(take(ledger, before, tokens(10)), null);
+  assert.notEqual(take(ledger, ledger.open(limits), tokens(1)), null);
   pass(1_000);
-  assert.equal(ledger.take(ledger.open(limits), tokens(10)), null, "December has room");
+  assert.equal(take(ledger, ledger.open(limits), tokens(10)), null, "December has room");
   ledger.settle(before, { ...NO_CHARGE, calls: 1, tokens: 10 });
   const { meters } = ledger.account("caller:ci");
   assert.equal(meters["day.tokens"].taken(ledger.moment()), 10, "November's tokens stay there");
@@ -182,14 +189,14 @@ Deno.test("ledger keeps a closed day closed when the clock steps back, and its m
   const { ledger, clock } = ledgerAt(Date.UTC(2026, 10, 20, 23, 30));
   const limits = [limitsOf({ rpm: 1, "day.requests": 5 })];
   const { meters } = ledger.account("caller:ci");
-  assert.equal(ledger.take(ledger.open(limits), CALL), null);
+  assert.equal(take(ledger, ledger.open(limits), CALL), null);
   clock.now += 3_600_000;
-  assert.notEqual(ledger.take(ledger.open(limits), CALL), null, "an hour later by the wall alone");
+  assert.notEqual(take(ledger, ledger.open(limits), CALL), null, "an hour later by the wall alone");
   assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "the next day has begun");
   clock.now -= 3_600_000;
   assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "and goes on");
   clock.clock += 60_100;
-  assert.equal(ledger.take(ledger.open(limits), CALL), null, "a minute has really passed");
+  assert.equal(take(ledger, ledger.open(limits), CALL), null, "a minute has really passed");
 });
 
 /** One step of a schedule. */
@@ -283,7 +290,7 @@ class Simulation {
     const call: ModelCall = { scopes, charges: new Map(), settled: false };
     const reservation = this.#ledger.open(scopes);
     const need = [...CALL, ...tokens(units), ["concurrent", 1]] as const;
-    const refusal = this.#ledger.take(reservation, need);
+    const refusal = take(this.#ledger, reservation, need);
     assert.equal(refusal === null, this.#model.take(call, need, this.#time), refusal?.key);
     if (refusal === null) this.#open.push({ reservation, call });
   }

@@ -1,3 +1,4 @@
+import { LeaseBook } from "./lease_book.ts";
 import type { LimitKey } from "./limit.ts";
 import { type Cell, type Meter, type Moment, PlainMeter } from "./meter.ts";
 import { PeriodMeter, type PeriodState } from "./period_meter.ts";
@@ -63,9 +64,24 @@ const windows = () => ({
 export class Account {
   readonly id: string;
   readonly meters = windows();
+  /** What this process holds of the limits, when several count in one store. */
+  readonly lease = new LeaseBook();
+  /** Units of other processes, as last seen. */
+  foreign: ReadonlyMap<LimitKey, number> = new Map();
 
   constructor(id: string) {
     this.id = id;
+  }
+
+  /** Units that stand against a limit now. */
+  taken(key: LimitKey, at: Moment): number {
+    return this.meters[key].taken(at) + (this.foreign.get(key) ?? 0);
+  }
+
+  /** Begin of the period a limit counts in now, epoch ms; 0 where there is none. */
+  windowOf(key: LimitKey, at: Moment): number {
+    const meter = this.meters[key];
+    return meter instanceof PeriodMeter ? meter.period(at).start : 0;
   }
 
   /** Reserves units; gives the place where they are settled. */

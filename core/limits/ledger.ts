@@ -1,11 +1,10 @@
 import { Account, type AccountState, type Charge, chargedUnits, NO_CHARGE } from "./account.ts";
 import { type Period, periodAt } from "../period.ts";
-import type { LimitKey, ScopeLimits } from "./limit.ts";
+import type { LeaseCell } from "./lease_book.ts";
+import type { Waiting } from "./lease_entry.ts";
+import type { LimitKey, Need, ScopeLimits } from "./limit.ts";
 import type { Cell, Moment } from "./meter.ts";
 import type { Refusal } from "./refusal.ts";
-
-/** Units that a call needs under some limits: all of them or none. */
-export type Need = readonly (readonly [LimitKey, number])[];
 
 /** Units of a call that are reserved and not settled. */
 interface Held {
@@ -13,6 +12,20 @@ interface Held {
   readonly key: LimitKey;
   readonly cell: Cell;
   readonly units: number;
+  /** Where it was taken from, when several processes count in one store. */
+  readonly lease: LeaseCell | null;
+}
+
+/** Gets units of a store that several processes share. */
+export interface Sharer {
+  /**
+   * Waits until a call has its units, or does not fit.
+   *
+   * @param take takes them as soon as they are at hand; true when it no longer waits for this account
+   * @returns whether it took them
+   * @throws {GatewayError} `quota-store-unavailable`
+   */
+  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<boolean>;
 }
 
 /** Everything one call holds, over all its scopes. */
@@ -20,6 +33,8 @@ export interface Reservation {
   readonly scopes: readonly ScopeLimits[];
   readonly accounts: readonly Account[];
   held: Held[];
+  /** It was settled; what comes later takes nothing. */
+  settled: boolean;
   /** Epoch ms of the wall clock at which it was last charged with something. */
   chargedAt: number;
 }
@@ -42,6 +57,7 @@ export class Ledger {
   /** The latest day seen: the wall may step, and a closed day stays closed. */
   #day: Period = { start: -Infinity, end: -Infinity };
   #changed = new Set<Account>();
+  #sharer: Sharer | null = null;
   /** Called when something is to be stored. */
   onChange: () => void = () => {};
 
@@ -72,40 +88,89 @@ export class Ledger {
       scopes,
       accounts: scopes.map(({ id }) => this.account(id)),
       held: [],
+      settled: false,
       chargedAt: 0,
     };
   }
 
-  /** Takes what a call needs in every scope, or nothing at all and says which limit is in the way. */
-  take(reservation: Reservation, need: Need): Refusal | null {
+  /** Counts with other processes from now on: units are taken from what the store granted. */
+  share(sharer: Sharer): void {
+    this.#sharer = sharer;
+  }
+
+  /**
+   * Takes what a call needs in every scope, or nothing at all and says which limit is in the way. Only
+   * with a shared store, and only when too few units are at hand, there is something to wait for.
+   *
+   * @throws {GatewayError} `quota-store-unavailable`
+   */
+  take(reservation: Reservation, need: Need): Refusal | null | Promise<Refusal | null> {
     const at = this.moment();
     const refusal = this.#refusal(reservation, need, at);
-    if (refusal !== null) return refusal;
+    if (refusal === null) {
+      this.#hold(reservation, need, at);
+      return null;
+    }
+    if (this.#sharer === null || refusal.needed > refusal.limits.max[refusal.key]) return refusal;
+    return this.#takeShared(reservation, need, { sharer: this.#sharer, refusal });
+  }
+
+  async #takeShared(
+    reservation: Reservation,
+    need: Need,
+    first: { readonly sharer: Sharer; readonly refusal: Refusal },
+  ): Promise<Refusal | null> {
+    let refusal: Refusal | null = first.refusal;
+    while (refusal !== null) {
+      const { account, limits }: Refusal = refusal;
+      const take = () => {
+        const at = this.moment();
+        refusal = this.#refusal(reservation, need, at);
+        if (refusal === null) this.#hold(reservation, need, at);
+        return refusal?.account !== account;
+      };
+      if (!await first.sharer.cover(account, { limits, need }, take)) return refusal;
+    }
+    return null;
+  }
+
+  #hold(reservation: Reservation, need: Need, at: Moment): void {
+    if (reservation.settled) return;
     for (const account of reservation.accounts) {
       for (const [key, units] of need) {
-        reservation.held.push({ account, key, units, cell: account.reserve(key, units, at) });
+        const cell = account.reserve(key, units, at);
+        const lease = this.#sharer === null ? null : account.lease.take(key, units, {
+          window: account.windowOf(key, at),
+          steady: at.steady,
+        });
+        reservation.held.push({ account, key, units, cell, lease });
       }
+      if (this.#sharer !== null) this.#changed.add(account);
     }
     reservation.chargedAt = at.wall;
-    return null;
+    if (this.#sharer !== null) this.onChange();
   }
 
   /** Gives back what is held under some limits, as if it had never been taken. */
   release({ held }: Reservation, keys: readonly LimitKey[]): void {
+    const { steady } = this.moment();
     for (let place = held.length - 1; place >= 0; place--) {
       if (!keys.includes(held[place]!.key)) continue;
-      settleHeld(held[place]!, NO_CHARGE);
+      settleHeld(held[place]!, NO_CHARGE, steady);
       held.splice(place, 1);
     }
   }
 
   /** Ends a reservation: what was not used returns, what was used above it is charged in full. */
   settle(reservation: Reservation, charge: Charge): void {
+    if (reservation.settled) return;
+    reservation.settled = true;
     const { held } = reservation;
-    if (held.length === 0) return;
     reservation.held = [];
-    for (const item of held) settleHeld(item, charge);
-    if (charge.calls === 0) return;
+    if (held.length === 0) return;
+    const { steady } = this.moment();
+    for (const item of held) settleHeld(item, charge, steady);
+    if (charge.calls === 0 && this.#sharer === null) return;
     for (const account of reservation.accounts) this.#changed.add(account);
     this.onChange();
   }
@@ -141,6 +206,17 @@ export class Ledger {
     for (const account of accounts) this.#changed.add(account);
   }
 
+  #hasRoom(
+    account: Account,
+    key: LimitKey,
+    needed: number,
+    { max, at }: { readonly max: number; readonly at: Moment },
+  ): boolean {
+    return this.#sharer === null
+      ? account.meters[key].taken(at) + needed <= max
+      : account.lease.left(key, account.windowOf(key, at), at.steady) >= needed;
+  }
+
   #refusal({ scopes, accounts }: Reservation, need: Need, at: Moment): Refusal | null {
     for (const [key, needed] of need) {
       for (let place = 0; place < scopes.length; place++) {
@@ -148,7 +224,9 @@ export class Ledger {
         const max = limits.max[key];
         if (max === 0 || (key === "lifetime.tokens" && limits.onExhaust === "warn")) continue;
         const account = accounts[place]!;
-        if (account.meters[key].taken(at) + needed > max) return { limits, account, key, needed };
+        if (!this.#hasRoom(account, key, needed, { max, at })) {
+          return { limits, account, key, needed };
+        }
       }
     }
     return null;
@@ -156,6 +234,12 @@ export class Ledger {
 }
 
 /** What only counts while the call runs is charged with nothing. */
-function settleHeld({ account, key, cell, units }: Held, charge: Charge): void {
-  account.meters[key].settle(cell, units, chargedUnits(charge, key));
+function settleHeld(
+  { account, key, cell, units, lease }: Held,
+  charge: Charge,
+  steady: number,
+): void {
+  const actual = chargedUnits(charge, key);
+  account.meters[key].settle(cell, units, actual);
+  if (lease !== null) account.lease.settle(lease, units, actual, steady);
 }

@@ -1,3 +1,5 @@
+import type { Account } from "./account.ts";
+
 /** How the store of the counters stands; fixed codes. */
 export type LedgerStoreState = "ok" | "grace" | "down";
 
@@ -6,6 +8,8 @@ export interface LedgerStore {
   readonly state: LedgerStoreState;
   /** Whether calls that are limited must not be admitted now. */
   readonly refuses: boolean;
+  /** Looks what others counted meanwhile, where others do; never throws. */
+  refresh(accounts: readonly Account[]): Promise<void>;
   /** Takes new settings after a reload. */
   configure(settings: { readonly onFailure: "refuse" | "grace"; readonly graceMs: number }): void;
   /** Writes what is left and closes. */

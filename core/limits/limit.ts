@@ -15,6 +15,9 @@ export const LIMIT_KEYS = [
 /** Name of a limit: calls, tokens or nano-USD, by the window in which they count. */
 export type LimitKey = typeof LIMIT_KEYS[number];
 
+/** Units that a call needs under some limits: all of them or none. */
+export type Need = readonly (readonly [LimitKey, number])[];
+
 /** Largest amount that is counted exactly, nano-USD: about 9 million USD. */
 export const MAX_NUSD = Number.MAX_SAFE_INTEGER;
 

@@ -26,7 +26,7 @@ export function refusalError(refusal: Refusal, at: Moment): GatewayError {
     scope: limits.kind,
     ...(isQuota(key) ? { limit_key: `quota.${isCost(key) ? `${key}_usd` : key}` } : {}),
     limit: shown(key, max),
-    used: shown(key, account.meters[key].taken(at)),
+    used: shown(key, account.taken(key, at)),
     needed: shown(key, needed),
     ...windowEnd(refusal, at),
     ...(never || waitMs === null ? {} : { retry_after_ms: waitMs }),

@@ -54,7 +54,7 @@ function tightest(
     const limit = limits.max[key];
     if (limit === 0) continue;
     const meter = account.meters[key];
-    const remaining = Math.max(0, limit - meter.taken(at));
+    const remaining = Math.max(0, limit - account.taken(key, at));
     if (found === null || remaining < found.remaining) {
       found = { limit, remaining, emptyMs: meter.emptyMs(at) };
     }
@@ -74,7 +74,7 @@ function share(scopes: readonly Scope[], keys: readonly LimitKey[], at: Moment):
   for (const { limits, account } of scopes) {
     for (const key of keys) {
       if (limits.max[key] === 0) continue;
-      largest = Math.max(largest ?? 0, account.meters[key].taken(at) / limits.max[key]);
+      largest = Math.max(largest ?? 0, account.taken(key, at) / limits.max[key]);
     }
   }
   return largest;
@@ -116,7 +116,7 @@ function stateOf(
 ): LimitState {
   const max = limits.max[key];
   if (max === 0) return "ok";
-  const taken = account.meters[key].taken(at);
+  const taken = account.taken(key, at);
   if (taken >= max) return "exhausted";
   return taken * 100 >= max * softPct ? "warning" : "ok";
 }

@@ -34,7 +34,7 @@ function periodView(scope: Scope, name: PeriodName, at: Moment): JsonObject {
 
 /** What a call counts for at once. */
 function counted({ limits, account }: Scope, key: LimitKey, at: Moment): JsonObject {
-  const used = account.meters[key].taken(at);
+  const used = account.taken(key, at);
   const limit = limits.max[key] || null;
   return { limit, used, remaining: limit === null ? null : Math.max(0, limit - used) };
 }
@@ -42,7 +42,7 @@ function counted({ limits, account }: Scope, key: LimitKey, at: Moment): JsonObj
 /** What is reserved first and settled later; `unit` is what one shown unit holds. */
 function reserving({ limits, account }: Scope, key: LimitKey, at: Moment, unit = 1): JsonObject {
   const meter = account.meters[key];
-  const taken = meter.taken(at);
+  const taken = account.taken(key, at);
   const reserved = meter.reservedAt(at);
   const limit = limits.max[key] || null;
   return {
