@@ -4,6 +4,7 @@ import { completeFeatures } from "./features.ts";
 import { admitImages } from "./image_urls.ts";
 import { reserveCall, reserveSlot, reserveTokens } from "./reserve.ts";
 import type { Group, Snapshot } from "./snapshot.ts";
+import { shapeStart, shapeTokens } from "./shape_call.ts";
 
 /**
  * Step 3: finds the group and admits the call to it, within the limits of its caller.
@@ -12,8 +13,15 @@ import type { Group, Snapshot } from "./snapshot.ts";
  */
 export async function admit(parts: Parts, call: Call): Promise<void> {
   understand(call);
-  // Only a store that is shared gives something to wait for.
-  const waits = [reserveCall, admitImageUrls, reserveTokens, reserveSlot] as const;
+  // Only queues, host names and a store that is shared give something to wait for.
+  const waits = [
+    shapeStart,
+    reserveCall,
+    admitImageUrls,
+    reserveTokens,
+    shapeTokens,
+    reserveSlot,
+  ] as const;
   for (const step of waits) {
     const waiting = step(parts, call);
     if (waiting) await waiting;

@@ -8,9 +8,6 @@ import { scopesOf } from "./reserve.ts";
 /** Response headers by lower-case name. */
 export type ReplyHeaders = Record<string, string>;
 
-/** Waits above this are not worth an SDK's automatic retry, ms. */
-const LONG_WAIT_MS = 60_000;
-
 /** Headers of a reply: only the content type comes from the provider. */
 export function replyHeaders(parts: Parts, call: Call, contentType: string): ReplyHeaders {
   const attempt = servingAttempt(call);
@@ -71,8 +68,7 @@ function retryHeaders(error: GatewayError): ReplyHeaders {
   const after = known && ERRORS[error.type].retry === "after"
     ? { "retry-after": String(Math.ceil(wait / 1000)), "retry-after-ms": String(Math.ceil(wait)) }
     : {};
-  const hopeless = !error.retryable || (known && wait > LONG_WAIT_MS);
-  return { ...after, ...(hopeless ? { "x-should-retry": "false" } : {}) };
+  return { ...after, ...(!error.retryable ? { "x-should-retry": "false" } : {}) };
 }
 
 function factHeaders({ type, details }: GatewayError): ReplyHeaders {

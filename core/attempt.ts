@@ -6,6 +6,7 @@ import { openStream, type StreamReply } from "./open_stream.ts";
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
+import { endPass } from "./withheld.ts";
 
 /** Most bytes read of an answer that is an error. */
 const MAX_ERROR_BYTES = 65_536;
@@ -53,6 +54,7 @@ export async function tryTarget(
     const reply = await readAnswer(parts, call, attempt, response);
     if ("class" in reply) endAttempt(parts, call, attempt, reply);
     else if (reply.kind === "unary") endAttempt(parts, call, attempt, null);
+    else endPass(parts, call, attempt);
     return reply;
   } catch (error) {
     attempt.abort.abort();
@@ -166,6 +168,7 @@ export function endAttempt(
   attempt.endedAt = parts.clock();
   attempt.error = call.cut === null ? error : null;
   call.waitedMs += attempt.endedAt - attempt.startedAt;
+  endPass(parts, call, attempt);
   parts.health.end(call.group, attempt.target, {
     probe: attempt.probe,
     error,

@@ -2,8 +2,11 @@ import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
+import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
+import type { Pass, UpstreamShapes } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
+import type { Shaping } from "./limits/shape.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { RetryBudget } from "./retry.ts";
@@ -27,6 +30,8 @@ export interface Parts {
   readonly health: Health;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;
+  readonly callerShapes: CallerShapes;
+  readonly upstreamShapes: UpstreamShapes;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
@@ -115,6 +120,13 @@ export interface Call {
   features: RequestFeatures | null;
   /** What it holds of its limits; `null` before it took the first. */
   reservation: Reservation | null;
+  /** What it took of its caller's pace, and what came of that. */
+  readonly shaped: Taken[];
+  shaping: Shaping | null;
+  /** Time spent in the queue of its caller, ms. */
+  queuedMs: number;
+  /** What its attempt took of the pace of its target; `null` between attempts. */
+  pass: Pass | null;
   /** It has everything it needs of them. */
   admitted: boolean;
   /** Step route. */

@@ -13,7 +13,7 @@ import {
   snapshotColumns,
   targetColumns,
 } from "./record_sections.ts";
-import { scopesOf } from "./reserve.ts";
+import { reservedTokens, scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
 import { UPSTREAM_CLASSES } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
@@ -55,6 +55,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       timeColumns(call, now),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
+      shapeColumns(call),
       limitColumns(parts, call, settlement.charge),
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, { now, settlement })),
@@ -146,6 +147,22 @@ function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
     charged_nusd: charge.nusd,
     quota_state: quotaState(scopes, at),
     key_state: key === "ok" ? call.credential.caller.status : key,
+  };
+}
+
+function shapeColumns({ shaping, queuedMs, features }: Call): Row {
+  if (shaping === null) return {};
+  const { input, output } = features ? reservedTokens(features) : { input: 0, output: 0 };
+  return {
+    traffic_shape_applied: 1,
+    traffic_shape_decision: shaping.decision,
+    traffic_shape_scope: shaping.bucket === "" ? "" : "caller",
+    traffic_shape_bucket: shaping.bucket,
+    traffic_shape_retry_after_ms: shaping.retryAfterMs,
+    traffic_shape_estimated_input_tokens: input,
+    traffic_shape_reserved_output_tokens: output,
+    traffic_shape_total_reserved_tokens: input + output,
+    queue_wait_ms: Math.round(queuedMs),
   };
 }
 

@@ -8,6 +8,7 @@ import { asGatewayError } from "./errors.ts";
 import { relay } from "./relay.ts";
 import { route } from "./route.ts";
 import { send } from "./send.ts";
+import { shapeStart } from "./shape_call.ts";
 import { settle } from "./settle.ts";
 
 /**
@@ -48,11 +49,13 @@ export async function countTokens(
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
     understand(call);
+    await shapeStart(parts, call);
     await admitImageUrls(parts, call);
     return Math.max(1, call.features?.estimatedInputTokens ?? 1);
   } finally {
     call.settled = true;
     parts.live.delete(call);
+    if (call.cut !== null) call.shaped.forEach((taken) => taken.undo());
   }
 }
 

@@ -3,6 +3,8 @@ import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
+import { CallerShapes } from "./limits/caller_shapes.ts";
+import { UpstreamShapes } from "./limits/upstream_shapes.ts";
 import type { Ledger } from "./limits/ledger.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
@@ -67,6 +69,7 @@ function partsOf(options: GatewayOptions): Parts {
   const now = Date.now;
   const clock = () => performance.now();
   const random = Math.random;
+  const processes = () => options.ledgerStore.processes;
   return {
     current: () => config.current(),
     dialects: options.dialects,
@@ -75,6 +78,8 @@ function partsOf(options: GatewayOptions): Parts {
     store: options.store,
     ledger: options.ledger,
     ledgerStore: options.ledgerStore,
+    callerShapes: new CallerShapes({ clock, processes }),
+    upstreamShapes: new UpstreamShapes({ clock, random, processes }),
     health: createHealth({ now, clock, random, log }),
     log,
     build: options.build,

@@ -7,7 +7,7 @@ import { budgetOf } from "./limits/standing.ts";
 import { type CheckedPlan, checkPlan } from "./plan.ts";
 import { scopesOf } from "./reserve.ts";
 import type { Group, Target } from "./snapshot.ts";
-import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
+import type { RejectedTarget, RouteContext, TargetSignals, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /**
@@ -89,10 +89,20 @@ function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
       return budgetOf(scopesOf(call), parts.ledger.moment());
     },
     targets: filtered.eligible.map((target, index): TargetView =>
-      viewOf(target, index, parts.health.signals(target))
+      viewOf(target, index, signalsOf(parts, target))
     ),
     rejected: filtered.rejected,
   };
+}
+
+/** A target is backed off when its health says so, or a shape that it must pass. */
+function signalsOf({ health, upstreamShapes, now, clock }: Parts, target: Target): TargetSignals {
+  const signals = health.signals(target);
+  if (target.trafficShapes.length === 0) return signals;
+  const until = upstreamShapes.backoffUntil(target.trafficShapes);
+  if (until === null) return signals;
+  const backoffUntil = Math.max(signals.backoffUntil ?? 0, Math.round(until + now() - clock()));
+  return { ...signals, backoffUntil };
 }
 
 /** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */

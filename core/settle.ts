@@ -3,6 +3,7 @@ import { callRecord, type Settlement } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import type { CallRecord } from "./record.ts";
 import { chargeOf } from "./reserve.ts";
+import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
 
 /**
@@ -27,6 +28,8 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
   const charge = chargeOf(call, usage, cost);
+  if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
+  endPass(parts, call, null);
   if (call.reservation) parts.ledger.settle(call.reservation, charge);
   const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost, charge }));
   tell(parts, call, ending);

@@ -1,6 +1,8 @@
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { CallerShape } from "./limits/caller_shapes.ts";
+import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { Decide } from "./strategy.ts";
 
@@ -29,6 +31,7 @@ export interface Provider {
   readonly credentialMissing: boolean;
   /** Public label of the key; empty when not stated. */
   readonly keyId: string;
+  readonly trafficShapes: readonly UpstreamShape[];
   /** Static headers, lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -111,6 +114,8 @@ export interface Target {
   readonly reasoning: ReasoningSupport;
   readonly shape: RequestShapeSupport;
   readonly prices: Prices;
+  /** What its attempts must pass: of its provider, its model, and its own. */
+  readonly trafficShapes: readonly UpstreamShape[];
 }
 
 /** How attempts of a call follow one another; times in ms. */
@@ -167,6 +172,8 @@ export interface Caller {
   readonly limits: readonly ScopeLimits[];
   /** Whether its cost is limited, so that unpriced targets are not for it. */
   readonly costLimited: boolean;
+  /** How its calls are paced; `null`: not at all. */
+  readonly shape: CallerShape | null;
 }
 
 /** One accepted token of a caller. */

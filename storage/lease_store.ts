@@ -76,6 +76,10 @@ export class LeaseStore implements LedgerStore, Sharer {
     return this.#hasGrace() ? "grace" : "down";
   }
 
+  get processes(): number {
+    return Math.max(1, this.#beats.size - this.#dead().length);
+  }
+
   get refuses(): boolean {
     return this.#options.clock() - this.#answeredAt > MUTE_MS && !this.#hasGrace();
   }
@@ -228,17 +232,23 @@ export class LeaseStore implements LedgerStore, Sharer {
   #judge(account: Account, entry: Synced["entry"] | null, waiting: readonly Waiting[]): Synced {
     const { ledger, journal, now } = this.#options;
     const at = ledger.moment();
-    const dead = [...this.#beats].filter(([, beat]) => now() - beat >= DEAD_MS)
-      .map(([slot]) => slot).filter((slot) => slot !== this.#slot);
     return syncEntry(entry, account.lease, waiting, {
       slot: this.#slot,
       seq: journal.mark().seq,
       wall: now(),
       steady: at.steady,
       windowOf: (key) => account.windowOf(key, at),
-      processes: this.#beats.size - dead.length,
-      dead: new Set(dead),
+      processes: this.processes,
+      dead: new Set(this.#dead()),
     });
+  }
+
+  /** Processes that lived once and have said nothing for long. */
+  #dead(): readonly string[] {
+    const now = this.#options.now();
+    return [...this.#beats].flatMap(([slot, beat]) =>
+      slot !== this.#slot && now - beat >= DEAD_MS ? slot : []
+    );
   }
 
   #flushSoon(): void {

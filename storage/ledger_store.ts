@@ -124,6 +124,7 @@ function followers(
 
 /** Writes changed counters behind the calls that change them. */
 class WriteBehind implements LedgerStore {
+  readonly processes = 1;
   readonly #kv: LedgerKv;
   readonly #lock: Deno.FsFile | null;
   readonly #options: LedgerStoreOptions;

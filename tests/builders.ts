@@ -114,6 +114,7 @@ export function callerOf(changes: Partial<Caller> = {}): Caller {
     allow: new Set(["fast"]),
     limits: [],
     costLimited: false,
+    shape: null,
     ...changes,
   };
 }

@@ -41,6 +41,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
       credentialMissing: false,
       keyId: "",
       headers: {},
+      trafficShapes: [],
     },
     model: "up-1",
     modelRef: null,
@@ -62,6 +63,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
     outputTokenField: "max_tokens",
     forceStoreFalse: false,
     defaultThinking: null,
+    trafficShapes: [],
     shape: {
       maxRequestBytes: null,
       maxToolSchemaBytes: null,

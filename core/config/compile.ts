@@ -5,6 +5,7 @@ import { deepFreeze, fingerprint } from "./canonical.ts";
 import { compileGroup, withoutSecrets } from "./compile_group.ts";
 import { compileScopes } from "./compile_limits.ts";
 import { compileProvider } from "./compile_provider.ts";
+import { compileCallerShape } from "./compile_shapes.ts";
 import { compileServer } from "./compile_server.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
@@ -48,6 +49,7 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
 
 function compileCaller(config: CallerConfig, accounts: Config): Caller {
   const limits = compileScopes(config, accounts);
+  const shaped = accounts.server.traffic_shape;
   return {
     id: config.id,
     ownerUser: config.owner_user,
@@ -58,6 +60,10 @@ function compileCaller(config: CallerConfig, accounts: Config): Caller {
     allow: new Set(config.allow),
     limits,
     costLimited: limits.some(limitsCost),
+    shape: compileCallerShape(
+      config.traffic_shape,
+      shaped.enabled ? shaped.default_caller : undefined,
+    ),
   };
 }
 

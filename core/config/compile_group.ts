@@ -15,7 +15,7 @@ export function compileGroup(
 ): Group {
   const group = config.models[name]!;
   const { upstream, eligibility } = config.server;
-  const compiled = compileTargets(group, config, providers);
+  const compiled = compileTargets(name, config, providers);
   const targets = compiled.map(({ target }) => target);
   const strategy = facts.strategies.get(group.strategy);
   const settings = {
@@ -51,15 +51,17 @@ export function withoutSecrets(target: Target): unknown {
 }
 
 function compileTargets(
-  group: GroupConfig,
+  name: string,
   config: Config,
   providers: ReadonlyMap<string, Provider>,
 ): readonly CompiledTarget[] {
+  const group = config.models[name]!;
   const ids = targetIds(group.targets);
   return group.targets.flatMap((target, groupIndex) => {
     if (!target.enabled) return [];
     const models = config.providers[target.provider]?.models;
     return [compileTarget(target, {
+      group: name,
       groupIndex,
       id: ids[groupIndex]!,
       provider: providers.get(target.provider)!,

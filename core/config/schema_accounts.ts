@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { block, choice, id, list, name, pattern, text, time } from "./kinds.ts";
 import { keySchema, quotaSchema, rateSchema } from "./schema_limits.ts";
+import { callerShapeSchema } from "./schema_shapes.ts";
 
 const STATUS = ["active", "disabled", "suspended", "removed", "archived"] as const;
 
@@ -62,11 +63,12 @@ export const callerSchema = block({
   rate: rateSchema.prefault({}).describe("limits of the last minute and of now"),
   quota: quotaSchema.prefault({}).describe("limits of the UTC day and month"),
   key: keySchema.prefault({}).describe("limits for ever"),
+  traffic_shape: callerShapeSchema.optional()
+    .describe("pace of its calls; unset: `server.traffic_shape.default_caller`"),
 }, [
   "metrics_admin",
   "content_admin",
   "peer",
-  "traffic_shape",
   "content_capture",
 ]);
 

@@ -13,6 +13,7 @@ import {
   pattern,
   whole,
 } from "./kinds.ts";
+import { callerShapeSchema } from "./schema_shapes.ts";
 
 const MiB = 2 ** 20;
 
@@ -51,6 +52,11 @@ const usageDb = block({
   ship_interval_ms: ms().default(250).describe("time between two shipments of journal lines"),
   ship_batch: whole(1).default(500).describe("lines per transaction"),
 }, ["dsn", "migration_policy"]);
+
+const trafficShape = block({
+  enabled: flag().default(true).describe("false: only callers with a block of their own are paced"),
+  default_caller: callerShapeSchema.optional().describe("their block"),
+});
 
 const ledger = block({
   shared: flag().default(false)
@@ -99,12 +105,12 @@ export const serverSchema = block({
   eligibility: eligibility.prefault({}).describe("which targets may serve"),
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
+  traffic_shape: trafficShape.prefault({}).describe("pace of callers without a block of their own"),
   ledger: ledger.prefault({}).describe("the counters of limits"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [
   "workers",
-  "traffic_shape",
   "cache",
   "diagnostics",
   "rollups",

@@ -3,8 +3,6 @@ import type { Account } from "./account.ts";
 import type { LimitKey, ScopeLimits } from "./limit.ts";
 import type { Moment } from "./meter.ts";
 
-/** Waits above this are not worth a client's automatic retry, ms. */
-const LONG_WAIT_MS = 60_000;
 /** When a slot of concurrency may be free again is unknown, ms. */
 const SLOT_WAIT_MS = 1_000;
 
@@ -30,8 +28,7 @@ export function refusalError(refusal: Refusal, at: Moment): GatewayError {
     needed: shown(key, needed),
     ...windowEnd(refusal, at),
     ...(never || waitMs === null ? {} : { retry_after_ms: waitMs }),
-    ...(never ? { never_fits: true } : {}),
-    ...(never || (waitMs ?? 0) > LONG_WAIT_MS ? { retryable: false } : {}),
+    ...(never ? { never_fits: true, retryable: false } : {}),
   } satisfies ErrorDetails;
   const whose = limits.kind === "caller" ? "the key" : `${limits.kind} "${limits.name}"`;
   const why = never ? `it needs more than the ${WORDS[key]}` : `the ${WORDS[key]}`;
