@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import type { CacheStore } from "./core/cache/entry.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
@@ -19,6 +20,8 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { upstreams } from "./plugins/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
+import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
 import { openUsageStore } from "./storage/store.ts";
@@ -125,6 +128,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     store,
     ledger,
     ledgerStore,
+    cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -162,6 +166,20 @@ async function openLedger(
     const { path } = snapshot.server.ledger;
     throw new ExitError(1, `Cannot open the state "${path}": ${reason}`);
   }
+}
+
+/** The second level of the cache, where it is on. */
+async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
+  const { enabled, keyEnv } = cache.secondLevel;
+  if (!enabled) return null;
+  const secret = readCacheKey(world.env(keyEnv) ?? "");
+  if (secret === null) {
+    throw new ExitError(
+      1,
+      `Cannot open the cache: "${keyEnv}" is no key of 32 bytes, hex or base64`,
+    );
+  }
+  return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
 }
 
 function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJournal {

@@ -44,6 +44,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     shaping: null,
     queuedMs: 0,
     pass: null,
+    cache: null,
     admitted: false,
     classLabel: null,
     decideMs: 0,

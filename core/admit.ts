@@ -1,3 +1,4 @@
+import { findCached } from "./cached_reply.ts";
 import type { Call, Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { completeFeatures } from "./features.ts";
@@ -14,20 +15,23 @@ import { shapeStart, shapeTokens } from "./shape_call.ts";
 export async function admit(parts: Parts, call: Call): Promise<void> {
   understand(call);
   // Only queues, host names and a store that is shared give something to wait for.
-  const waits = [
-    shapeStart,
-    reserveCall,
-    admitImageUrls,
-    reserveTokens,
-    shapeTokens,
-    reserveSlot,
-  ] as const;
-  for (const step of waits) {
+  for (const step of FIRST) {
+    const waiting = step(parts, call);
+    if (waiting) await waiting;
+  }
+  for (const step of call.cache?.reply ? HIT : MISS) {
     const waiting = step(parts, call);
     if (waiting) await waiting;
   }
   call.admitted = true;
 }
+
+type AdmitStep = (parts: Parts, call: Call) => Promise<void> | undefined;
+
+const FIRST: readonly AdmitStep[] = [shapeStart, reserveCall, admitImageUrls, findCached];
+/** An answer from the cache uses no tokens and no upstream. */
+const HIT: readonly AdmitStep[] = [reserveSlot];
+const MISS: readonly AdmitStep[] = [reserveTokens, shapeTokens, reserveSlot];
 
 /**
  * Finds the group and completes the features: all that token counting needs.

@@ -18,14 +18,17 @@ export function replyHeaders(parts: Parts, call: Call, contentType: string): Rep
     "content-type": contentType,
     "x-router-group": call.group?.name ?? "",
     "x-router-attempts": String(call.attempts.length),
-    "x-router-cache": "bypass",
+    "x-router-cache": call.cache?.status ?? "bypass",
     "x-router-overhead-ms": overheadMs.toFixed(3),
   };
   for (const name of call.dialect.requestIdHeaders) headers[name] = call.id;
   Object.assign(headers, limitHeaders(parts, call));
-  if (attempt && call.snapshot.server.exposeRouteHeaders) {
-    headers["x-router-provider"] = attempt.target.provider.name;
-    headers["x-router-model"] = headerText(attempt.target.model);
+  const served = attempt
+    ? { provider: attempt.target.provider.name, model: attempt.target.model }
+    : call.cache?.reply;
+  if (served && call.snapshot.server.exposeRouteHeaders) {
+    headers["x-router-provider"] = served.provider;
+    headers["x-router-model"] = headerText(served.model);
   }
   return headers;
 }

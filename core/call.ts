@@ -1,3 +1,5 @@
+import type { CacheOutcome } from "./cache/entry.ts";
+import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
@@ -30,6 +32,7 @@ export interface Parts {
   readonly health: Health;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;
+  readonly cache: ReplyCache;
   readonly callerShapes: CallerShapes;
   readonly upstreamShapes: UpstreamShapes;
   readonly log: Log;
@@ -127,6 +130,8 @@ export interface Call {
   queuedMs: number;
   /** What its attempt took of the pace of its target; `null` between attempts. */
   pass: Pass | null;
+  /** What the cache did for it; `null` before it was asked. */
+  cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
   /** Step route. */

@@ -56,6 +56,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       tokenColumns(call, settlement),
       costColumns(call, settlement),
       shapeColumns(call),
+      cacheColumns(parts, call),
       limitColumns(parts, call, settlement.charge),
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, { now, settlement })),
@@ -74,7 +75,7 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     served_model: facts?.servedModel ?? undefined,
     finish_reason: facts?.finishReason ?? undefined,
     stream: flag(call.wireFeatures?.stream === true),
-    cache: "bypass",
+    cache: call.cache?.status ?? "bypass",
     attempts: call.attempts.length,
     fallback_used: flag(call.attempts.length > 1),
     partial: flag(partial),
@@ -147,6 +148,27 @@ function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
     charged_nusd: charge.nusd,
     quota_state: quotaState(scopes, at),
     key_state: key === "ok" ? call.credential.caller.status : key,
+  };
+}
+
+/** What the cache holds now, and what it saved. */
+function cacheColumns({ cache }: Parts, call: Call): Row {
+  const { enabled, maxBytes } = call.snapshot.server.cache;
+  if (!enabled) return {};
+  const { items, bytes } = cache.size;
+  const reply = call.cache?.reply;
+  return {
+    cache_enabled: 1,
+    cache_items: items,
+    cache_bytes: bytes,
+    cache_max_bytes: maxBytes,
+    ...(reply
+      ? {
+        saved_nusd: reply.costNusd,
+        target_provider: reply.provider,
+        target_model: reply.model,
+      }
+      : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 import { accept, type Arrival, mayCall } from "./accept.ts";
 import { admit, admitImageUrls, understand } from "./admit.ts";
 import { errorAnswer, limitHeaders } from "./answer.ts";
+import { relayCached } from "./cached_reply.ts";
 import { type Call, cutError, type Parts } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
@@ -26,6 +27,7 @@ export async function makeCall(
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
     await admit(parts, call);
+    if (call.cache?.reply) return await relayCached(parts, call, call.cache.reply);
     const plan = await route(parts, call);
     const reply = await send(parts, call, plan);
     return await relay(parts, call, reply);

@@ -1,3 +1,5 @@
+import type { CacheStore } from "./cache/entry.ts";
+import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Build, Parts } from "./call.ts";
 import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
@@ -27,6 +29,8 @@ export interface GatewayOptions {
   readonly store: UsageStore | null;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;
+  /** The second level of the cache; `null`: off. */
+  readonly cacheStore: CacheStore | null;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -78,6 +82,7 @@ function partsOf(options: GatewayOptions): Parts {
     store: options.store,
     ledger: options.ledger,
     ledgerStore: options.ledgerStore,
+    cache: new ReplyCache(options.cacheStore, now),
     callerShapes: new CallerShapes({ clock, processes }),
     upstreamShapes: new UpstreamShapes({ clock, random, processes }),
     health: createHealth({ now, clock, random, log }),

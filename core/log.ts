@@ -16,6 +16,7 @@ export type LogEvent =
   | "journal_recovered"
   | "line_rejected"
   | "shipper_backoff"
+  | "cache_failed"
   | "ledger_failed"
   | "ledger_recovered"
   | "ledger_rebuilt"

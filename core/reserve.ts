@@ -103,6 +103,7 @@ function largestCost({ prices }: Target, features: RequestFeatures): number {
 /** What a call that ends is charged with. */
 export function chargeOf(call: Call, usage: Usage, cost: Cost | null): Charge {
   if (!call.admitted) return NO_CHARGE;
+  if (call.cache?.status === "hit") return { ...NO_CHARGE, calls: 1, requests: 1 };
   if (call.attempts.length === 0) return { ...NO_CHARGE, calls: 1 };
   return {
     calls: 1,

@@ -30,6 +30,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const charge = chargeOf(call, usage, cost);
   if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
   endPass(parts, call, null);
+  if (call.cache?.key) parts.cache.land(call.cache.key, call);
   if (call.reservation) parts.ledger.settle(call.reservation, charge);
   const durable = parts.journal.append(recordOf(parts, call, { ...ending, usage, cost, charge }));
   tell(parts, call, ending);

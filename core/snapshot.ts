@@ -129,6 +129,30 @@ export interface RetryOptions {
   readonly budgetPercent: number;
 }
 
+/** Who may be given a reply that was made for somebody else. */
+export type CacheScope = "caller" | "project" | "group";
+
+/** Whether and how long replies of a group are given again. */
+export interface GroupCache {
+  readonly enabled: boolean;
+  readonly scope: CacheScope;
+  readonly ttlMs: number;
+  readonly requireZeroTemperature: boolean;
+}
+
+/** Room for replies that are given again; sizes in bytes. */
+export interface CacheSettings {
+  readonly enabled: boolean;
+  readonly maxBytes: number;
+  readonly maxEntryBytes: number;
+  readonly secondLevel: {
+    readonly enabled: boolean;
+    readonly maxEntryBytes: number;
+    /** Name of the variable that holds the key. */
+    readonly keyEnv: string;
+  };
+}
+
 /** A model group: the name callers use instead of a model. */
 export interface Group {
   readonly name: string;
@@ -144,6 +168,7 @@ export interface Group {
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
+  readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;
   /** First 32 hex of SHA-256 over the group's settings without secrets. */
@@ -204,6 +229,7 @@ export interface ServerSettings {
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
   readonly ledger: LedgerSettings;
+  readonly cache: CacheSettings;
 }
 
 /** The journal and the console. Absolute paths. */

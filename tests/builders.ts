@@ -88,6 +88,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
     breaker: { ...BREAKER, ...breaker },
+    cache: { enabled: false, scope: "caller", ttlMs: 900_000, requireZeroTemperature: true },
     estimates: { imageTokens: 1_024, defaultOutputTokens: 4_096 },
     listed: {
       id: "fast",

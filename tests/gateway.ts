@@ -90,6 +90,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     store,
     ledger,
     ledgerStore,
+    cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,

@@ -27,6 +27,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
+    cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
       defaultOutputTokens: Math.max(...targets.map((target) => target.defaultOutputTokens)),
@@ -81,6 +82,15 @@ function targetIds(targets: readonly TargetConfig[]): readonly string[] {
     taken.add(id);
     return id;
   });
+}
+
+function cacheOf({ cache }: GroupConfig, { server }: Config): Group["cache"] {
+  return {
+    enabled: server.cache.enabled && (cache.enabled ?? true),
+    scope: cache.scope ?? server.cache.scope,
+    ttlMs: cache.ttl ?? server.cache.default_ttl,
+    requireZeroTemperature: cache.require_zero_temperature,
+  };
 }
 
 function retry({ retry }: GroupConfig, totalDeadlineMs: number): Group["retry"] {

@@ -33,6 +33,16 @@ export function compileServer(
       shipIntervalMs: usageDb.ship_interval_ms,
       shipBatch: usageDb.ship_batch,
     },
+    cache: {
+      enabled: config.cache.enabled,
+      maxBytes: config.cache.max_bytes,
+      maxEntryBytes: config.cache.max_entry_bytes,
+      secondLevel: {
+        enabled: config.cache.enabled && config.cache.second_level.enabled,
+        maxEntryBytes: config.cache.second_level.max_entry_bytes,
+        keyEnv: config.cache.second_level.key_env,
+      },
+    },
     ledger: compileLedger(config, statePath, folder),
     clientIp: {
       trustedProxyCidrs: clientIp.trusted_proxy_cidrs,

@@ -3,6 +3,7 @@ import {
   block,
   choice,
   dialect,
+  dur,
   filled,
   flag,
   list,
@@ -57,6 +58,15 @@ const breaker = block({
   half_open_probes: whole(1).default(1).describe("calls that try it again"),
 });
 
+const cache = block({
+  enabled: flag().optional().describe("unset: `server.cache.enabled`"),
+  scope: choice(["caller", "project", "group"]).optional()
+    .describe("who shares an entry; unset: `server.cache.scope`"),
+  ttl: dur().optional().describe("unset: `server.cache.default_ttl`"),
+  require_zero_temperature: flag().default(true)
+    .describe("only requests with `temperature: 0` are kept and answered"),
+});
+
 /** Keys of a model group. */
 export const groupSchema = block({
   strategy: choice(["static", "failover", "weighted"], [
@@ -73,12 +83,12 @@ export const groupSchema = block({
     .describe("unset: `server.upstream.stream_idle_timeout_ms`"),
   unknown_limits: choice(["allow", "reject"]).optional()
     .describe("unset: `server.eligibility.unknown_limits`"),
+  cache: cache.prefault({}).describe("replies that are given again"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
 }, [
   "base_strategy",
   "include_request",
-  "cache",
   "content_capture",
   "hedge",
   "budget_pressure",

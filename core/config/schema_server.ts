@@ -4,6 +4,7 @@ import {
   bytes,
   choice,
   cidr,
+  dur,
   filled,
   flag,
   list,
@@ -52,6 +53,24 @@ const usageDb = block({
   ship_interval_ms: ms().default(250).describe("time between two shipments of journal lines"),
   ship_batch: whole(1).default(500).describe("lines per transaction"),
 }, ["dsn", "migration_policy"]);
+
+const cache = block({
+  enabled: flag().default(false).describe("answers equal unary requests from memory"),
+  scope: choice(["caller", "project", "group"]).default("caller").describe("who shares an entry"),
+  default_ttl: dur().prefault("15m").describe("how long a reply is given again"),
+  max_bytes: bytes().prefault("128MiB").describe(
+    "replies in memory; the least recently read go first",
+  ),
+  max_entry_bytes: bytes().prefault("1MiB").describe("larger replies are not kept"),
+  second_level: block({
+    enabled: flag().default(false).describe("also in `state_path`, encrypted; restart-only"),
+    max_entry_bytes: bytes().prefault("512KiB").describe("larger replies stay in memory only"),
+    key_env: pattern("string", /^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable")
+      .default("POINTSMAN_CACHE_KEY").describe(
+        "variable with 32 bytes, hex or base64; restart-only",
+      ),
+  }).prefault({}),
+});
 
 const trafficShape = block({
   enabled: flag().default(true).describe("false: only callers with a block of their own are paced"),
@@ -105,13 +124,13 @@ export const serverSchema = block({
   eligibility: eligibility.prefault({}).describe("which targets may serve"),
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
+  cache: cache.prefault({}).describe("replies that are given again"),
   traffic_shape: trafficShape.prefault({}).describe("pace of callers without a block of their own"),
   ledger: ledger.prefault({}).describe("the counters of limits"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [
   "workers",
-  "cache",
   "diagnostics",
   "rollups",
   "decision_telemetry",
