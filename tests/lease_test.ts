@@ -11,6 +11,8 @@ import { LIMIT_KEYS, type LimitKey, type ScopeLimits } from "@/core/limits/limit
 import { NOW } from "./builders.ts";
 
 const PROCESSES = ["a", "b", "c"];
+/** Small, so that it is reached again and again. */
+const LIMIT = 7;
 
 function limitsOf(key: LimitKey, limit: number): ScopeLimits {
   const none = Object.fromEntries(LIMIT_KEYS.map((key) => [key, 0])) as ScopeLimits["max"];
@@ -58,7 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("pass" as const),
-      ms: fc.oneof(fc.nat(300), fc.nat(30_000)),
+      ms: fc.oneof(fc.nat(150), fc.nat(150), fc.nat(30_000)),
     }),
   },
 );
@@ -181,11 +183,11 @@ class Fleet {
 for (const key of ["rpm", "concurrent", "day.tokens", "lifetime.tokens"] as const) {
   Deno.test(`processes that share an entry never admit more than ${key}, whoever comes in between`, () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
-        const fleet = new Fleet(key, 20);
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
+        const fleet = new Fleet(key, LIMIT);
         for (const step of steps) {
           fleet.run(step);
-          assert(fleet.used() <= 20, `${fleet.used()} units`);
+          assert(fleet.used() <= LIMIT, `${fleet.used()} units`);
         }
       }),
       { numRuns: 400, seed: 20261120 },
@@ -196,8 +198,8 @@ for (const key of ["rpm", "concurrent", "day.tokens", "lifetime.tokens"] as cons
 for (const key of ["concurrent", "day.tokens"] as const) {
   Deno.test(`entry of ${key} holds nothing but what was used when all is settled`, () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const fleet = new Fleet(key, 20);
+      fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
+        const fleet = new Fleet(key, LIMIT);
         for (const step of steps) fleet.run(step);
         const { windows } = fleet.finish();
         const { used, slots } = windows[key]!;

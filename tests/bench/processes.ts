@@ -25,10 +25,18 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
-/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
-export async function startGateway(upstream: string, dir: string): Promise<Running> {
+/**
+ * Starts the gateway as it is shipped, with one chat provider; `dir` holds its state, `callerKeys` is
+ * added to its caller.
+ */
+export async function startGateway(
+  upstream: string,
+  dir: string,
+  callerKeys = "",
+): Promise<Running> {
+  await Deno.mkdir(dir, { recursive: true });
   const config = join(dir, "config.yaml");
-  await Deno.writeTextFile(config, configText(upstream));
+  await Deno.writeTextFile(config, configText(upstream, callerKeys));
   const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
   return await spawn([
     ...flags,
@@ -40,7 +48,7 @@ export async function startGateway(upstream: string, dir: string): Promise<Runni
   ]);
 }
 
-function configText(upstream: string): string {
+function configText(upstream: string, callerKeys: string): string {
   return `server: { listen: "127.0.0.1:0", default_model_group: bench }
 providers:
   mock:
@@ -57,7 +65,7 @@ models:
         input_price_per_million_usd: 1
         output_price_per_million_usd: 2
 callers:
-  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench] }
+  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench]${callerKeys} }
 `;
 }
 

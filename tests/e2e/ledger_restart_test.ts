@@ -129,6 +129,23 @@ Deno.test("limits do not count a line twice or leave one out after a clean stop"
   }
 });
 
+Deno.test("limits count a line once when a crash came between an account and the head", async () => {
+  await using folder = await makeFolder(config());
+  {
+    await using gateway = await spawnGateway(folder.dir);
+    for (let count = 0; count < 5; count++) await call(gateway.url, "openai-chat");
+    await stop(gateway);
+  }
+  {
+    using kv = await Deno.openKv(join(folder.dir, "state/router.kv"));
+    const { value } = await kv.get<Loose>(["ledger", "head"]);
+    const position = { segment: 1, byteOffset: 0 };
+    await kv.set(["ledger", "head"], { ...value, seq: 0, position });
+  }
+  await using gateway = await spawnGateway(folder.dir);
+  await assertExact(gateway, folder.dir);
+});
+
 async function stop(gateway: GatewayProcess): Promise<void> {
   gateway.kill("SIGTERM");
   assert.equal(await gateway.ended, 0);
