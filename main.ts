@@ -170,14 +170,10 @@ async function openLedger(
 
 /** The second level of the cache, where it is on. */
 async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
-  const { enabled, keyEnv } = cache.secondLevel;
-  if (!enabled) return null;
-  const secret = readCacheKey(world.env(keyEnv) ?? "");
+  if (!cache.secondLevel.enabled) return null;
+  const secret = readCacheKey(cache.secondLevel.secret);
   if (secret === null) {
-    throw new ExitError(
-      1,
-      `Cannot open the cache: "${keyEnv}" is no key of 32 bytes, hex or base64`,
-    );
+    throw new ExitError(1, "Cannot open the cache: its key is not 32 bytes in hex or base64");
   }
   return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
 }

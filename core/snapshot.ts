@@ -148,8 +148,8 @@ export interface CacheSettings {
   readonly secondLevel: {
     readonly enabled: boolean;
     readonly maxEntryBytes: number;
-    /** Name of the variable that holds the key. */
-    readonly keyEnv: string;
+    /** The key as written in its variable; empty when unset. Part of no fingerprint. */
+    readonly secret: string;
   };
 }
 

@@ -1,9 +1,6 @@
 import { dirname } from "node:path";
-import type { Ledger } from "../core/limits/ledger.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
-import type { Log } from "../core/log.ts";
 import type { LedgerSettings, Snapshot } from "../core/snapshot.ts";
-import type { OpenJournal } from "./journal.ts";
 import { journalsOf } from "./journal_folder.ts";
 import { createLeaseKv, type LeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";

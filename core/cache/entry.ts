@@ -1,3 +1,5 @@
+import type { Usage } from "../usage.ts";
+
 /** An answer as it was given, and what its row needs. */
 export interface CachedReply {
   readonly contentType: string;
@@ -6,14 +8,7 @@ export interface CachedReply {
   readonly model: string;
   readonly servedModel: string | null;
   readonly finishReason: string | null;
-  readonly usage: {
-    readonly input: number;
-    readonly output: number;
-    readonly cachedInput: number;
-    readonly cacheWrite: number;
-    readonly image: number | null;
-    readonly reasoning: number | null;
-  };
+  readonly usage: Omit<Usage, "source">;
   /** What the call that filled it cost, nano-USD; `null`: unpriced. */
   readonly costNusd: number | null;
   /** Epoch ms. */

@@ -35,7 +35,7 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
     ),
     loadedAt: facts.now,
     fingerprint: fingerprint({
-      server,
+      server: { ...server, cache: { ...server.cache, secondLevel: null } },
       groups: [...groups.values()].map(({ fingerprint }) => fingerprint),
       targets: targets.map(withoutSecrets),
       accounts: [config.users, config.projects, config.project_memberships],

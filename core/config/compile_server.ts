@@ -10,7 +10,7 @@ const MiB = 2 ** 20;
 /** Turns `server` as written into settings; relative paths start at the folder, and `--listen` wins. */
 export function compileServer(
   { server: config, state_path: statePath }: Pick<Config, "server" | "state_path">,
-  { folder, listen = config.listen }: CompileFacts,
+  { folder, lookup, listen = config.listen }: CompileFacts,
 ): ServerSettings {
   const { upstream, usage_db: usageDb, client_ip: clientIp } = config;
   return {
@@ -40,7 +40,7 @@ export function compileServer(
       secondLevel: {
         enabled: config.cache.enabled && config.cache.second_level.enabled,
         maxEntryBytes: config.cache.second_level.max_entry_bytes,
-        keyEnv: config.cache.second_level.key_env,
+        secret: lookup(config.cache.second_level.key_env) ?? "",
       },
     },
     ledger: compileLedger(config, statePath, folder),

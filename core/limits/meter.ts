@@ -28,20 +28,17 @@ export interface Meter {
   settle(cell: Cell, reserved: number, actual: number): void;
 }
 
-/** A count without a window: what runs now, or what was used for ever. */
-export class PlainMeter implements Meter {
-  readonly #cell: Cell = { used: 0, reserved: 0 };
+/** A meter that looks at one cell at a time. */
+export abstract class CellMeter implements Meter {
+  abstract cellAt(at: Moment): Cell;
 
-  taken(): number {
-    return this.#cell.used + this.#cell.reserved;
+  taken(at: Moment): number {
+    const { used, reserved } = this.cellAt(at);
+    return used + reserved;
   }
 
-  reservedAt(): number {
-    return this.#cell.reserved;
-  }
-
-  cellAt(): Cell {
-    return this.#cell;
+  reservedAt(at: Moment): number {
+    return this.cellAt(at).reserved;
   }
 
   reserve(cell: Cell, units: number): void {
@@ -51,5 +48,14 @@ export class PlainMeter implements Meter {
   settle(cell: Cell, reserved: number, actual: number): void {
     cell.reserved -= reserved;
     cell.used += actual;
+  }
+}
+
+/** A count without a window: what runs now, or what was used for ever. */
+export class PlainMeter extends CellMeter {
+  readonly #cell: Cell = { used: 0, reserved: 0 };
+
+  override cellAt(): Cell {
+    return this.#cell;
   }
 }

@@ -1,5 +1,5 @@
 import { type Period, periodAt, type PeriodName } from "../period.ts";
-import type { Cell, Meter, Moment } from "./meter.ts";
+import { type Cell, CellMeter, type Moment } from "./meter.ts";
 
 /** Settled units of one day or month: its begin (epoch ms) and the units. */
 export type PeriodState = readonly [start: number, used: number];
@@ -8,39 +8,22 @@ export type PeriodState = readonly [start: number, used: number];
  * Units of the current UTC day or month. A call belongs to the period it was charged in, however long
  * it runs; a clock that steps back never opens a closed period again.
  */
-export class PeriodMeter implements Meter {
+export class PeriodMeter extends CellMeter {
   readonly #name: PeriodName;
   #period: Period = { start: -Infinity, end: -Infinity };
   #cell: Cell = { used: 0, reserved: 0 };
 
   constructor(name: PeriodName) {
+    super();
     this.#name = name;
   }
 
-  taken(at: Moment): number {
-    const { used, reserved } = this.cellAt(at);
-    return used + reserved;
-  }
-
-  reservedAt(at: Moment): number {
-    return this.cellAt(at).reserved;
-  }
-
-  cellAt({ wall }: Moment): Cell {
+  override cellAt({ wall }: Moment): Cell {
     if (wall >= this.#period.end) {
       this.#period = periodAt(this.#name, wall);
       this.#cell = { used: 0, reserved: 0 };
     }
     return this.#cell;
-  }
-
-  reserve(cell: Cell, units: number): void {
-    cell.reserved += units;
-  }
-
-  settle(cell: Cell, reserved: number, actual: number): void {
-    cell.reserved -= reserved;
-    cell.used += actual;
   }
 
   /** The period that is open now. */
