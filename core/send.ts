@@ -6,6 +6,7 @@ import { retryDelayMs } from "./retry.ts";
 import { contextExceeded } from "./route.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
+import { openTargets, type Withheld, withheldError } from "./withheld.ts";
 
 /**
  * Step 5: walks the plan until a target replies. Each failure decides which targets may follow.
@@ -22,17 +23,20 @@ export async function send(
   parts.retries.countCall(group);
   let left = plan;
   let last: UpstreamError | null = null;
+  const withheld: Withheld[] = [];
   for (let index = 0; mayTry(parts, call, group, left, index); index++) {
     if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
     if (call.cut !== null) throw cutError(call.cut);
-    left = parts.health.readyFirst(group, left);
-    const target = left[0]!;
+    left = await openTargets(parts, call, parts.health.readyFirst(group, left), withheld);
+    const [target] = left;
+    if (!target) break;
     const timeoutMs = attemptTimeout(parts, call, group, target);
     const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
     if (!("class" in outcome)) return outcome;
     last = outcome;
     left = following(call, left, outcome);
   }
+  if (last === null && withheld.length > 0) throw withheldError(parts, call, withheld);
   throw upstreamFailure(call, last ?? { class: "upstream_timeout", ...NOTHING });
 }
 
