@@ -37,7 +37,7 @@ export const LOG_EVENTS = {
   ledger_recovered: [],
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
-  policy_fault: [...POLICY, "fault", "request_id"],
+  policy_fault: ["request_id", ...POLICY, "fault"],
   policy_host_ended: POLICY,
   policy_loaded: [...POLICY, "bytes"],
   policy_nondeterminism: POLICY,
