@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { bridgeConfig, groupOf, PAIRS } from "../bridge_groups.ts";
 import { caller, type ConfigTree, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
 import { type Answer, call, type CallOptions } from "../gateway_client.ts";
 import { makeFolder, spawnGateway } from "../gateway_process.ts";
@@ -210,4 +211,41 @@ Deno.test("second level outlives the process, encrypted, and only under its key"
     if (!name.startsWith("router.kv")) continue;
     assert(!Deno.readTextFileSync(`${folderOfState}/${name}`).includes("canary-7731"), name);
   }
+});
+
+Deno.test("reply over a bridge is kept as its caller got it", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway(
+    bridgeConfig([upstream.url], { server: { cache: { enabled: true } } }),
+  );
+  for (const [from, to] of PAIRS) {
+    const options = { body: { model: groupOf(to), temperature: 0 } };
+    const first = await call(gateway.url, from, options);
+    const second = await call(gateway.url, from, options);
+    assert.deepEqual([state(first), state(second)], ["miss", "hit"], `${from} to ${to}`);
+    assert.deepEqual(second.bytes, first.bytes);
+    assert.equal(second.headers.get("content-type"), first.headers.get("content-type"));
+  }
+  assert.equal(upstream.requests.length, PAIRS.length);
+});
+
+Deno.test("same bytes in another dialect are another request", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway(
+    bridgeConfig([upstream.url], { server: { cache: { enabled: true } } }),
+  );
+  const raw = JSON.stringify({
+    model: groupOf("openai-chat"),
+    max_tokens: 16,
+    temperature: 0,
+    messages: [{ role: "user", content: "Hi" }],
+  });
+  const headers = { "anthropic-version": "" };
+  const chat = await call(gateway.url, "openai-chat", { raw, headers });
+  const messages = await call(gateway.url, "anthropic", { raw, headers });
+  assert.deepEqual([state(chat), state(messages)], ["miss", "miss"]);
+  assert.deepEqual([chat.json()["object"], messages.json()["type"]], [
+    "chat.completion",
+    "message",
+  ]);
 });
