@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import type { CacheStore } from "./core/cache/entry.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
@@ -6,6 +7,8 @@ import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
+import { Ledger } from "./core/limits/ledger.ts";
+import type { LedgerStore } from "./core/limits/ledger_store.ts";
 import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
@@ -20,6 +23,10 @@ import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
+import { openKv } from "./storage/ledger_kv.ts";
+import { openLedgerStore } from "./storage/ledger_store.ts";
+import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
@@ -114,12 +121,14 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   await startPolicies(policies, initial.snapshot);
   const plugins = createPlugins();
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
+  const ledger = new Ledger(clocks);
+  const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
     prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins, policies }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
   });
   const gateway = startGateway({
     config,
@@ -128,6 +137,9 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     journal,
     store,
     policies,
+    ledger,
+    ledgerStore,
+    cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -139,6 +151,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
 }
 
 const clock = () => performance.now();
+const clocks = { now: Date.now, clock };
 
 /** Until the configuration says how. */
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
@@ -180,6 +193,29 @@ function openStores(
     })
     : null;
   return { journal, store };
+}
+
+async function openLedger(
+  snapshot: Snapshot,
+  options: Omit<LedgerStoreOptions, "snapshot">,
+): Promise<LedgerStore> {
+  try {
+    return await openLedgerStore({ snapshot, ...options });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { path } = snapshot.server.ledger;
+    throw new ExitError(1, `Cannot open the state "${path}": ${reason}`);
+  }
+}
+
+/** The second level of the cache, where it is on. */
+async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
+  if (!cache.secondLevel.enabled) return null;
+  const secret = readCacheKey(cache.secondLevel.secret);
+  if (secret === null) {
+    throw new ExitError(1, "Cannot open the cache: its key is not 32 bytes in hex or base64");
+  }
+  return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
 }
 
 function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJournal {

@@ -1,15 +1,44 @@
+import { findCached } from "./cached_reply.ts";
 import type { Call, Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { completeFeatures } from "./features.ts";
 import { admitImages } from "./image_urls.ts";
+import { reserveCall, reserveSlot, reserveTokens } from "./reserve.ts";
 import type { Group, Snapshot } from "./snapshot.ts";
+import { shapeStart, shapeTokens } from "./shape_call.ts";
 
 /**
- * Step 3: finds the group and admits the call to it.
+ * Step 3: finds the group and admits the call to it, within the limits of its caller.
  *
- * @throws {GatewayError} `missing-model`, `model-not-allowed`, `upstream-failed` for an image URL
+ * @throws {GatewayError} as `understand`, `upstream-failed` for an image URL, and the limits' own
  */
 export async function admit(parts: Parts, call: Call): Promise<void> {
+  understand(call);
+  // Only queues, host names and a store that is shared give something to wait for.
+  for (const step of FIRST) {
+    const waiting = step(parts, call);
+    if (waiting) await waiting;
+  }
+  for (const step of call.cache?.reply ? HIT : MISS) {
+    const waiting = step(parts, call);
+    if (waiting) await waiting;
+  }
+  call.admitted = true;
+}
+
+type AdmitStep = (parts: Parts, call: Call) => Promise<void> | undefined;
+
+const FIRST: readonly AdmitStep[] = [shapeStart, reserveCall, admitImageUrls, findCached];
+/** An answer from the cache uses no tokens and no upstream. */
+const HIT: readonly AdmitStep[] = [reserveSlot];
+const MISS: readonly AdmitStep[] = [reserveTokens, shapeTokens, reserveSlot];
+
+/**
+ * Finds the group and completes the features: all that token counting needs.
+ *
+ * @throws {GatewayError} `missing-model`, `model-not-allowed`
+ */
+export function understand(call: Call): void {
   const { wire, wireFeatures } = call;
   if (!wire || !wireFeatures) throw new TypeError("Cannot admit a call that was not decoded");
   const group = groupFor(call.snapshot, call);
@@ -19,9 +48,16 @@ export async function admit(parts: Parts, call: Call): Promise<void> {
     requestBytes: wire.bytes.length,
     toolSchemaBytes: tools ? tools.end - tools.start : 0,
   }, group.estimates);
-  if (wireFeatures.imageUrls.length > 0 && !call.snapshot.server.allowPrivateImageUrls) {
-    await admitImages(wireFeatures.imageUrls, parts.resolve);
-  }
+}
+
+/** Refuses image URLs that lead into private networks. */
+export function admitImageUrls(
+  { resolve }: Parts,
+  { wireFeatures, snapshot }: Call,
+): Promise<void> | undefined {
+  const urls = wireFeatures?.imageUrls ?? [];
+  if (urls.length === 0 || snapshot.server.allowPrivateImageUrls) return undefined;
+  return admitImages(urls, resolve);
 }
 
 /** The group a call names, if its caller may use it: unknown and forbidden names answer alike. */

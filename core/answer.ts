@@ -2,12 +2,11 @@ import { type Call, type Parts, servingAttempt } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
 import { ERRORS, type GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import { rateStanding } from "./limits/standing.ts";
+import { scopesOf } from "./reserve.ts";
 
 /** Response headers by lower-case name. */
 export type ReplyHeaders = Record<string, string>;
-
-/** Waits above this are not worth an SDK's automatic retry, ms. */
-const LONG_WAIT_MS = 60_000;
 
 /** Headers of a reply: only the content type comes from the provider. */
 export function replyHeaders(parts: Parts, call: Call, contentType: string): ReplyHeaders {
@@ -19,13 +18,17 @@ export function replyHeaders(parts: Parts, call: Call, contentType: string): Rep
     "content-type": contentType,
     "x-router-group": call.group?.name ?? "",
     "x-router-attempts": String(call.attempts.length),
-    "x-router-cache": "bypass",
+    "x-router-cache": call.cache?.status ?? "bypass",
     "x-router-overhead-ms": overheadMs.toFixed(3),
   };
   for (const name of call.dialect.requestIdHeaders) headers[name] = call.id;
-  if (attempt && call.snapshot.server.exposeRouteHeaders) {
-    headers["x-router-provider"] = attempt.target.provider.name;
-    headers["x-router-model"] = headerText(attempt.target.model);
+  Object.assign(headers, limitHeaders(parts, call));
+  const served = attempt
+    ? { provider: attempt.target.provider.name, model: attempt.target.model }
+    : call.cache?.reply;
+  if (served && call.snapshot.server.exposeRouteHeaders) {
+    headers["x-router-provider"] = served.provider;
+    headers["x-router-model"] = headerText(served.model);
   }
   return headers;
 }
@@ -35,17 +38,29 @@ function headerText(text: string): string {
   return /^[\x21-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
+/** How the caller's rate limits stand, as its SDK reads it; nothing before the call took of them. */
+export function limitHeaders({ ledger }: Parts, call: Call): ReplyHeaders {
+  if (call.reservation === null) return {};
+  return call.dialect.limitHeaders(rateStanding(scopesOf(call), ledger.moment()));
+}
+
 /** The headers that carry a call's id. */
 export function idHeaders(dialect: Dialect, requestId: string): ReplyHeaders {
   return Object.fromEntries(dialect.requestIdHeaders.map((name) => [name, requestId]));
 }
 
 /** An error in the caller's dialect, with what its SDK needs to know about retrying. */
-export function errorAnswer(dialect: Dialect, error: GatewayError, requestId: string): Response {
+export function errorAnswer(
+  dialect: Dialect,
+  error: GatewayError,
+  requestId: string,
+  more: ReplyHeaders = {},
+): Response {
   const headers = {
     ...idHeaders(dialect, requestId),
     ...retryHeaders(error),
     ...factHeaders(error),
+    ...more,
   };
   return json(dialect.encodeError(error, requestId), { status: error.status, headers });
 }
@@ -56,8 +71,7 @@ function retryHeaders(error: GatewayError): ReplyHeaders {
   const after = known && ERRORS[error.type].retry === "after"
     ? { "retry-after": String(Math.ceil(wait / 1000)), "retry-after-ms": String(Math.ceil(wait)) }
     : {};
-  const hopeless = !error.retryable || (known && wait > LONG_WAIT_MS);
-  return { ...after, ...(hopeless ? { "x-should-retry": "false" } : {}) };
+  return { ...after, ...(!error.retryable ? { "x-should-retry": "false" } : {}) };
 }
 
 function factHeaders({ type, details }: GatewayError): ReplyHeaders {

@@ -8,6 +8,7 @@ import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
 import type { Edit, FieldEvent } from "./wire.ts";
+import { endPass } from "./withheld.ts";
 
 /** Most bytes read of an answer that is an error. */
 const MAX_ERROR_BYTES = 65_536;
@@ -49,6 +50,7 @@ export async function tryTarget(
     const reply = await readAnswer(parts, call, attempt, response);
     if ("class" in reply) endAttempt(parts, call, attempt, reply);
     else if (reply.kind === "unary") endAttempt(parts, call, attempt, null);
+    else endPass(parts, call, attempt);
     return reply;
   } catch (error) {
     attempt.abort.abort();
@@ -219,6 +221,7 @@ export function endAttempt(
   attempt.error = call.cut === null ? error : null;
   call.waitedMs += attempt.endedAt - attempt.startedAt;
   attempt.trace?.end(attempt);
+  endPass(parts, call, attempt);
   parts.health.end(call.group, attempt.target, {
     probe: attempt.probe,
     error,

@@ -1,10 +1,18 @@
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
+import type { CacheOutcome } from "./cache/entry.ts";
+import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
+import type { Charge } from "./limits/account.ts";
+import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
+import type { Pass, UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Ledger, Reservation } from "./limits/ledger.ts";
+import type { LedgerStore } from "./limits/ledger_store.ts";
+import type { Shaping } from "./limits/shape.ts";
 import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { ProofMemory } from "./proof_memory.ts";
@@ -30,6 +38,11 @@ export interface Parts {
   readonly health: Health;
   readonly proofs: ProofMemory;
   readonly policies: PolicyRunner;
+  readonly ledger: Ledger;
+  readonly ledgerStore: LedgerStore;
+  readonly cache: ReplyCache;
+  readonly callerShapes: CallerShapes;
+  readonly upstreamShapes: UpstreamShapes;
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
@@ -179,6 +192,19 @@ export interface Call {
   /** Step admit. */
   group: Group | null;
   features: RequestFeatures | null;
+  /** What it holds of its limits; `null` before it took the first. */
+  reservation: Reservation | null;
+  /** What it took of its caller's pace, and what came of that. */
+  readonly shaped: Taken[];
+  shaping: Shaping | null;
+  /** Time spent in the queue of its caller, ms. */
+  queuedMs: number;
+  /** What its attempt took of the pace of its target; `null` between attempts. */
+  pass: Pass | null;
+  /** What the cache did for it; `null` before it was asked. */
+  cache: CacheOutcome | null;
+  /** It has everything it needs of them. */
+  admitted: boolean;
   /** Step route. */
   classLabel: string | null;
   decideMs: number;
@@ -211,6 +237,8 @@ export interface Settlement extends Ending {
   readonly usage: Usage;
   /** `null` when nothing is to be charged. */
   readonly cost: Cost | null;
+  /** What counts against limits. */
+  readonly charge: Charge;
   /** Monotonic ms at which the call was settled. */
   readonly at: number;
   /** The step in which it ended. */

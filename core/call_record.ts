@@ -2,6 +2,8 @@ import { type Attempt, type Call, type Parts, servingAttempt, type Settlement } 
 import { clientLabel } from "./client_label.ts";
 import { costOf } from "./cost.ts";
 import type { GatewayError } from "./errors.ts";
+import type { Charge } from "./limits/account.ts";
+import { keyState, quotaState } from "./limits/standing.ts";
 import type { CallRecord, Row } from "./record.ts";
 import { requestShape } from "./request_shape.ts";
 import {
@@ -11,6 +13,7 @@ import {
   snapshotColumns,
   targetColumns,
 } from "./record_sections.ts";
+import { reservedTokens, scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
 import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
@@ -43,6 +46,9 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       timeColumns(call, settlement.at),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
+      shapeColumns(call),
+      cacheColumns(parts, call),
+      limitColumns(parts, call, settlement.charge),
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, settlement)),
     errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
@@ -85,7 +91,7 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     served_model: facts?.servedModel ?? undefined,
     finish_reason: facts?.finishReason ?? undefined,
     stream: flag(call.wireFeatures?.stream === true),
-    cache: "bypass",
+    cache: call.cache?.status ?? "bypass",
     attempts: call.attempts.length,
     fallback_used: flag(call.attempts.length > 1),
     partial: flag(partial),
@@ -127,7 +133,7 @@ function since(call: Call, at: number | null): number | undefined {
   return at === null ? undefined : Math.round(at - call.startedAt);
 }
 
-function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
+function tokenColumns(call: Call, { usage, facts }: Settlement): Row {
   const { features } = call;
   const asked = features?.reasoning.requested === true;
   return {
@@ -142,12 +148,64 @@ function tokenColumns(call: Call, { usage, facts, cost }: Settlement): Row {
     input_has_image: flag((features?.imageCount ?? 0) > 0),
     input_image_count: features?.imageCount,
     tool_call_count: facts?.toolCalls,
-    charged_requests: flag(call.attempts.length > 0),
-    charged_tokens: usage.input + usage.output,
-    charged_nusd: stored(cost?.total ?? 0n),
     reasoning_attempt_count: asked ? call.attempts.length : 0,
     reasoning_successful_attempt_count: flag(asked && servingAttempt(call) !== null),
     reasoning_reported_attempt_count: flag(asked && usage.reasoning !== null),
+  };
+}
+
+/**
+ * What was charged, by which counters are made again after a crash, and how the limits stand now.
+ * `charged_at` (epoch ms, only where the call counts at all) is no column of the database.
+ */
+function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
+  const at = ledger.moment();
+  const scopes = scopesOf(call);
+  const key = keyState(scopes, at);
+  return {
+    charged_at: charge.calls > 0 ? call.reservation?.chargedAt : undefined,
+    charged_requests: charge.requests,
+    charged_tokens: charge.tokens,
+    charged_nusd: charge.nusd,
+    quota_state: quotaState(scopes, at),
+    key_state: key === "ok" ? call.credential.caller.status : key,
+  };
+}
+
+/** What the cache holds now, and what it saved. */
+function cacheColumns({ cache }: Parts, call: Call): Row {
+  const { enabled, maxBytes } = call.snapshot.server.cache;
+  if (!enabled) return {};
+  const { items, bytes } = cache.size;
+  const reply = call.cache?.reply;
+  return {
+    cache_enabled: 1,
+    cache_items: items,
+    cache_bytes: bytes,
+    cache_max_bytes: maxBytes,
+    ...(reply
+      ? {
+        saved_nusd: reply.costNusd,
+        target_provider: reply.provider,
+        target_model: reply.model,
+      }
+      : {}),
+  };
+}
+
+function shapeColumns({ shaping, queuedMs, features }: Call): Row {
+  if (shaping === null) return {};
+  const { input, output } = features ? reservedTokens(features) : { input: 0, output: 0 };
+  return {
+    traffic_shape_applied: 1,
+    traffic_shape_decision: shaping.decision,
+    traffic_shape_scope: shaping.bucket === "" ? "" : "caller",
+    traffic_shape_bucket: shaping.bucket,
+    traffic_shape_retry_after_ms: shaping.retryAfterMs,
+    traffic_shape_estimated_input_tokens: input,
+    traffic_shape_reserved_output_tokens: output,
+    traffic_shape_total_reserved_tokens: input + output,
+    queue_wait_ms: Math.round(queuedMs),
   };
 }
 

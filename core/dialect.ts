@@ -4,6 +4,7 @@ import type { DialectName } from "./dialect_name.ts";
 import type { GatewayError } from "./errors.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Json, JsonObject } from "./json.ts";
+import type { RateStanding } from "./limits/standing.ts";
 import type { CatalogModel, ListedModel } from "./listed_model.ts";
 import type { Target } from "./snapshot.ts";
 import type { Stepper } from "./stream.ts";
@@ -56,6 +57,9 @@ export interface Dialect {
   readReply(body: Json): ReplyFacts | null;
   /** Reads a stream of replies as it passes. */
   tap(options: TapOptions): Tap;
+
+  /** Response headers that tell how the caller's rate limits stand, as its SDK knows them. */
+  limitHeaders(rate: RateStanding): Record<string, string>;
 
   /**
    * Reads a request into the neutral form. A feature that no bridge carries is reported, not refused.

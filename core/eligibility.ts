@@ -15,6 +15,8 @@ export interface Asked {
   readonly dialect: DialectName;
   readonly features: RequestFeatures;
   readonly unknownLimits: Group["unknownLimits"];
+  /** Only a cost that can be known can be limited. */
+  readonly costLimited: boolean;
   /** The request in the neutral form, `null` if it has none; only targets behind a bridge ask. */
   decoded(): DecodedRequest | null;
 }
@@ -128,6 +130,8 @@ const RULES: readonly Rule[] = [
       unknownLimits === "reject" && target.contextTokens === null,
       "request-shape-limit-unknown",
     ),
+  ({ prices }, { costLimited }) =>
+    when(costLimited && (prices.input === null || prices.output === null), "price-unknown"),
 ];
 
 /** What `unsupported_request_features` may name, and when a request has it. */

@@ -5,7 +5,11 @@ import type { Parts } from "./call.ts";
 import type { Dialect, ModelCatalog } from "./dialect.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import type { Moment } from "./limits/meter.ts";
+import { budgetOf, keyState, quotaState, type Scope } from "./limits/standing.ts";
+import { limitsView } from "./limits/usage_view.ts";
 import { catalogModel } from "./list_models.ts";
+import { type Period, periodAt } from "./period.ts";
 import type { Credential, Snapshot } from "./snapshot.ts";
 import type { CallerTotals } from "./record.ts";
 
@@ -89,21 +93,38 @@ function listedFor({ groups }: Snapshot, { caller }: Credential) {
  */
 export const showUsage: Endpoint = async (parts, visit) => {
   const { snapshot, who } = identify(parts, visit);
-  const now = parts.now();
-  const [dayFrom, dayTo] = utcDay(now);
-  const [monthFrom, monthTo] = utcMonth(now);
-  const totals = (from: number, to: number) =>
-    parts.store?.totals(who.caller.id, from, to).then(usageOf).catch(() => null) ?? null;
+  const scopes = who.caller.limits.map((limits) => ({
+    limits,
+    account: parts.ledger.account(limits.id),
+  }));
+  await parts.ledgerStore.refresh(scopes.map(({ account }) => account));
+  const at = parts.ledger.moment();
+  const totals = ({ start, end }: Period) =>
+    parts.store?.totals(who.caller.id, start, end).then(usageOf).catch(() => null) ?? null;
+  const [day, month] = [periodAt("day", at.wall), periodAt("month", at.wall)];
   return json({
     object: "router.usage",
-    generated_at: new Date(now).toISOString(),
-    caller: identity(who),
+    generated_at: new Date(at.wall).toISOString(),
+    caller: identity(who, scopes, at),
     groups: listedFor(snapshot, who).map(({ name }) => name),
-    usage: { day: await totals(dayFrom, dayTo), month: await totals(monthFrom, monthTo) },
+    ...limitsView(scopes[0]!, at),
+    shared: Object.fromEntries(
+      scopes.slice(1).map((scope) => [scope.limits.kind, {
+        id: scope.limits.name,
+        ...limitsView(scope, at),
+      }]),
+    ),
+    budget: { ...budgetOf(scopes, at) },
+    usage: { day: await totals(day), month: await totals(month) },
   }, { headers: privately(visit.id, visit.dialect) });
 };
 
-function identity({ caller, tokenId }: Credential): JsonObject {
+function identity(
+  { caller, tokenId }: Credential,
+  scopes: readonly Scope[],
+  at: Moment,
+): JsonObject {
+  const key = keyState(scopes, at);
   return {
     id: caller.id,
     owner_user: caller.ownerUser,
@@ -112,8 +133,8 @@ function identity({ caller, tokenId }: Credential): JsonObject {
     token_id: tokenId || null,
     status: caller.status,
     expires_at: caller.expiresAt === null ? null : new Date(caller.expiresAt).toISOString(),
-    key_state: "active",
-    quota_state: "ok",
+    key_state: key === "ok" ? caller.status : key,
+    quota_state: quotaState(scopes, at),
   };
 }
 
@@ -131,18 +152,8 @@ function usageOf(totals: CallerTotals): JsonObject {
     total_tokens: totals.inputTokens + totals.outputTokens,
     cost_usd: Number(totals.costNusd) / 1e9,
     unpriced_requests: totals.unpricedRequests,
+    saved_usd: Number(totals.savedNusd) / 1e9,
   };
-}
-
-function utcDay(now: number): [number, number] {
-  const from = Math.floor(now / 86_400_000) * 86_400_000;
-  return [from, from + 86_400_000];
-}
-
-function utcMonth(now: number): [number, number] {
-  const date = new Date(now);
-  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
-  return [Date.UTC(year, month, 1), Date.UTC(year, month + 1, 1)];
 }
 
 /** `GET /v1/responses` as a WebSocket: refused by name, so that agents fall back to HTTP at once. */

@@ -1,13 +1,16 @@
 import { accept, type Arrival, mayCall } from "./accept.ts";
-import { admit } from "./admit.ts";
-import { errorAnswer } from "./answer.ts";
+import { admit, admitImageUrls, understand } from "./admit.ts";
+import { errorAnswer, limitHeaders } from "./answer.ts";
+import { relayCached } from "./cached_reply.ts";
 import { type Call, cutError, enter, type Parts } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import { asGatewayError } from "./errors.ts";
+import { NO_CHARGE } from "./limits/account.ts";
 import { relay } from "./relay.ts";
 import { route } from "./route.ts";
 import { send } from "./send.ts";
+import { shapeStart } from "./shape_call.ts";
 import { settle } from "./settle.ts";
 
 /**
@@ -29,6 +32,10 @@ export async function makeCall(
     await decode(parts, call, arrival.request);
     enter(call, "admit");
     await admit(parts, call);
+    if (call.cache?.reply) {
+      enter(call, "relay");
+      return await relayCached(parts, call, call.cache.reply);
+    }
     enter(call, "route");
     const plan = await route(parts, call);
     enter(call, "send");
@@ -55,7 +62,8 @@ export function countTokens(parts: Parts, dialect: Dialect, arrival: Arrival): P
 }
 
 /**
- * Takes a call as far as its route and no further: no upstream call, no record.
+ * Takes a call as far as its route and no further: no upstream call, no record, and no charge but the
+ * call itself, where `look` reserved it.
  *
  * @throws {GatewayError} as a call would
  */
@@ -69,11 +77,15 @@ export async function tryCall<Result>(
   try {
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
-    await admit(parts, call);
+    understand(call);
+    await shapeStart(parts, call);
+    await admitImageUrls(parts, call);
     return await look(call);
   } finally {
     call.settled = true;
     parts.live.delete(call);
+    if (call.cut !== null) call.shaped.forEach((taken) => taken.undo());
+    if (call.reservation) parts.ledger.settle(call.reservation, { ...NO_CHARGE, calls: 1 });
   }
 }
 
@@ -83,5 +95,5 @@ async function refuse(parts: Parts, call: Call, thrown: unknown): Promise<Respon
   const durable = settle(parts, call, ending);
   // A caller that is refused because nothing can be written need not wait for a write.
   if (durable && error.type !== "journal-unavailable") await durable;
-  return errorAnswer(call.dialect, error, call.id);
+  return errorAnswer(call.dialect, error, call.id, limitHeaders(parts, call));
 }

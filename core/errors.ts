@@ -18,12 +18,18 @@ export const ERRORS = {
   "key-suspended": { status: 403, retry: "never" },
   "key-expired": { status: 403, retry: "never" },
   "key-rotated": { status: 403, retry: "never" },
+  "key-exhausted": { status: 403, retry: "never" },
   "metrics-forbidden": { status: 403, retry: "never" },
   "not-found": { status: 404, retry: "never" },
   "method-not-allowed": { status: 405, retry: "never" },
   "request-timeout": { status: 408, retry: "backoff" },
   "request-too-large": { status: 413, retry: "never" },
   "responses-websocket-unsupported": { status: 426, retry: "never" },
+  "rpm-exceeded": { status: 429, retry: "after" },
+  "tpm-exceeded": { status: 429, retry: "after" },
+  "concurrency-exceeded": { status: 429, retry: "after" },
+  "quota-exhausted": { status: 429, retry: "after" },
+  "traffic-shaped": { status: 429, retry: "after" },
   "client-closed-request": { status: 499, retry: "never" },
   "internal-error": { status: 500, retry: "backoff" },
   "no-eligible-target": { status: 502, retry: "never" },
@@ -32,10 +38,15 @@ export const ERRORS = {
   "upstream-rate-limited": { status: 503, retry: "after" },
   "upstream-quota-exhausted": { status: 503, retry: "after" },
   "upstream-access-denied": { status: 503, retry: "never" },
+  "upstream-capacity-throttled": { status: 503, retry: "after" },
+  "quota-store-unavailable": { status: 503, retry: "after" },
   "journal-unavailable": { status: 503, retry: "after" },
   "shutting-down": { status: 503, retry: "backoff" },
   "upstream-timeout": { status: 504, retry: "backoff" },
 } as const satisfies Record<string, { status: number; retry: "backoff" | "after" | "never" }>;
+
+/** Waits above this are not worth an automatic retry, ms. */
+const LONG_WAIT_MS = 60_000;
 
 /** The name of an error, as callers see it in `type`. */
 export type ErrorType = keyof typeof ERRORS;
@@ -61,9 +72,14 @@ export class GatewayError extends Error {
     return ERRORS[this.type].status;
   }
 
-  /** Whether the same request may succeed later; `details.retryable: false` overrides the table. */
+  /**
+   * Whether a client should try the same request again by itself: `details.retryable: false`
+   * overrides the table, and a long wait is not for a client to sit out.
+   */
   get retryable(): boolean {
-    return ERRORS[this.type].retry !== "never" && this.details["retryable"] !== false;
+    const { retryable, retry_after_ms: wait } = this.details;
+    if (typeof wait === "number" && wait > LONG_WAIT_MS) return false;
+    return ERRORS[this.type].retry !== "never" && retryable !== false;
   }
 }
 

@@ -6,6 +6,7 @@ import { asGatewayError, GatewayError } from "./errors.ts";
 import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
 import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { countCall } from "./reserve.ts";
 import { contextOf, filterTargets, noTarget, ordered } from "./route.ts";
 import type { Group, Target } from "./snapshot.ts";
 import type { Plan, RouteContext } from "./strategy.ts";
@@ -46,6 +47,7 @@ function drawsOf({ search }: Visit): number {
 }
 
 async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
+  await countCall(parts, call);
   const { group, features, eligible, rejected } = filterTargets(call);
   const context = contextOf(parts, call, { group, features, eligible, rejected });
   const decided = eligible.length === 0

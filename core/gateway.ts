@@ -1,8 +1,14 @@
+import type { CacheStore } from "./cache/entry.ts";
+import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
 import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
+import { CallerShapes } from "./limits/caller_shapes.ts";
+import { UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Ledger } from "./limits/ledger.ts";
+import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
 import type { Plugin } from "./plugin.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
@@ -24,6 +30,10 @@ export interface GatewayOptions {
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
   readonly store: UsageStore | null;
+  readonly ledger: Ledger;
+  readonly ledgerStore: LedgerStore;
+  /** The second level of the cache; `null`: off. */
+  readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
   readonly log: Log;
   readonly build: Build;
@@ -58,8 +68,9 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, store, plugins, policies } = options;
+  const { config, journal, ledgerStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  await ledgerStore.close();
   await journal.close();
   await store?.close(SHIP_MS);
   await policies.close();
@@ -72,12 +83,18 @@ function partsOf(options: GatewayOptions): Parts {
   const now = Date.now;
   const clock = () => performance.now();
   const random = Math.random;
+  const processes = () => options.ledgerStore.processes;
   return {
     current: () => config.current(),
     dialects: options.dialects,
     fetch: createUpstreamFetch(options.builtins),
     journal: options.journal,
     store: options.store,
+    ledger: options.ledger,
+    ledgerStore: options.ledgerStore,
+    cache: new ReplyCache(options.cacheStore, now),
+    callerShapes: new CallerShapes({ clock, processes }),
+    upstreamShapes: new UpstreamShapes({ clock, random, processes }),
     policies: options.policies,
     health: createHealth({ now, clock, random, log }),
     proofs: createProofMemory(),
@@ -112,11 +129,12 @@ export function newId(now: number): string {
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
   { server, groups }: Snapshot,
-  { log, journal, plugins, policies }: Pick<
+  { log, journal, ledgerStore, plugins, policies }: Pick<
     GatewayOptions,
-    "log" | "journal" | "plugins" | "policies"
+    "log" | "journal" | "ledgerStore" | "plugins" | "policies"
   >,
 ) {
+  ledgerStore.configure(server.ledger);
   log.configure(server.logging);
   journal.configure(server.logging);
   for (const plugin of plugins) plugin.configure(server);

@@ -36,7 +36,7 @@ export function isReady(parts: Parts): boolean {
   return checksOf(parts).every(({ ok, required }) => ok || !required);
 }
 
-function checksOf({ journal, store, policies, drain }: Parts): readonly Check[] {
+function checksOf({ journal, ledgerStore, store, policies, drain }: Parts): readonly Check[] {
   const check = (name: string, code: string, required: boolean): Check => ({
     name,
     ok: code === "ok",
@@ -47,6 +47,7 @@ function checksOf({ journal, store, policies, drain }: Parts): readonly Check[] 
     check("config", "ok", true),
     check("journal", journal.state, true),
     check("drain", drain.draining ? "draining" : "ok", true),
+    check("ledger", ledgerStore.state, ledgerStore.refuses),
     check("usage_schema", store?.schema ?? "ok", true),
     check("policies", policies.state, false),
     check("usage_db", store && !store.up ? "down" : "ok", false),

@@ -96,6 +96,8 @@ export interface CallerTotals {
   readonly reasoningTokens: number;
   readonly imageTokens: number;
   readonly costNusd: bigint;
+  /** What answers from the cache would have cost. */
+  readonly savedNusd: bigint;
   readonly unpricedRequests: number;
 }
 

@@ -21,8 +21,6 @@ export const callerColumns = sectionsOf(({ caller, tokenId }: Credential): Row =
   caller_project: caller.project,
   caller_environment: caller.environment,
   token_id: tokenId,
-  key_state: caller.status,
-  quota_state: "ok",
 }));
 
 /** What served: the gateway and its settings. */

@@ -1,5 +1,6 @@
 import type { Reply } from "./attempt.ts";
 import { replyHeaders } from "./answer.ts";
+import { keepReply } from "./cached_reply.ts";
 import type { Call, Parts } from "./call.ts";
 import type { UnaryReply } from "./read_unary.ts";
 import { relayStream } from "./relay_stream.ts";
@@ -15,6 +16,7 @@ async function relayUnary(parts: Parts, call: Call, reply: UnaryReply): Promise<
   const now = parts.clock();
   call.firstByteOutAt = call.firstContentAt = now;
   const { status, facts, contentType, bytes } = reply;
+  keepReply(parts, call, reply);
   const durable = settle(parts, call, { status, error: null, partial: false, facts });
   if (durable) await durable;
   return new Response(bytes, { status, headers: replyHeaders(parts, call, contentType) });

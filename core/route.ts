@@ -4,10 +4,12 @@ import { type Conversation, type ConversationFacts, conversationOf } from "./con
 import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
+import { budgetOf } from "./limits/standing.ts";
 import { readDecoded } from "./open_bridge.ts";
 import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { scopesOf } from "./reserve.ts";
 import type { Group, Target } from "./snapshot.ts";
-import type { RejectedTarget, RouteContext, TargetView } from "./strategy.ts";
+import type { RejectedTarget, RouteContext, TargetSignals, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /**
@@ -40,6 +42,7 @@ export function filterTargets(call: Call): Filtered {
     dialect: call.dialect.name,
     features,
     unknownLimits: group.unknownLimits,
+    costLimited: call.credential.caller.costLimited,
     decoded() {
       const decoded = readDecoded(call);
       return decoded instanceof GatewayError ? null : decoded;
@@ -101,15 +104,15 @@ export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteCo
       return conversation().source;
     },
     pinnedIndex: null,
-    budget: NO_LIMITS,
+    get budget() {
+      return budgetOf(scopesOf(call), parts.ledger.moment());
+    },
     targets: filtered.eligible.map((target, index): TargetView =>
-      viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
+      viewOf(target, index, { signals: signalsOf(parts, target), now: call.ts })
     ),
     rejected: filtered.rejected,
   };
 }
-
-const NO_LIMITS: RouteContext["budget"] = { day: null, month: null, pressure: 0 };
 
 function conversationFacts(call: Call, group: Group): ConversationFacts {
   return {
@@ -119,6 +122,16 @@ function conversationFacts(call: Call, group: Group): ConversationFacts {
     group: group.name,
     salt: call.snapshot.server.conversationSalt,
   };
+}
+
+/** A target is backed off when its health says so, or a shape that it must pass. */
+function signalsOf({ health, upstreamShapes, now, clock }: Parts, target: Target): TargetSignals {
+  const signals = health.signals(target);
+  if (target.trafficShapes.length === 0) return signals;
+  const until = upstreamShapes.backoffUntil(target.trafficShapes);
+  if (until === null) return signals;
+  const backoffUntil = Math.max(signals.backoffUntil ?? 0, Math.round(until + now() - clock()));
+  return { ...signals, backoffUntil };
 }
 
 /** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */

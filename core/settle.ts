@@ -10,6 +10,8 @@ import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import { observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
+import { chargeOf } from "./reserve.ts";
+import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
 
 /**
@@ -39,7 +41,12 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
-  const settlement = { ...ending, usage, cost, at: parts.clock(), step };
+  const charge = chargeOf(call, usage, cost);
+  if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
+  endPass(parts, call, null);
+  if (call.cache?.key) parts.cache.land(call.cache.key, call);
+  if (call.reservation) parts.ledger.settle(call.reservation, charge);
+  const settlement = { ...ending, usage, cost, charge, at: parts.clock(), step };
   const record = recordOf(parts, call, settlement);
   const writing = parts.clock();
   const durable = parts.journal.append(record);

@@ -1,6 +1,9 @@
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { CallerShape } from "./limits/caller_shapes.ts";
+import type { UpstreamShape } from "./limits/upstream_shapes.ts";
+import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
 import type { Decide } from "./strategy.ts";
 
@@ -29,6 +32,7 @@ export interface Provider {
   readonly credentialMissing: boolean;
   /** Public label of the key; empty when not stated. */
   readonly keyId: string;
+  readonly trafficShapes: readonly UpstreamShape[];
   /** Static headers, lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -123,6 +127,8 @@ export interface Target {
   readonly reasoning: ReasoningSupport;
   readonly shape: RequestShapeSupport;
   readonly prices: Prices;
+  /** What its attempts must pass: of its provider, its model, and its own. */
+  readonly trafficShapes: readonly UpstreamShape[];
   /** How it was evaluated; `null` when that is not stated. */
   readonly validation: Validation | null;
 }
@@ -136,6 +142,30 @@ export interface RetryOptions {
   readonly jitterMaxMs: number;
   /** 0: off. */
   readonly budgetPercent: number;
+}
+
+/** Who may be given a reply that was made for somebody else. */
+export type CacheScope = "caller" | "project" | "group";
+
+/** Whether and how long replies of a group are given again. */
+export interface GroupCache {
+  readonly enabled: boolean;
+  readonly scope: CacheScope;
+  readonly ttlMs: number;
+  readonly requireZeroTemperature: boolean;
+}
+
+/** Room for replies that are given again; sizes in bytes. */
+export interface CacheSettings {
+  readonly enabled: boolean;
+  readonly maxBytes: number;
+  readonly maxEntryBytes: number;
+  readonly secondLevel: {
+    readonly enabled: boolean;
+    readonly maxEntryBytes: number;
+    /** The key as written in its variable; empty when unset. Part of no fingerprint. */
+    readonly secret: string;
+  };
 }
 
 /** A model group: the name callers use instead of a model. */
@@ -155,6 +185,7 @@ export interface Group {
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
+  readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;
   /** First 32 hex of SHA-256 over the group's settings without secrets. */
@@ -181,6 +212,12 @@ export interface Caller {
   readonly allow: ReadonlySet<string>;
   /** Whether it may read `/metrics`. */
   readonly metricsAdmin: boolean;
+  /** Its own limits, which are counted even where none is set, and those of its project and user. */
+  readonly limits: readonly ScopeLimits[];
+  /** Whether its cost is limited, so that unpriced targets are not for it. */
+  readonly costLimited: boolean;
+  /** How its calls are paced; `null`: not at all. */
+  readonly shape: CallerShape | null;
 }
 
 /** One accepted token of a caller. */
@@ -212,6 +249,8 @@ export interface ServerSettings {
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
   readonly clientIp: ClientIpSettings;
+  readonly ledger: LedgerSettings;
+  readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
 }
@@ -249,6 +288,17 @@ export interface UsageDbSettings {
   readonly migrationPolicy: "auto-safe" | "validate" | "deployment-job";
   readonly shipIntervalMs: number;
   readonly shipBatch: number;
+}
+
+/** Where counters are kept, and what happens while they cannot be. */
+export interface LedgerSettings {
+  /** Absolute path of a Deno KV file, or the URL of a KV Connect server. */
+  readonly path: string;
+  /** Whether other processes count in the same store. */
+  readonly shared: boolean;
+  /** Calls of limited callers while the store is down: refused, or admitted for `graceMs`. */
+  readonly onFailure: "refuse" | "grace";
+  readonly graceMs: number;
 }
 
 /** Whose forwarded headers tell a caller's address, and whether it is stored. */

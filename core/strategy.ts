@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import type { Budget } from "./limits/standing.ts";
 import type { PolicyFault } from "./policy_fault.ts";
 
 /** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */
@@ -102,12 +103,8 @@ export interface RouteContext {
   readonly conversationKeySource: ConversationKeySource;
   /** Index into `targets` of the target that the conversation is pinned to. */
   readonly pinnedIndex: number | null;
-  /** Used share of the caller's limits; `null`: no limit. `pressure` is the larger one, else 0. */
-  readonly budget: {
-    readonly day: number | null;
-    readonly month: number | null;
-    readonly pressure: number;
-  };
+  /** How far the limits of the caller, its project and its user are used up. */
+  readonly budget: Budget;
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];
   readonly rejected: readonly RejectedTarget[];

@@ -13,6 +13,7 @@ const SUMS = `
     cast(coalesce(sum(reasoning_tokens), 0) AS bigint) AS reasoning_tokens,
     cast(coalesce(sum(image_tokens), 0) AS bigint) AS image_tokens,
     cast(coalesce(sum(total_cost_nusd), 0) AS bigint) AS cost_nusd,
+    cast(coalesce(sum(saved_nusd), 0) AS bigint) AS saved_nusd,
     count(*) FILTER (WHERE total_cost_nusd IS NULL) AS unpriced_requests
   FROM request_usage
   WHERE caller_id = $1 AND ts >= $2 AND ts < $3`;
@@ -37,6 +38,7 @@ export async function callerTotals(
     outputTokens: count("output_tokens"),
     reasoningTokens: count("reasoning_tokens"),
     imageTokens: count("image_tokens"),
+    savedNusd: BigInt(String(row?.saved_nusd ?? 0)),
     costNusd: BigInt(String(row?.cost_nusd ?? 0)),
     unpricedRequests: count("unpriced_requests"),
   };

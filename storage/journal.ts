@@ -8,9 +8,21 @@ import { groupSync } from "./group_sync.ts";
 import { journalsOf, sideFiles } from "./journal_folder.ts";
 import { createLineEncoder } from "./line.ts";
 import { LineWriter } from "./line_writer.ts";
+import type { Position } from "./segment_reader.ts";
+
+/** How far a journal of calls has come. */
+export interface JournalMark {
+  readonly journalId: string;
+  /** Of its last line, also when that is not written yet. */
+  readonly seq: number;
+  /** A place that all lines after that one lie behind. */
+  readonly position: Position;
+}
 
 /** A journal, and what the usage store tells it. */
 export interface OpenJournal extends Journal {
+  /** How far it has come. */
+  mark(): JournalMark;
   /** Bytes not shipped yet, as the store counted them; lines written since are added. */
   setUnshipped(bytes: number): void;
 }
@@ -76,6 +88,7 @@ function createJournal(
       if (calls.failed) return "write-failed";
       return backlog.refuses() ? "full" : "ok";
     },
+    mark: () => ({ journalId: calls.journalId, seq, position: calls.position }),
     get counts() {
       const lines = seq - calls.seqAtStart + eventSeq - events.seqAtStart;
       return { lines, lost: calls.lost + events.lost, torn };

@@ -9,6 +9,7 @@ import {
   writeState,
 } from "./journal_folder.ts";
 import { lastSeq, recoverTail, type Recovery } from "./journal_recovery.ts";
+import type { Position } from "./segment_reader.ts";
 
 /** What a writer needs of its surroundings; sizes in bytes, times in ms. */
 export interface LineWriterOptions {
@@ -63,6 +64,15 @@ export class LineWriter {
     this.seqAtStart = Math.max(0, ...segments.slice(-2).map(({ path }) => lastSeq(path)));
     this.#file = options.openFile(activePath(files));
     this.#size = this.#file.size();
+  }
+
+  get journalId(): string {
+    return this.#journalId;
+  }
+
+  /** The place behind the last line that was written. */
+  get position(): Position {
+    return { segment: this.#segment, byteOffset: this.#size };
   }
 
   /** True while lines cannot be written. */

@@ -94,6 +94,7 @@ Deno.test("thinking that a Chat caller demands without a budget is no permission
     dialect: "openai-chat",
     features,
     unknownLimits: "allow",
+    costLimited: false,
     decoded,
   });
   assert.deepEqual(reasons, ["reasoning-support"]);

@@ -90,6 +90,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
     breaker: { ...BREAKER, ...breaker },
+    cache: { enabled: false, scope: "caller", ttlMs: 900_000, requireZeroTemperature: true },
     estimates: { imageTokens: 1_024, defaultOutputTokens: 4_096 },
     listed: {
       id: "fast",
@@ -115,6 +116,9 @@ export function callerOf(changes: Partial<Caller> = {}): Caller {
     expiresAt: null,
     allow: new Set(["fast"]),
     metricsAdmin: false,
+    limits: [],
+    costLimited: false,
+    shape: null,
     ...changes,
   };
 }

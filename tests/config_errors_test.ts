@@ -220,12 +220,11 @@ const CASES: readonly Case[] = [
   },
   {
     name: "keys and words that are not available yet",
-    yaml: top("server: { cache: { enabled: true }, rollups: {} }")
-      .replace("id: ci,", "id: ci, rate: { rpm: 1 },"),
+    yaml: top("server: { workers: 2, rollups: {} }").replace("id: ci,", "id: ci, peer: true,"),
     expected: [
-      "config.yaml:1:11: server.cache: not available yet",
-      "config.yaml:1:37: server.rollups: not available yet",
-      "config.yaml:7:15: callers[0].rate: not available yet",
+      "config.yaml:1:11: server.workers: not available yet",
+      "config.yaml:1:23: server.rollups: not available yet",
+      "config.yaml:7:15: callers[0].peer: not available yet",
     ],
   },
   {
@@ -258,16 +257,29 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "a state store behind a URL, and tolerance for bodies of another endpoint",
+    name: "tolerance for bodies of another endpoint",
     yaml: top(
-      "state_path: https://kv.example/\n" +
-        "server: { openai_compatibility: { tolerate_responses_body_on_chat_endpoint: true } }",
+      "server: { openai_compatibility: { tolerate_responses_body_on_chat_endpoint: true } }",
     ),
     expected: [
-      "config.yaml:1:13: state_path: not available yet; expected a local path, " +
-      'found "https://kv.example/"',
-      "config.yaml:2:77: server.openai_compatibility.tolerate_responses_body_on_chat_endpoint: " +
+      "config.yaml:1:77: server.openai_compatibility.tolerate_responses_body_on_chat_endpoint: " +
       "true is not available yet",
+    ],
+  },
+  {
+    name: "limits that are none",
+    yaml: BASE.replace(
+      "id: ci,",
+      "id: ci, rate: { rpm: -1, rps: 1 }, quota: { soft_pct: 101, day: { cost_usd: 9999999999 } }, " +
+        "key: { on_exhaust: stop },",
+    ),
+    expected: [
+      "config.yaml:6:28: callers[0].rate.rpm: expected a whole number >= 0, found -1",
+      'config.yaml:6:32: callers[0].rate.rps: unknown key; did you mean "rpm"?',
+      "config.yaml:6:61: callers[0].quota.soft_pct: expected a number from 0 to 100, found 101",
+      "config.yaml:6:83: callers[0].quota.day.cost_usd: expected at most 9000000 USD, " +
+      "found 9999999999",
+      'config.yaml:6:118: callers[0].key.on_exhaust: expected disable or warn, found "stop"',
     ],
   },
   {

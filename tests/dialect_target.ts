@@ -42,6 +42,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
       credentialMissing: false,
       keyId: "",
       headers: {},
+      trafficShapes: [],
     },
     model: "up-1",
     modelRef: null,
@@ -64,6 +65,7 @@ export function plainTarget(dialect: DialectName, changes: TargetChanges = {}): 
     promptCacheMarkers: null,
     forceStoreFalse: false,
     defaultThinking: null,
+    trafficShapes: [],
     shape: {
       maxRequestBytes: null,
       maxToolSchemaBytes: null,

@@ -23,18 +23,20 @@ function toolsBut(missing: string): TargetParts["toolSupport"] {
 interface Request extends Partial<RequestFeatures> {
   readonly dialect?: Asked["dialect"];
   readonly unknownLimits?: Asked["unknownLimits"];
+  readonly costLimited?: boolean;
   /** What no bridge carries; `null`: the request cannot be read into the neutral form. */
   readonly barriers?: readonly BridgeFeature[] | null;
   readonly thinking?: "budget" | "adaptive";
 }
 
 function reasonsOf(target: TargetParts, request: Request) {
-  const { dialect, unknownLimits, barriers = [], thinking, ...features } = request;
+  const { dialect, unknownLimits, costLimited, barriers = [], thinking, ...features } = request;
   const reasoning = thinking && { mode: thinking, extra: {} };
   return rejections(targetOf(target), {
     dialect: dialect ?? "openai-chat",
     features: featuresOf(features),
     unknownLimits: unknownLimits ?? "allow",
+    costLimited: costLimited ?? false,
     decoded: () => barriers && { request: chatRequestOf(reasoning ? { reasoning } : {}), barriers },
   });
 }
@@ -255,6 +257,13 @@ const ROWS: readonly Row[] = [
     request: { unknownLimits: "reject" },
     passes: { unknownLimits: "allow" },
   },
+  {
+    when: "the cost is limited and cannot be known",
+    label: "price-unknown",
+    target: { prices: { output: null } },
+    request: { costLimited: true },
+    passes: { costLimited: false },
+  },
   ...unsupported(),
 ];
 
@@ -313,6 +322,7 @@ const LABELS = [
   "request-shape-large-payload",
   "request-shape-unsupported-feature",
   "request-shape-limit-unknown",
+  "price-unknown",
 ];
 
 Deno.test("every label of the rules has a row", () => {
@@ -340,6 +350,7 @@ Deno.test("target that breaks all rules of a request lists every label in order"
     reasoning: { supported: false },
     honorsMaxTokens: false,
     contextTokens: 1,
+    prices: { input: null },
     shape: {
       maxRequestBytes: 1,
       maxToolSchemaBytes: 1,
@@ -360,6 +371,7 @@ Deno.test("target that breaks all rules of a request lists every label in order"
     reasoning: EFFORT,
     outputCap: 2,
     toolSchemaBytes: 65_536,
+    costLimited: true,
   });
   const impossible = new Set([
     "tool-only-target",

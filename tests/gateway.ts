@@ -5,6 +5,7 @@ import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
+import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
@@ -12,6 +13,7 @@ import { createPlugins, upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
+import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { openUsageStore } from "@/storage/store.ts";
 import { columnsOf } from "@/storage/table.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -75,12 +77,21 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     onUnshipped: (bytes) => opened.setUnshipped(bytes),
     onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
   });
+  const clocks = { now: Date.now, clock: () => performance.now() };
+  const ledger = new Ledger(clocks);
+  const ledgerStore = await openLedgerStore({
+    snapshot: initial.snapshot,
+    ledger,
+    journal: opened,
+    log,
+    ...clocks,
+  });
   const config = liveConfig({
     initial,
     load,
     log,
     prepare,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, plugins, policies }),
+    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
   });
   const gateway = startGateway({
     config,
@@ -89,6 +100,9 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     journal,
     store,
     policies,
+    ledger,
+    ledgerStore,
+    cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
@@ -130,8 +144,8 @@ export function writeFolder(dir: string, options: ConfigOptions): void {
 }
 
 /** Replaces the config file of a folder. */
-export function writeConfig(dir: string, config: ConfigTree): void {
-  const path = join(dir, "config.yaml");
+export function writeConfig(dir: string, config: ConfigTree, name = "config.yaml"): void {
+  const path = join(dir, name);
   Deno.writeTextFileSync(`${path}.new`, JSON.stringify(config, null, 2));
   Deno.renameSync(`${path}.new`, path);
 }

@@ -30,13 +30,15 @@ export interface ConfigOptions {
   readonly providers?: ConfigTree;
   /** Instead of the one caller `ci`. */
   readonly callers?: readonly ConfigTree[];
+  /** More keys of the top level. */
+  readonly top?: ConfigTree;
   /** More files beside the config file, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
 /** The configuration of a test: one group `fast`, every upstream in each dialect, one caller. */
 export function testConfig(options: ConfigOptions): ConfigTree {
-  const { upstreams, server, group, models, providers, callers } = options;
+  const { upstreams, server, group, models, providers, callers, top } = options;
   return {
     server: {
       listen: "127.0.0.1:0",
@@ -51,6 +53,7 @@ export function testConfig(options: ConfigOptions): ConfigTree {
       ...models,
     },
     callers: callers ?? [caller("ci", TOKEN)],
+    ...top,
   };
 }
 

@@ -19,6 +19,8 @@ export interface GatewayProcess extends AsyncDisposable {
 /** How a process is started. */
 export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Name of the config file in the folder. */
+  readonly config?: string;
 }
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -92,9 +94,11 @@ const IGNORE_FILE_SIZE_SIGNAL = `trap '' XFSZ; exec "$@"`;
 
 function serveCommand(
   dir: string,
-  { env = {}, words = ["serve"] }: SpawnOptions & { readonly words?: readonly string[] } = {},
+  { env = {}, config = "config.yaml", words = ["serve"] }: SpawnOptions & {
+    readonly words?: readonly string[];
+  } = {},
 ): Deno.Command {
-  const serve = [MAIN, ...words, "--config", join(dir, "config.yaml")];
+  const serve = [MAIN, ...words, "--config", join(dir, config)];
   const command = [Deno.execPath(), "run", ...startFlags(), ...serve];
   return new Deno.Command("sh", {
     args: ["-c", IGNORE_FILE_SIZE_SIGNAL, "sh", ...command],

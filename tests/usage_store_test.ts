@@ -36,6 +36,7 @@ onEachDriver("usage store adds up a caller, also what was written a moment ago",
     reasoningTokens: 4,
     imageTokens: 0,
     costNusd: 2_000n,
+    savedNusd: 0n,
     unpricedRequests: 1,
   });
   assert.equal(store.up, true);

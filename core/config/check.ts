@@ -5,6 +5,7 @@ import { checkGroups } from "./check_groups.ts";
 import { checkNames } from "./check_names.ts";
 import { checkProviders } from "./check_providers.ts";
 import { checkServer } from "./check_server.ts";
+import { checkShapes } from "./check_shapes.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 
@@ -18,6 +19,7 @@ const CHECKS: readonly Check[] = [
   checkNames,
   checkProviders,
   checkServer,
+  checkShapes,
 ];
 
 /** Everything that a schema cannot see: references, duplicates, clashes. */

@@ -28,6 +28,7 @@ export function* checkServer(root: Json, facts: CheckFacts): Iterable<Finding> {
     const path = ["server", ...tolerance];
     yield { code: "unusable", path, at: "value", message: "true is not available yet" };
   }
+  yield* cacheKey(member(server, "cache"), facts);
   yield* demoToken(root, facts.listen);
 }
 
@@ -35,6 +36,17 @@ function* needsDsn(server: Json | undefined): Iterable<Finding> {
   if (member(server, "usage_db", "dsn") !== undefined) return;
   const message = 'missing key "dsn"; driver "postgres" needs the URL of its database';
   yield { code: "missing-key", path: ["server", "usage_db"], at: "key", message };
+}
+
+/** The second level of the cache needs its key. */
+function* cacheKey(cache: Json | undefined, { lookup }: CheckFacts): Iterable<Finding> {
+  const second = member(cache, "second_level");
+  if (member(cache, "enabled") !== true || member(second, "enabled") !== true) return;
+  const name = textOf(member(second, "key_env")) ?? "POINTSMAN_CACHE_KEY";
+  if (lookup(name)) return;
+  const path = ["server", "cache", "second_level"];
+  const message = `variable "${name}" is not set; it holds the key of the second level`;
+  yield { code: "unset-variable", path, at: "value", message };
 }
 
 function* demoToken(root: Json, override: string | undefined): Iterable<Finding> {

@@ -1,8 +1,11 @@
 import { Buffer } from "node:buffer";
 import type { Caller, Credential, Snapshot } from "../snapshot.ts";
+import { limitsCost } from "../limits/limit.ts";
 import { deepFreeze, fingerprint } from "./canonical.ts";
 import { compileGroup, withoutSecrets } from "./compile_group.ts";
+import { compileScopes } from "./compile_limits.ts";
 import { compileProvider } from "./compile_provider.ts";
+import { compileCallerShape } from "./compile_shapes.ts";
 import { compileServer } from "./compile_server.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
@@ -20,9 +23,9 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
       [name, compileGroup(name, config, providers, facts)] as const
     ),
   );
-  const callers = config.callers.map((caller) => [compileCaller(caller), caller] as const);
+  const callers = config.callers.map((caller) => [compileCaller(caller, config), caller] as const);
   const targets = [...groups.values()].flatMap((group) => group.targets);
-  const server = compileServer(config.server, facts);
+  const server = compileServer(config, facts);
   return deepFreeze({
     server,
     groups,
@@ -32,7 +35,11 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
     ),
     loadedAt: facts.now,
     fingerprint: fingerprint({
-      server: { ...server, usageDb: { ...server.usageDb, dsn: null } },
+      server: {
+        ...server,
+        cache: { ...server.cache, secondLevel: null },
+        usageDb: { ...server.usageDb, dsn: null },
+      },
       groups: [...groups.values()].map(({ fingerprint }) => fingerprint),
       targets: targets.map(withoutSecrets),
       accounts: [config.users, config.projects, config.project_memberships],
@@ -44,7 +51,9 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
   });
 }
 
-function compileCaller(config: CallerConfig): Caller {
+function compileCaller(config: CallerConfig, accounts: Config): Caller {
+  const limits = compileScopes(config, accounts);
+  const shaped = accounts.server.traffic_shape;
   return {
     id: config.id,
     ownerUser: config.owner_user,
@@ -54,6 +63,12 @@ function compileCaller(config: CallerConfig): Caller {
     expiresAt: config.expires_at?.getTime() ?? null,
     allow: new Set(config.allow),
     metricsAdmin: config.metrics_admin,
+    limits,
+    costLimited: limits.some(limitsCost),
+    shape: compileCallerShape(
+      config.traffic_shape,
+      shaped.enabled ? shaped.default_caller : undefined,
+    ),
   };
 }
 

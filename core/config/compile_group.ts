@@ -17,7 +17,7 @@ export function compileGroup(
 ): Group {
   const group = config.models[name]!;
   const { upstream, eligibility } = config.server;
-  const compiled = compileTargets(group, config, providers);
+  const compiled = compileTargets(name, config, providers);
   const targets = compiled.map(({ target }) => target);
   const { strategy, options } = strategyOf(group.strategy, group, facts);
   const settings = {
@@ -30,6 +30,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
+    cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
       defaultOutputTokens: Math.max(...targets.map((target) => target.defaultOutputTokens)),
@@ -81,15 +82,17 @@ export function withoutSecrets(target: Target): unknown {
 }
 
 function compileTargets(
-  group: GroupConfig,
+  name: string,
   config: Config,
   providers: ReadonlyMap<string, Provider>,
 ): readonly CompiledTarget[] {
+  const group = config.models[name]!;
   const ids = targetIds(group.targets);
   return group.targets.flatMap((target, groupIndex) => {
     if (!target.enabled) return [];
     const models = config.providers[target.provider]?.models;
     return [compileTarget(target, {
+      group: name,
       groupIndex,
       id: ids[groupIndex]!,
       provider: providers.get(target.provider)!,
@@ -109,6 +112,15 @@ function targetIds(targets: readonly TargetConfig[]): readonly string[] {
     taken.add(id);
     return id;
   });
+}
+
+function cacheOf({ cache }: GroupConfig, { server }: Config): Group["cache"] {
+  return {
+    enabled: server.cache.enabled && (cache.enabled ?? true),
+    scope: cache.scope ?? server.cache.scope,
+    ttlMs: cache.ttl ?? server.cache.default_ttl,
+    requireZeroTemperature: cache.require_zero_temperature,
+  };
 }
 
 function retry({ retry }: GroupConfig, totalDeadlineMs: number): Group["retry"] {

@@ -1,4 +1,5 @@
 import type { Provider } from "../snapshot.ts";
+import { compileUpstreamShape } from "./compile_shapes.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { ProviderConfig } from "./schema_models.ts";
 
@@ -17,6 +18,7 @@ export function compileProvider(
     credential: key ? credential(scheme, key) : null,
     credentialMissing: scheme !== "none" && key === "",
     keyId: config.key_id ?? "",
+    trafficShapes: compileUpstreamShape("provider", name, config.traffic_shape),
     headers: Object.fromEntries(
       Object.entries(config.headers).map(([header, value]) => [header.toLowerCase(), value]),
     ),

@@ -2,14 +2,15 @@ import { resolve } from "node:path";
 import type { ServerSettings } from "../snapshot.ts";
 import { parseListen } from "./listen.ts";
 import type { CompileFacts } from "./parts.ts";
+import type { Config } from "./schema.ts";
 import type { ServerConfig } from "./schema_server.ts";
 
 const MiB = 2 ** 20;
 
 /** Turns `server` as written into settings; relative paths start at the folder, and `--listen` wins. */
 export function compileServer(
-  config: ServerConfig,
-  { folder, listen = config.listen }: CompileFacts,
+  { server: config, state_path: statePath }: Pick<Config, "server" | "state_path">,
+  { folder, lookup, listen = config.listen }: CompileFacts,
 ): ServerSettings {
   const { upstream, usage_db: usageDb, client_ip: clientIp } = config;
   return {
@@ -36,6 +37,17 @@ export function compileServer(
       shipIntervalMs: usageDb.ship_interval_ms,
       shipBatch: usageDb.ship_batch,
     },
+    cache: {
+      enabled: config.cache.enabled,
+      maxBytes: config.cache.max_bytes,
+      maxEntryBytes: config.cache.max_entry_bytes,
+      secondLevel: {
+        enabled: config.cache.enabled && config.cache.second_level.enabled,
+        maxEntryBytes: config.cache.second_level.max_entry_bytes,
+        secret: lookup(config.cache.second_level.key_env) ?? "",
+      },
+    },
+    ledger: compileLedger(config, statePath, folder),
     clientIp: {
       trustedProxyCidrs: clientIp.trusted_proxy_cidrs,
       headerOrder: clientIp.header_order.map((header) => header.toLowerCase()),
@@ -56,6 +68,25 @@ function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"]
     watch: policies.watch,
     quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
+}
+
+function compileLedger(
+  { ledger }: ServerConfig,
+  statePath: string,
+  folder: string,
+): ServerSettings["ledger"] {
+  const remote = isRemote(statePath);
+  return {
+    path: remote ? statePath : resolve(folder, statePath),
+    shared: remote || ledger.shared,
+    onFailure: ledger.on_failure,
+    graceMs: ledger.grace_ms,
+  };
+}
+
+/** Whether a state store is a KV Connect server. */
+function isRemote(statePath: string): boolean {
+  return /^https?:\/\//i.test(statePath);
 }
 
 function compileLogging({ logging }: ServerConfig, folder: string): ServerSettings["logging"] {

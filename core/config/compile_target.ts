@@ -7,6 +7,7 @@ import type {
   Target,
 } from "../snapshot.ts";
 import { builtinOf } from "./check_providers.ts";
+import { compileUpstreamShape } from "./compile_shapes.ts";
 import type { TargetConfig } from "./schema_groups.ts";
 import { type CatalogModelConfig, TOOL_FEATURES } from "./schema_models.ts";
 
@@ -15,6 +16,8 @@ type Capabilities = Omit<CatalogModelConfig, "model">;
 
 /** What the group adds to a target. */
 export interface TargetPlace {
+  /** Name of the group. */
+  readonly group: string;
   readonly groupIndex: number;
   readonly id: string;
   readonly provider: Provider;
@@ -82,6 +85,7 @@ function fold({ config, place, model, dialect }: Identity, facts: Capabilities):
     shape: requestShape(facts),
     prices: prices(facts),
     validation: validation(config),
+    trafficShapes: trafficShapes(config, place),
   };
 }
 
@@ -94,6 +98,17 @@ function validation({ validation: stated }: TargetConfig): Target["validation"] 
     qualityScore: quality_score ?? null,
     passRate: pass_rate ?? null,
   };
+}
+
+/** The shapes an attempt must pass: they add up, from the provider to the target. */
+function trafficShapes(config: TargetConfig, place: TargetPlace): Target["trafficShapes"] {
+  const { provider, catalog, group, id } = place;
+  const model = `${provider.name}/${config.model_ref ?? ""}`;
+  return [
+    ...provider.trafficShapes,
+    ...compileUpstreamShape("model", model, catalog?.traffic_shape),
+    ...compileUpstreamShape("target", `${group}/${id}`, config.traffic_shape),
+  ];
 }
 
 /** The keys that are written. */

@@ -2,6 +2,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { DIALECT_NAMES } from "../dialect_name.ts";
 import { parseDsn } from "../dsn.ts";
+import { parseDuration } from "./duration.ts";
 import { parseListen } from "./listen.ts";
 import { alternatives, type ProblemCode } from "./problem.ts";
 
@@ -38,6 +39,14 @@ export function numeric(type: string, min: number, max?: number): z.ZodNumber {
 /** Whole milliseconds. */
 export function ms(): z.ZodInt {
   return whole().register(notation, { type: "ms" });
+}
+
+/** A duration such as `15m`, read as milliseconds. */
+export function dur() {
+  const error = 'expected a duration such as "90s" or "15m"';
+  return z.string({ error }).transform((text, context) =>
+    parseDuration(text) ?? fail(context, error, "bad-format")
+  ).register(notation, { type: "dur" });
 }
 
 /** `true` or `false`. */

@@ -70,10 +70,8 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
     const merged = keepRestartOnly(snapshot, result.snapshot);
     snapshot = merged.snapshot;
     logProblems(log, result.problems);
-    const stateMoved = result.config.state_path !== initial.config.state_path;
-    const waiting = [...merged.waiting, ...(stateMoved ? ["state_path"] : [])];
-    logWaiting(log, waiting);
-    restartRequired = waiting.length > 0;
+    logWaiting(log, merged.waiting);
+    restartRequired = merged.waiting.length > 0;
     reloads.applied += 1;
     const fields = { fingerprint: snapshot.fingerprint, groups: snapshot.groups.size };
     log.write("info", "config_reloaded", "configuration reloaded", fields);

@@ -10,7 +10,7 @@ export interface Merged {
 
 /** Takes a new snapshot with the running one's restart-only values. */
 export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
-  const { listen, logging, usageDb } = running.server;
+  const { cache, ledger, listen, logging, usageDb } = running.server;
   const waiting = [
     differs("server.listen", listen, next.server.listen),
     differs("server.logging.path", logging.path, next.server.logging.path),
@@ -18,12 +18,20 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
     differs("server.usage_db.driver", usageDb.driver, next.server.usageDb.driver),
     differs("server.usage_db.path", usageDb.path, next.server.usageDb.path),
     differs("server.usage_db.dsn", usageDb.dsn, next.server.usageDb.dsn),
+    differs("server.ledger.shared", ledger.shared, next.server.ledger.shared),
+    differs(
+      "server.cache.second_level",
+      cache.secondLevel.enabled,
+      next.server.cache.secondLevel.enabled,
+    ),
+    differs("state_path", ledger.path, next.server.ledger.path),
   ].flatMap((key) => key ?? []);
   if (waiting.length === 0) return { snapshot: next, waiting };
   const { enabled, driver, path, dsn } = usageDb;
   const server = {
     ...next.server,
     listen,
+    ledger: { ...next.server.ledger, shared: ledger.shared, path: ledger.path },
     logging: { ...next.server.logging, path: logging.path },
     usageDb: { ...next.server.usageDb, enabled, driver, path, dsn },
   };

@@ -7,14 +7,11 @@ import { groupSchema, groupSchemaOf } from "./schema_groups.ts";
 import { providerSchema } from "./schema_models.ts";
 import { serverSchema } from "./schema_server.ts";
 
-const statePath = filled("path").refine((path) => !/^https?:\/\//i.test(path), {
-  error: "not available yet; expected a local path",
-  params: { code: "unusable" },
-});
-
 const configSchema = block({
   server: serverSchema.prefault({}).describe("the server"),
-  state_path: statePath.default("./state/router.kv").describe("state store; restart-only"),
+  state_path: filled("path").default("./state/router.kv").describe(
+    "Deno KV file with counters of limits, or the URL of a KV Connect server; restart-only",
+  ),
   providers: map(name(), providerSchema).describe("upstreams by name"),
   models: map(name(), groupSchema).describe("model groups by name"),
   users: list(userSchema).default([]).describe("people and service accounts"),

@@ -1,5 +1,7 @@
 import type { z } from "zod";
 import { block, choice, flag, id, list, name, pattern, text, time } from "./kinds.ts";
+import { keySchema, quotaSchema, rateSchema } from "./schema_limits.ts";
+import { callerShapeSchema } from "./schema_shapes.ts";
 
 const STATUS = ["active", "disabled", "suspended", "removed", "archived"] as const;
 
@@ -10,12 +12,18 @@ const tokenId = () =>
   pattern("string", /^[\x21-\x7e]{1,512}$/, "visible ASCII characters").optional()
     .describe("public prefix of the token");
 
+const sharedLimits = {
+  rate: rateSchema.prefault({}).describe("shared by all its callers"),
+  quota: quotaSchema.prefault({}).describe("shared by all its callers"),
+};
+
 /** Keys of `users[]`. */
 export const userSchema = block({
   id: id().describe("compared in lower case"),
   name: text().optional().describe("label"),
   type: choice(["person", "service_account"]).default("person").describe("who that is"),
   status: status(),
+  ...sharedLimits,
 });
 
 /** Keys of `projects[]`. */
@@ -23,6 +31,7 @@ export const projectSchema = block({
   id: id().describe("compared in lower case"),
   name: text().optional().describe("label"),
   status: status(),
+  ...sharedLimits,
 });
 
 /** Keys of `project_memberships[]`. */
@@ -52,13 +61,14 @@ export const callerSchema = block({
     .describe("tokens that stay valid for a while"),
   allow: list(name()).default([]).describe("groups it may use; empty = none; no wildcard"),
   metrics_admin: flag().default(false).describe("may read `/metrics`"),
+  rate: rateSchema.prefault({}).describe("limits of the last minute and of now"),
+  quota: quotaSchema.prefault({}).describe("limits of the UTC day and month"),
+  key: keySchema.prefault({}).describe("limits for ever"),
+  traffic_shape: callerShapeSchema.optional()
+    .describe("pace of its calls; unset: `server.traffic_shape.default_caller`"),
 }, [
   "content_admin",
   "peer",
-  "rate",
-  "quota",
-  "key",
-  "traffic_shape",
   "content_capture",
 ]);
 

@@ -5,6 +5,7 @@ import {
   block,
   choice,
   dialect,
+  dur,
   filled,
   flag,
   list,
@@ -15,7 +16,7 @@ import {
   text,
   whole,
 } from "./kinds.ts";
-import { CAPABILITIES_LATER, capabilityKeys, validationSchema } from "./schema_models.ts";
+import { capabilityKeys, validationSchema } from "./schema_models.ts";
 
 const target = block({
   provider: name().describe("key of `providers`"),
@@ -33,7 +34,7 @@ const target = block({
   region: text().optional().describe("label"),
   validation: validationSchema.optional().describe("how the target was evaluated"),
   ...capabilityKeys,
-}, CAPABILITIES_LATER);
+});
 
 /** A target, read. */
 export type TargetConfig = z.infer<typeof target>;
@@ -60,6 +61,15 @@ const breaker = block({
   half_open_probes: whole(1).default(1).describe("calls that try it again"),
 });
 
+const cache = block({
+  enabled: flag().optional().describe("unset: `server.cache.enabled`"),
+  scope: choice(["caller", "project", "group"]).optional()
+    .describe("who shares an entry; unset: `server.cache.scope`"),
+  ttl: dur().optional().describe("unset: `server.cache.default_ttl`"),
+  require_zero_temperature: flag().default(true)
+    .describe("only requests with `temperature: 0` are kept and answered"),
+});
+
 /** Keys that every model group has; `groupSchemaOf` adds those of the strategies. */
 export const groupSchema = block({
   strategy: filled().default("weighted").describe("who is tried first, and who next"),
@@ -72,11 +82,11 @@ export const groupSchema = block({
     .describe("unset: `server.upstream.stream_idle_timeout_ms`"),
   unknown_limits: choice(["allow", "reject"]).optional()
     .describe("unset: `server.eligibility.unknown_limits`"),
+  cache: cache.prefault({}).describe("replies that are given again"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
 }, [
   "include_request",
-  "cache",
   "content_capture",
   "hedge",
   "budget_pressure",

@@ -16,6 +16,7 @@ import {
   usd,
   whole,
 } from "./kinds.ts";
+import { upstreamShapeSchema } from "./schema_shapes.ts";
 
 /** What tools a target takes from callers of a dialect. */
 export const TOOL_FEATURES = [
@@ -116,15 +117,16 @@ export const capabilityKeys = {
   pricing_notes: text().optional().describe("information only"),
   reasoning: reasoning.optional().describe("how it reasons"),
   request_shape_support: requestShape.optional().describe("requests it cannot take"),
+  traffic_shape: upstreamShapeSchema.optional()
+    .describe("pace of attempts; those of provider, model and target add up"),
 } as const;
 
 /** Keys of section 8 of the format that are refused for now. */
-export const CAPABILITIES_LATER = ["traffic_shape"] as const;
 
-const catalogModel = block(
-  { model: filled().describe("exact upstream id"), ...capabilityKeys },
-  CAPABILITIES_LATER,
-);
+const catalogModel = block({
+  model: filled().describe("exact upstream id"),
+  ...capabilityKeys,
+});
 
 /** Keys of a provider. */
 export const providerSchema = block({
@@ -143,7 +145,8 @@ export const providerSchema = block({
     pattern("string", /^[\t\x20-\x7e\x80-\xff]*$/, "a header value"),
   ).default({}).describe("static upstream headers; hop-by-hop, `host`, `content-length` refused"),
   models: map(name(), catalogModel).default({}).describe("catalog: models by reference"),
-}, ["peer", "traffic_shape"]);
+  traffic_shape: upstreamShapeSchema.optional().describe("pace of attempts, for all its models"),
+}, ["peer"]);
 
 /** A provider, read. */
 export type ProviderConfig = z.infer<typeof providerSchema>;

@@ -5,6 +5,7 @@ import {
   choice,
   cidr,
   dsn,
+  dur,
   filled,
   flag,
   list,
@@ -15,6 +16,7 @@ import {
   text,
   whole,
 } from "./kinds.ts";
+import { callerShapeSchema } from "./schema_shapes.ts";
 
 const MiB = 2 ** 20;
 
@@ -60,6 +62,37 @@ const usageDb = block({
   ),
   ship_interval_ms: ms().default(250).describe("time between two shipments of journal lines"),
   ship_batch: whole(1).default(500).describe("lines per transaction"),
+});
+
+const cache = block({
+  enabled: flag().default(false).describe("answers equal unary requests from memory"),
+  scope: choice(["caller", "project", "group"]).default("caller").describe("who shares an entry"),
+  default_ttl: dur().prefault("15m").describe("how long a reply is given again"),
+  max_bytes: bytes().prefault("128MiB").describe(
+    "replies in memory; the least recently read go first",
+  ),
+  max_entry_bytes: bytes().prefault("1MiB").describe("larger replies are not kept"),
+  second_level: block({
+    enabled: flag().default(false).describe("also in `state_path`, encrypted; restart-only"),
+    max_entry_bytes: bytes().prefault("512KiB").describe("larger replies stay in memory only"),
+    key_env: pattern("string", /^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable")
+      .default("POINTSMAN_CACHE_KEY").describe(
+        "variable with 32 bytes, hex or base64; restart-only",
+      ),
+  }).prefault({}),
+});
+
+const trafficShape = block({
+  enabled: flag().default(true).describe("false: only callers with a block of their own are paced"),
+  default_caller: callerShapeSchema.optional().describe("their block"),
+});
+
+const ledger = block({
+  shared: flag().default(false)
+    .describe("other processes use the same `state_path`; always so for a URL; restart-only"),
+  on_failure: choice(["refuse", "grace"]).default("refuse")
+    .describe("limited callers while the store is down: 503 `quota-store-unavailable`, or go on"),
+  grace_ms: ms().default(30_000).describe("how long they go on, with `grace`"),
 });
 
 const clientIp = block({
@@ -123,13 +156,14 @@ export const serverSchema = block({
   logging: logging.prefault({}).describe("the journal and the console"),
   usage_db: usageDb.prefault({}).describe("the usage database"),
   policies: policies.prefault({}).describe("hosts of policies in TypeScript"),
+  cache: cache.prefault({}).describe("replies that are given again"),
+  traffic_shape: trafficShape.prefault({}).describe("pace of callers without a block of their own"),
+  ledger: ledger.prefault({}).describe("the counters of limits"),
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
 }, [
   "workers",
-  "traffic_shape",
-  "cache",
   "diagnostics",
   "rollups",
   "decision_telemetry",

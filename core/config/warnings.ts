@@ -1,7 +1,11 @@
+import { limitsCost } from "../limits/limit.ts";
+import { builtinOf } from "./check_providers.ts";
+import { compileScopes } from "./compile_limits.ts";
 import type { Finding } from "./diagnose.ts";
 import type { Expansion } from "./expand.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
+import type { TargetConfig } from "./schema_groups.ts";
 
 const WEEK = 7 * 86_400_000;
 
@@ -12,7 +16,12 @@ export function warnings(
 ): readonly Finding[] {
   const keyless = keylessProviders(config, facts);
   const names = new Set(keyless.map(({ path }) => path[1]));
-  return [...keyless, ...deadGroups(config, names), ...callerWarnings(config, facts.now)];
+  return [
+    ...keyless,
+    ...deadGroups(config, names),
+    ...callerWarnings(config, facts.now),
+    ...unpricedWarnings(config),
+  ];
 }
 
 /** Providers that declare a key which is not there. */
@@ -64,4 +73,30 @@ function callerWarnings(config: Config, now: number): readonly Finding[] {
       : `caller "${id}" expires in ${Math.ceil(left / 86_400_000)} days`;
     return [{ code: "unusable", path, at: "value", message }];
   });
+}
+
+/** Callers whose cost is limited, and groups of theirs with targets that cannot be priced. */
+function unpricedWarnings(config: Config): readonly Finding[] {
+  const unpriced = new Set(
+    Object.entries(config.models).flatMap(([name, { targets }]) =>
+      targets.some((target) => target.enabled && isUnpriced(config, target)) ? [name] : []
+    ),
+  );
+  return config.callers.flatMap((caller, index): Finding[] => {
+    if (!compileScopes(caller, config).some(limitsCost)) return [];
+    const groups = caller.allow.filter((group) => unpriced.has(group));
+    if (groups.length === 0) return [];
+    const message = `its cost is limited, so it never gets the unpriced targets of ${
+      groups.map((group) => `"${group}"`).join(", ")
+    }`;
+    return [{ code: "unusable", path: ["callers", index], at: "key", message }];
+  });
+}
+
+function isUnpriced(config: Config, target: TargetConfig): boolean {
+  const provider = config.providers[target.provider];
+  if (!provider || builtinOf(provider.base_url) !== null) return false;
+  const catalog = provider.models[target.model_ref ?? ""];
+  return (["input_price_per_million_usd", "output_price_per_million_usd"] as const)
+    .some((key) => (target[key] ?? catalog?.[key]) === undefined);
 }

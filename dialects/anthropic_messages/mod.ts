@@ -1,4 +1,5 @@
 import type { Dialect } from "@/core/dialect.ts";
+import { anthropicLimitHeaders } from "../anthropic_limit_headers.ts";
 import { decodeMessagesRequest } from "./decode_request.ts";
 import { decodeMessagesResponse } from "./decode_response.ts";
 import { decodeMessagesStream } from "./decode_stream.ts";
@@ -33,6 +34,7 @@ export const anthropicMessages: Dialect = {
   upstreamHeaders,
   readReply: readMessage,
   tap: tapMessages,
+  limitHeaders: anthropicLimitHeaders,
   decodeRequest: decodeMessagesRequest,
   encodeRequest: encodeMessagesRequest,
   decodeResponse: decodeMessagesResponse,

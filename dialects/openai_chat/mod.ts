@@ -1,5 +1,5 @@
 import type { Dialect } from "@/core/dialect.ts";
-import { openAiHeaders } from "../openai_headers.ts";
+import { openAiHeaders, openAiLimitHeaders } from "../openai_headers.ts";
 import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
 import { decodeChatRequest } from "./decode_request.ts";
 import { decodeChatResponse } from "./decode_response.ts";
@@ -29,6 +29,7 @@ export const openAiChat: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readChatReply,
   tap: tapChat,
+  limitHeaders: openAiLimitHeaders,
   decodeRequest: decodeChatRequest,
   encodeRequest: encodeChatRequest,
   decodeResponse: decodeChatResponse,

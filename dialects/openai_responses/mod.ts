@@ -1,5 +1,5 @@
 import type { Dialect } from "@/core/dialect.ts";
-import { openAiHeaders } from "../openai_headers.ts";
+import { openAiHeaders, openAiLimitHeaders } from "../openai_headers.ts";
 import { encodeOpenAiModel, encodeOpenAiModelList } from "../openai_models.ts";
 import { codexCatalog } from "./codex_catalog.ts";
 import { decodeResponsesRequest } from "./decode_request.ts";
@@ -29,6 +29,7 @@ export const openAiResponses: Dialect = {
   upstreamHeaders: openAiHeaders,
   readReply: readResponse,
   tap: tapResponses,
+  limitHeaders: openAiLimitHeaders,
   decodeRequest: decodeResponsesRequest,
   encodeRequest: encodeResponsesRequest,
   decodeResponse: decodeResponsesResponse,

@@ -29,7 +29,9 @@ export function callCounter(families: Families): (call: Call, settlement: Settle
 function groupSeries(families: Families, group: string) {
   return {
     requests: memo((dialect: string) =>
-      memo((status: string) => families.requests.at(group, dialect, status, "bypass"))
+      memo((status: string) =>
+        memo((cache: string) => families.requests.at(group, dialect, status, cache))
+      )
     ),
     duration: memo((stream: boolean) =>
       memo((status: string) => families.duration.at(group, String(stream), status))
@@ -69,7 +71,7 @@ function countEnd(
 ): void {
   const statusClass = STATUS_CLASSES[Math.floor(status / 100)] ?? OTHER;
   const latencyMs = at - call.startedAt;
-  series.requests(call.dialect.name)(statusClass).value += 1;
+  series.requests(call.dialect.name)(statusClass)(call.cache?.status ?? "bypass").value += 1;
   series.duration(call.wireFeatures?.stream === true)(statusClass).observe(latencyMs / 1000);
   series.overhead.observe(Math.max(0, latencyMs - call.waitedMs) / 1000);
   if (usage.source !== "none" && cost?.total === null) series.unpriced.value += 1;

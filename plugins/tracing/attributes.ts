@@ -54,7 +54,7 @@ export function callAttributes(call: Call, settlement: Settlement): Attributes {
     "pointsman.request_id": call.id,
     "pointsman.group": group?.name,
     "pointsman.strategy": group?.strategy,
-    "pointsman.cache": "bypass",
+    "pointsman.cache": call.cache?.status ?? "bypass",
     "pointsman.attempts": attempts.length,
     "pointsman.fallback_reason": attempts.length > 1 ? attempts.at(-2)?.error?.class : undefined,
     "pointsman.error_origin": error && errorOrigin(error),

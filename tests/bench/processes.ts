@@ -25,16 +25,18 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
-/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
+/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state, `callerKeys` is added to its caller. */
 export async function startGateway(
   upstream: string,
   dir: string,
-  { strategy = "weighted", env = {} }: {
+  { strategy = "weighted", callerKeys = "", env = {} }: {
     readonly strategy?: string;
+    readonly callerKeys?: string;
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Running> {
-  return await startConfigured(await writeConfig(configText(upstream, strategy), dir), env);
+  const text = configText(upstream, { strategy, callerKeys });
+  return await startConfigured(await writeConfig(text, dir), env);
 }
 
 /** Starts the gateway as it is shipped; its state lies beside its configuration. */
@@ -70,7 +72,13 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-function configText(upstream: string, strategy = "weighted"): string {
+function configText(
+  upstream: string,
+  { strategy = "weighted", callerKeys = "" }: {
+    readonly strategy?: string;
+    readonly callerKeys?: string;
+  } = {},
+): string {
   return `server: { listen: "127.0.0.1:0", default_model_group: bench }
 providers:
   mock:
@@ -88,7 +96,7 @@ models:
         input_price_per_million_usd: 1
         output_price_per_million_usd: 2
 callers:
-  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench] }
+  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench]${callerKeys} }
 `;
 }
 

@@ -3,6 +3,7 @@ import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { startGateway } from "@/core/gateway.ts";
+import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
 import { stopSignal } from "@/core/signals.ts";
 import { dialects } from "@/dialects/mod.ts";
@@ -10,6 +11,7 @@ import { upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 
 /** Nothing can be synced to `/dev/null`. */
@@ -21,7 +23,8 @@ async function serve(path: string): Promise<void> {
   const load = () => loadConfig(path, sources, { dialects, strategies, builtins: upstreams });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const { logging } = initial.snapshot.server;
+  const { snapshot } = initial;
+  const { logging } = snapshot.server;
   const log = createLog(logging);
   const journal = openJournal(logging, {
     log,
@@ -29,13 +32,18 @@ async function serve(path: string): Promise<void> {
     shipped: false,
     openFile: () => ({ ...openAppendFile("/dev/null"), ...UNSYNCED }),
   });
+  const clocks = { now: Date.now, clock: () => performance.now() };
+  const ledger = new Ledger(clocks);
   const gateway = startGateway({
     config: liveConfig({ initial, load, log, prepare: () => Promise.resolve([]) }),
     dialects,
     builtins: upstreams,
     journal,
     store: null,
-    policies: createPolicyRunner({ log, clock: () => performance.now() }),
+    ledger,
+    ledgerStore: await openLedgerStore({ snapshot, ledger, journal, log, ...clocks }),
+    cacheStore: null,
+    policies: createPolicyRunner({ log, clock: clocks.clock }),
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,

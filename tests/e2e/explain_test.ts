@@ -102,3 +102,18 @@ Deno.test("explain says why nothing can serve, and refuses what a call would be 
   const many = await explain(gateway.url, {}, { search: "?draws=10001" });
   assertError("openai-chat", many, "invalid-request");
 });
+
+Deno.test("explain counts in the minute's calls and nowhere else, and sees the budget", async () => {
+  const keys = { rate: { rpm: 3 }, quota: { day: { requests: 1, tokens: 100_000 } } };
+  await using gateway = await startTestGateway({
+    ...OPTIONS,
+    callers: [caller("ci", TOKEN, { allow: ["fast"], ...keys })],
+  });
+  assert.equal((await call(gateway.url, "openai-chat")).status, 200);
+  for (let round = 0; round < 2; round++) {
+    const answer = await explain(gateway.url, { model: "fast" });
+    assert.equal(answer.status, 200, answer.text);
+    assert(answer.json()["budget"].pressure > 0);
+  }
+  assertError("openai-chat", await explain(gateway.url, { model: "fast" }), "rpm-exceeded");
+});

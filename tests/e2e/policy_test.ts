@@ -178,6 +178,7 @@ Deno.test("policy that is mended is asked again at once", async () => {
 Deno.test("policy that is edited under load fails no call, and a broken edit changes nothing", async () => {
   await using folder = await makeFolder(policed(choosing("first")));
   await using gateway = await spawnGateway(folder.dir);
+  await ask(gateway);
   let stop = false;
   const load = (async () => {
     for (let sent = 0; !stop; sent++) {

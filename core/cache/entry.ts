@@ -1,0 +1,34 @@
+import type { Usage } from "../usage.ts";
+
+/** An answer as it was given, and what its row needs. */
+export interface CachedReply {
+  readonly contentType: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly provider: string;
+  readonly model: string;
+  readonly servedModel: string | null;
+  readonly finishReason: string | null;
+  readonly usage: Omit<Usage, "source">;
+  /** What the call that filled it cost, nano-USD; `null`: unpriced. */
+  readonly costNusd: number | null;
+  /** Epoch ms. */
+  readonly storedAt: number;
+  readonly expiresAt: number;
+}
+
+/** A second, larger place for replies that outlives the process. Never throws; a fault is a miss. */
+export interface CacheStore {
+  get(key: string): Promise<CachedReply | null>;
+  /** Not waited for. */
+  set(key: string, reply: CachedReply): void;
+}
+
+/** What the cache did for a call. */
+export interface CacheOutcome {
+  readonly status: "hit" | "miss" | "bypass";
+  /** Why it was bypassed; empty otherwise. */
+  readonly reason: string;
+  /** Under which its reply is kept; `null`: it is not. */
+  readonly key: string | null;
+  readonly reply: CachedReply | null;
+}

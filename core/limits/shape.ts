@@ -1,0 +1,91 @@
+import { type BucketSize, TokenBucket } from "./token_bucket.ts";
+
+/** The four buckets of a traffic shape, by the name of their rate. */
+export const BUCKETS = [
+  "request_start_per_sec",
+  "input_tokens_per_sec",
+  "output_reservation_tokens_per_sec",
+  "total_reserved_tokens_per_sec",
+] as const;
+
+/** Name of a bucket. */
+export type BucketName = typeof BUCKETS[number];
+
+/** Sizes of the buckets that are on. */
+export type ShapeSizes = Readonly<Partial<Record<BucketName, BucketSize>>>;
+
+/** What a call takes from some buckets, units. */
+export type ShapeCharge = Readonly<Partial<Record<BucketName, number>>>;
+
+/** What a call of these tokens takes. */
+export function tokenCharge(tokens: { readonly input: number; readonly output: number }) {
+  return {
+    input_tokens_per_sec: tokens.input,
+    output_reservation_tokens_per_sec: tokens.output,
+    total_reserved_tokens_per_sec: tokens.input + tokens.output,
+  } satisfies ShapeCharge;
+}
+
+/** A bucket without room. */
+export interface Shortage {
+  readonly bucket: BucketName;
+  readonly waitMs: number;
+  /** More than it ever holds. */
+  readonly neverFits: boolean;
+}
+
+/** What shaping did with a call, for its record; times in ms. */
+export interface Shaping {
+  readonly decision: "admitted" | "queued" | "rejected";
+  /** The bucket that was short; empty when none was. */
+  readonly bucket: string;
+  readonly retryAfterMs: number;
+}
+
+/** The levels of one shape. With several processes each has its part of rate and burst. */
+export class ShapeLevels {
+  readonly #buckets = new Map<BucketName, TokenBucket>();
+
+  /** The bucket that has to be waited for longest; `null` when all have room. */
+  shortage(
+    charge: ShapeCharge,
+    sizes: ShapeSizes,
+    at: { readonly now: number; readonly processes: number },
+  ): Shortage | null {
+    let worst: Shortage | null = null;
+    for (const bucket of BUCKETS) {
+      const [units, size] = [charge[bucket], sizes[bucket]];
+      if (units === undefined || size === undefined) continue;
+      if (units > size.burst) return { bucket, waitMs: Infinity, neverFits: true };
+      const waitMs = this.#of(bucket, at.now).waitMs(units, part(size, at.processes), at.now);
+      if (waitMs > (worst?.waitMs ?? 0)) worst = { bucket, waitMs, neverFits: false };
+    }
+    return worst;
+  }
+
+  take(
+    charge: ShapeCharge,
+    sizes: ShapeSizes,
+    at: { readonly now: number; readonly processes: number },
+  ): void {
+    for (const bucket of BUCKETS) {
+      const [units, size] = [charge[bucket], sizes[bucket]];
+      if (units === undefined || size === undefined) continue;
+      this.#of(bucket, at.now).take(units, part(size, at.processes), at.now);
+    }
+  }
+
+  give(charge: ShapeCharge): void {
+    for (const bucket of BUCKETS) this.#buckets.get(bucket)?.give(charge[bucket] ?? 0);
+  }
+
+  #of(name: BucketName, now: number): TokenBucket {
+    let bucket = this.#buckets.get(name);
+    if (!bucket) this.#buckets.set(name, bucket = new TokenBucket(now));
+    return bucket;
+  }
+}
+
+function part({ rate, burst }: BucketSize, processes: number): BucketSize {
+  return processes <= 1 ? { rate, burst } : { rate: rate / processes, burst: burst / processes };
+}

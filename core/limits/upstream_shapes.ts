@@ -1,0 +1,151 @@
+import type { UpstreamError } from "../upstream_error.ts";
+import { Backoff, type BackoffKind, type BackoffOptions } from "./backoff.ts";
+import { type ShapeCharge, ShapeLevels, type ShapeSizes } from "./shape.ts";
+
+/** Where a traffic shape stands; from the narrowest to the widest. */
+export type ShapeScope = "target" | "model" | "provider";
+
+/** A traffic shape that an attempt must pass. */
+export interface UpstreamShape {
+  readonly scope: ShapeScope;
+  /** Key of its state: all that share the shape share it. */
+  readonly id: string;
+  readonly sizes: ShapeSizes;
+  /** `null`: off. */
+  readonly backoff: Readonly<Record<BackoffKind, BackoffOptions | null>>;
+}
+
+/** Why a target is not tried now. */
+export interface Throttled {
+  /** `provider-shape-throttled`, `adaptive-backoff-target-429`, ... */
+  readonly reason: string;
+  readonly waitMs: number;
+}
+
+/** What an attempt holds: the probes it is. */
+export interface Pass {
+  readonly probes: readonly Backoff[];
+}
+
+/** Clocks and luck: monotonic ms, and [0, 1). */
+export interface ShapesWorld {
+  clock(): number;
+  random(): number;
+  /** How many processes share the rates. */
+  processes(): number;
+}
+
+const KINDS: readonly BackoffKind[] = ["429", "quota"];
+
+/** Paces attempts by provider, model and target, for all callers of this process. */
+export class UpstreamShapes {
+  readonly #world: ShapesWorld;
+  readonly #levels = new Map<string, ShapeLevels>();
+  readonly #backoffs = new Map<string, Backoff>();
+
+  constructor(world: ShapesWorld) {
+    this.#world = world;
+  }
+
+  /** Takes what an attempt needs of every shape, or nothing. */
+  enter(shapes: readonly UpstreamShape[], charge: ShapeCharge): Pass | Throttled {
+    const at = { now: this.#world.clock(), processes: this.#world.processes() };
+    const throttled = this.#throttled(shapes, charge, at);
+    if (throttled !== null) return throttled;
+    const probes: Backoff[] = [];
+    for (const shape of shapes) {
+      this.#levelsOf(shape).take(charge, shape.sizes, at);
+      for (const kind of KINDS) {
+        const backoff = this.#backoffs.get(`${kind} ${shape.id}`);
+        if (backoff?.claim(at.now)) probes.push(backoff);
+      }
+    }
+    return { probes };
+  }
+
+  /** The end of an attempt: a refusal for a limit keeps others away, content lets them in again. */
+  end(
+    shapes: readonly UpstreamShape[],
+    pass: Pass,
+    attempt: {
+      readonly startedAt: number;
+      readonly error: UpstreamError | null;
+      readonly reached: boolean;
+    },
+  ): void {
+    const kind = kindOf(attempt.error);
+    const shape = kind === null ? undefined : scopeOf(shapes, kind);
+    const options = kind === null ? null : shape?.backoff[kind];
+    if (kind !== null && shape && options) {
+      this.#backoffOf(shape, kind).trigger(options, {
+        now: this.#world.clock(),
+        startedAt: attempt.startedAt,
+        hintMs: attempt.error?.retryAfterMs ?? null,
+        random: this.#world.random(),
+      });
+    }
+    for (const probe of pass.probes) probe.release(attempt.reached);
+  }
+
+  /** Until when attempts stay away, monotonic ms; `null` when they need not. */
+  backoffUntil(shapes: readonly UpstreamShape[]): number | null {
+    const now = this.#world.clock();
+    const untils = shapes.flatMap(({ id }) =>
+      KINDS.flatMap((kind) => this.#backoffs.get(`${kind} ${id}`)?.until(now) ?? [])
+    );
+    return untils.length === 0 ? null : Math.max(...untils);
+  }
+
+  #throttled(
+    shapes: readonly UpstreamShape[],
+    charge: ShapeCharge,
+    at: { readonly now: number; readonly processes: number },
+  ): Throttled | null {
+    let worst: Throttled | null = null;
+    for (const shape of shapes) {
+      for (const kind of KINDS) {
+        const options = shape.backoff[kind];
+        const waitMs = options === null ? 0 : this.#wait(shape, kind, options, at.now);
+        if (waitMs > (worst?.waitMs ?? 0)) {
+          worst = { reason: `adaptive-backoff-${shape.scope}-${kind}`, waitMs };
+        }
+      }
+      const shortage = this.#levelsOf(shape).shortage(charge, shape.sizes, at);
+      if (shortage !== null && shortage.waitMs > (worst?.waitMs ?? 0)) {
+        worst = { reason: `${shape.scope}-shape-throttled`, waitMs: shortage.waitMs };
+      }
+    }
+    return worst;
+  }
+
+  #wait(shape: UpstreamShape, kind: BackoffKind, options: BackoffOptions, now: number): number {
+    return this.#backoffs.get(`${kind} ${shape.id}`)?.waitMs(options, now) ?? 0;
+  }
+
+  #levelsOf({ id }: UpstreamShape): ShapeLevels {
+    let levels = this.#levels.get(id);
+    if (!levels) this.#levels.set(id, levels = new ShapeLevels());
+    return levels;
+  }
+
+  #backoffOf({ id }: UpstreamShape, kind: BackoffKind): Backoff {
+    const key = `${kind} ${id}`;
+    let backoff = this.#backoffs.get(key);
+    if (!backoff) this.#backoffs.set(key, backoff = new Backoff());
+    return backoff;
+  }
+}
+
+function kindOf(error: UpstreamError | null): BackoffKind | null {
+  if (error?.class === "upstream_rate_limited") return "429";
+  return error?.class === "upstream_quota_exhausted" ? "quota" : null;
+}
+
+const ORDER: readonly ShapeScope[] = ["target", "model", "provider"];
+
+/** A rate belongs to the narrowest scope that has the kind on; billing to the widest. */
+function scopeOf(shapes: readonly UpstreamShape[], kind: BackoffKind): UpstreamShape | undefined {
+  const able = shapes.filter(({ backoff }) => backoff[kind] !== null)
+    .toSorted((a, b) => ORDER.indexOf(a.scope) - ORDER.indexOf(b.scope));
+  return kind === "429" ? able[0] : able.at(-1);
+}

@@ -1,0 +1,89 @@
+import { type Charge, chargedUnits } from "../core/limits/account.ts";
+import { isRolling } from "../core/limits/lease_book.ts";
+import type { LeaseEntry, LeaseWindow } from "../core/limits/lease_entry.ts";
+import { LIMIT_KEYS, type LimitKey } from "../core/limits/limit.ts";
+import { periodAt } from "../core/period.ts";
+import { journalsOf } from "./journal_folder.ts";
+import type { LeaseKv } from "./lease_kv.ts";
+import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
+import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+
+/**
+ * What this process held when it ended without a word: the calls its journal knows of are used, the
+ * rest goes back. Units of the last minute stay debited until they are too old to matter.
+ */
+export async function recoverLeases(kv: LeaseKv, options: LedgerStoreOptions): Promise<void> {
+  const slot = options.journal.mark().journalId;
+  const held = new Map<string, number>();
+  for await (const id of kv.list()) {
+    const { entry } = await kv.read(id);
+    const seq = entry?.seqs[slot];
+    if (seq !== undefined) held.set(id, seq);
+  }
+  if (held.size === 0) return;
+  const lines = linesBehind(held, options);
+  for (const [id] of held) await recover(kv, id, { slot, options, lines: lines.get(id) ?? [] });
+}
+
+/** By account, the lines its entry does not hold yet. */
+function linesBehind(
+  held: ReadonlyMap<string, number>,
+  { snapshot }: LedgerStoreOptions,
+): ReadonlyMap<string, ChargedLine[]> {
+  const { calls } = journalsOf(snapshot.server.logging.path);
+  const found = new Map<string, ChargedLine[]>();
+  for (const line of chargedLines(calls, { segment: 1, byteOffset: 0 })) {
+    for (const id of line.ids) {
+      const seq = held.get(id);
+      if (seq === undefined || line.seq <= seq) continue;
+      found.set(id, [...found.get(id) ?? [], line]);
+    }
+  }
+  return found;
+}
+
+async function recover(
+  kv: LeaseKv,
+  id: string,
+  { slot, lines, options }: {
+    readonly slot: string;
+    readonly lines: readonly ChargedLine[];
+    readonly options: LedgerStoreOptions;
+  },
+): Promise<void> {
+  for (;;) {
+    const { entry, version } = await kv.read(id);
+    if (entry === null) return;
+    const recovered = withoutSlot(entry, slot, lines, options.journal.mark().seq);
+    if (await kv.replace(id, recovered, version)) return;
+  }
+}
+
+function withoutSlot(
+  entry: LeaseEntry,
+  slot: string,
+  lines: readonly ChargedLine[],
+  seq: number,
+): LeaseEntry {
+  const windows: Partial<Record<LimitKey, LeaseWindow>> = {};
+  for (const key of LIMIT_KEYS) {
+    const window = entry.windows[key];
+    if (!window) continue;
+    const { [slot]: _, ...slots } = window.slots;
+    const used = isRolling(key) ? 0 : usedBy(lines, key, window.start);
+    windows[key] = { ...window, slots, used: window.used + used };
+  }
+  return { windows, seqs: { ...entry.seqs, [slot]: seq } };
+}
+
+function usedBy(lines: readonly ChargedLine[], key: LimitKey, start: number): number {
+  const units = (charge: Charge) => chargedUnits(charge, key);
+  return lines.filter(({ chargedAt }) => isIn(key, start, chargedAt))
+    .reduce((sum, { charge }) => sum + units(charge), 0);
+}
+
+function isIn(key: LimitKey, start: number, time: number): boolean {
+  if (key.startsWith("day.")) return periodAt("day", time).start === start;
+  if (key.startsWith("month.")) return periodAt("month", time).start === start;
+  return true;
+}

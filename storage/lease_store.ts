@@ -1,0 +1,337 @@
+import { GatewayError } from "../core/errors.ts";
+import type { Account } from "../core/limits/account.ts";
+import { type Synced, syncEntry, type Verdict, type Waiting } from "../core/limits/lease_entry.ts";
+import type { Sharer } from "../core/limits/ledger.ts";
+import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
+import type { LedgerSettings } from "../core/snapshot.ts";
+import type { LeaseKv } from "./lease_kv.ts";
+import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+
+/** Own numbers are written after this time, ms. */
+const FLUSH_MS = 100;
+const HEARTBEAT_MS = 2_000;
+/** A process that said nothing for this long is dead, ms. */
+const DEAD_MS = 10_000;
+/** A process that could say nothing for this long admits nothing, ms. */
+const MUTE_MS = 8_000;
+/** A call that does not fit looks again, and gives up, ms. */
+const LOOK_MS = 25;
+const GIVE_UP_MS = 300;
+/** Longest wait for a store that does not answer, ms. */
+const ANSWER_MS = 2_000;
+/** What is not written when the gateway ends waits for its next start, ms. */
+const CLOSE_MS = 5_000;
+
+/** A call that waits for units. */
+interface Waiter extends Waiting {
+  readonly arrived: number;
+  take(): boolean;
+  resolve(taken: boolean): void;
+  reject(error: Error): void;
+}
+
+/** What waits for one account; one look at the store at a time. */
+interface Queue {
+  readonly waiters: Waiter[];
+  running: boolean;
+  /** The store has not answered for long: who comes now is not made to wait as well. */
+  stuck: boolean;
+}
+
+/**
+ * Counts with other processes: no unit is admitted that was not debited from the shared store first.
+ * Units that are at hand cost nothing; others are fetched for all calls that wait, in one commit.
+ */
+export class LeaseStore implements LedgerStore, Sharer {
+  readonly #kv: LeaseKv;
+  readonly #options: LedgerStoreOptions;
+  readonly #slot: string;
+  readonly #queues = new Map<Account, Queue>();
+  #settings: Pick<LedgerSettings, "onFailure" | "graceMs">;
+  /** When each process last told that it lives, epoch ms. */
+  #beats: ReadonlyMap<string, number>;
+  /** Monotonic ms of the last answer of the store. */
+  #answeredAt: number;
+  #failingSince: number | null = null;
+  #beat: ReturnType<typeof setTimeout> | undefined;
+  #flush: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(kv: LeaseKv, beats: ReadonlyMap<string, number>, options: LedgerStoreOptions) {
+    this.#kv = kv;
+    this.#options = options;
+    this.#slot = options.journal.mark().journalId;
+    this.#settings = options.snapshot.server.ledger;
+    this.#beats = beats;
+    this.#answeredAt = options.clock();
+    options.ledger.onChange = () => this.#flushSoon();
+    options.ledger.share(this);
+    this.#beatSoon();
+  }
+
+  get state(): LedgerStoreState {
+    const { clock } = this.#options;
+    const mute = clock() - this.#answeredAt > MUTE_MS;
+    if (this.#failingSince === null && !mute) return "ok";
+    return this.#hasGrace() ? "grace" : "down";
+  }
+
+  get processes(): number {
+    return Math.max(1, this.#beats.size - this.#dead().length);
+  }
+
+  get refuses(): boolean {
+    return this.#options.clock() - this.#answeredAt > MUTE_MS && !this.#hasGrace();
+  }
+
+  async refresh(accounts: readonly Account[]): Promise<void> {
+    await Promise.all(accounts.map((account) => this.#report(account)));
+  }
+
+  configure(settings: Pick<LedgerSettings, "onFailure" | "graceMs">): void {
+    this.#settings = settings;
+  }
+
+  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const queue = this.#queueOf(account);
+    queue.waiters.push({ ...waiting, arrived: this.#options.clock(), take, resolve, reject });
+    if (queue.stuck) this.#release(account, queue);
+    else void this.#run(account, queue);
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#beat);
+    clearTimeout(this.#flush);
+    const last = async () => {
+      await new Promise((done) => setTimeout(done, FLUSH_MS));
+      for (const account of this.#queues.keys()) await this.#sync(account, []);
+      await this.#kv.leave(this.#slot);
+    };
+    await within(last(), CLOSE_MS).catch(() => {});
+    this.#kv.close();
+  }
+
+  #hasGrace(): boolean {
+    const { onFailure, graceMs } = this.#settings;
+    const since = this.#failingSince ?? this.#answeredAt + MUTE_MS;
+    return onFailure === "grace" && this.#options.clock() - since < graceMs;
+  }
+
+  #queueOf(account: Account): Queue {
+    let queue = this.#queues.get(account);
+    if (!queue) this.#queues.set(account, queue = { waiters: [], running: false, stuck: false });
+    return queue;
+  }
+
+  /** Serves what waits, first come first served, until nothing does. */
+  async #run(account: Account, queue: Queue): Promise<void> {
+    if (queue.running) return;
+    queue.running = true;
+    try {
+      while (queue.waiters.length > 0) {
+        const asked = [...queue.waiters];
+        const verdicts = await this.#answer(account, queue, asked);
+        if (!this.#serve(queue, asked, verdicts)) {
+          await new Promise((done) => setTimeout(done, LOOK_MS));
+        }
+      }
+    } catch {
+      this.#failed();
+      this.#release(account, queue);
+    } finally {
+      queue.running = false;
+    }
+    this.#flushSoon();
+  }
+
+  /** Looks at the store, once at a time: what was begun is waited for even if nobody else does. */
+  async #answer(
+    account: Account,
+    queue: Queue,
+    asked: readonly Waiter[],
+  ): Promise<readonly Verdict[]> {
+    const late = setTimeout(() => {
+      queue.stuck = true;
+      this.#failed();
+      this.#release(account, queue);
+    }, ANSWER_MS);
+    try {
+      const verdicts = await this.#sync(account, asked);
+      this.#works();
+      return verdicts;
+    } finally {
+      clearTimeout(late);
+      queue.stuck = false;
+    }
+  }
+
+  /** Tells those that were judged; false when all that is left has to look again later. */
+  #serve(queue: Queue, asked: readonly Waiter[], verdicts: readonly Verdict[]): boolean {
+    const now = this.#options.clock();
+    let progress = false;
+    asked.forEach((waiter, place) => {
+      const waits = queue.waiters.indexOf(waiter);
+      if (waits < 0) return;
+      const verdict = verdicts[place];
+      const gaveUp = verdict === "refused" ||
+        (verdict === "later" && now - waiter.arrived >= GIVE_UP_MS);
+      if (!gaveUp && !waiter.take()) return;
+      queue.waiters.splice(waits, 1);
+      waiter.resolve(!gaveUp);
+      progress = true;
+    });
+    return progress || verdicts.includes("granted");
+  }
+
+  /** The store does not answer: a limited grace, or a refusal. */
+  #release(account: Account, queue: Queue): void {
+    const moment = this.#options.ledger.moment();
+    for (const waiter of queue.waiters.splice(0)) {
+      if (!this.#hasGrace()) {
+        waiter.reject(
+          new GatewayError(
+            "quota-store-unavailable",
+            "Cannot admit the call: the store of its limits is out of reach",
+            { retry_after_ms: 1_000 },
+          ),
+        );
+        continue;
+      }
+      for (const [key, units] of waiter.need) {
+        const window = account.windowOf(key, moment);
+        account.lease.grant(key, units, { window, steady: moment.steady });
+      }
+      waiter.resolve(waiter.take());
+    }
+  }
+
+  /** Reads, reports, grants and writes, until nobody came in between. */
+  async #sync(account: Account, waiting: readonly Waiting[]): Promise<readonly Verdict[]> {
+    for (;;) {
+      const { entry, version } = await this.#kv.read(account.id);
+      const synced = this.#judge(account, entry, waiting);
+      let written = false;
+      try {
+        written = sameEntry(entry, synced.entry) ||
+          await this.#kv.replace(account.id, synced.entry, version);
+      } finally {
+        if (written) synced.apply();
+        else synced.undo();
+      }
+      if (written) {
+        account.foreign = synced.foreign;
+        return synced.verdicts;
+      }
+      await new Promise((done) => setTimeout(done, 1 + 4 * Math.random()));
+    }
+  }
+
+  #judge(account: Account, entry: Synced["entry"] | null, waiting: readonly Waiting[]): Synced {
+    const { ledger, journal, now } = this.#options;
+    const at = ledger.moment();
+    return syncEntry(entry, account.lease, waiting, {
+      slot: this.#slot,
+      seq: journal.mark().seq,
+      wall: now(),
+      steady: at.steady,
+      windowOf: (key) => account.windowOf(key, at),
+      processes: this.processes,
+      dead: new Set(this.#dead()),
+    });
+  }
+
+  /** Processes that lived once and have said nothing for long. */
+  #dead(): readonly string[] {
+    const now = this.#options.now();
+    return [...this.#beats].flatMap(([slot, beat]) =>
+      slot !== this.#slot && now - beat >= DEAD_MS ? slot : []
+    );
+  }
+
+  #flushSoon(): void {
+    if (this.#flush !== undefined || this.#closed) return;
+    this.#flush = setTimeout(async () => {
+      await this.#flushAll();
+      this.#flush = undefined;
+      if ([...this.#queues.keys()].some(holdsUnits)) this.#flushSoon();
+    }, FLUSH_MS);
+    Deno.unrefTimer(this.#flush);
+  }
+
+  async #flushAll(): Promise<void> {
+    const changed = this.#options.ledger.takeChanged();
+    for (const account of changed) this.#queueOf(account);
+    const accounts = new Set([...changed, ...[...this.#queues.keys()].filter(holdsUnits)]);
+    for (const account of accounts) await this.#report(account);
+  }
+
+  /** Writes own numbers and reads those of others; later, if somebody is at it. */
+  async #report(account: Account): Promise<void> {
+    const queue = this.#queueOf(account);
+    if (queue.running) return this.#options.ledger.giveBack([account]);
+    queue.running = true;
+    try {
+      await this.#answer(account, queue, []);
+    } catch {
+      this.#failed();
+      this.#options.ledger.giveBack([account]);
+    } finally {
+      queue.running = false;
+    }
+    if (queue.waiters.length > 0) void this.#run(account, queue);
+  }
+
+  #beatSoon(): void {
+    this.#beat = setTimeout(async () => {
+      const { now } = this.#options;
+      try {
+        const beat = this.#kv.heartbeat(this.#slot, now());
+        this.#beats = await within(beat, ANSWER_MS);
+        this.#works();
+      } catch {
+        this.#failed();
+      }
+      if (!this.#closed) this.#beatSoon();
+    }, HEARTBEAT_MS);
+    Deno.unrefTimer(this.#beat);
+  }
+
+  #works(): void {
+    this.#answeredAt = this.#options.clock();
+    if (this.#failingSince === null) return;
+    this.#failingSince = null;
+    const { log } = this.#options;
+    log.write("info", "ledger_recovered", "Counters of limits are written again");
+  }
+
+  #failed(): void {
+    if (this.#failingSince !== null) return;
+    this.#failingSince = this.#options.clock();
+    const { log } = this.#options;
+    log.write("error", "ledger_failed", "Cannot reach the shared counters of limits");
+  }
+}
+
+/** Whether something is to be given back or reported later. */
+function holdsUnits({ lease }: Account): boolean {
+  return lease.holdsUnits();
+}
+
+function sameEntry(before: unknown, after: unknown): boolean {
+  return JSON.stringify(before) === JSON.stringify(after);
+}
+
+async function within<Result>(work: Promise<Result>, ms: number): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Cannot wait longer for the store")), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,105 @@
+import { dirname } from "node:path";
+import type { AccountState } from "../core/limits/account.ts";
+import type { JournalMark } from "./journal.ts";
+
+/** An account as it is stored: its counters, and the journal line up to which they count. */
+export interface StoredAccount {
+  readonly id: string;
+  readonly seq: number;
+  readonly state: AccountState;
+}
+
+/** What the store holds as a whole: everything up to this mark is in the accounts. */
+export interface LedgerHead extends JournalMark {
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+/** The counters in a Deno KV database. */
+export interface LedgerKv {
+  readHead(): Promise<LedgerHead | null>;
+  readAccounts(): AsyncIterable<StoredAccount>;
+  /** Writes accounts, and the head with the last of them. */
+  write(accounts: readonly StoredAccount[], head: LedgerHead): Promise<void>;
+  close(): void;
+}
+
+/** Bounds of one commit, of which Deno KV takes 1,000 mutations and 800 KiB. */
+const MAX_MUTATIONS = 900;
+const MAX_BYTES = 700 * 1024;
+/** A value of a thousand numbers takes a little less than this per number. */
+const BYTES_PER_NUMBER = 10;
+const BYTES_PER_ACCOUNT = 512;
+/** Another process that writes the same file is waited for this often, 2 to 10 ms each. */
+const LOCKED_TRIES = 50;
+
+const HEAD = ["ledger", "head"];
+const ACCOUNTS = ["ledger", "account"];
+
+/** Whether a path is the URL of a KV Connect server. */
+export function isRemote(path: string): boolean {
+  return /^https?:\/\//i.test(path);
+}
+
+/** Opens the database; a file is made with mode 0600 in a folder with 0700. */
+export async function openKv(path: string): Promise<Deno.Kv> {
+  if (isRemote(path)) return await Deno.openKv(path);
+  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
+  return await Deno.openKv(path);
+}
+
+/** The ledger's part of a database. */
+export function createLedgerKv(kv: Deno.Kv): LedgerKv {
+  return {
+    async readHead() {
+      return (await kv.get<LedgerHead>(HEAD)).value;
+    },
+    async *readAccounts() {
+      for await (const { value } of kv.list<StoredAccount>({ prefix: ACCOUNTS })) yield value;
+    },
+    async write(accounts, head) {
+      const batches = inBatches(accounts);
+      for (const [place, batch] of batches.entries()) {
+        const commit = kv.atomic();
+        for (const account of batch) commit.set([...ACCOUNTS, account.id], account);
+        if (place === batches.length - 1) commit.set(HEAD, head);
+        await whenUnlocked(() => commit.commit());
+      }
+    },
+    close: () => kv.close(),
+  };
+}
+
+/** Accounts by commit; at least one batch, for the head. */
+function inBatches(accounts: readonly StoredAccount[]): StoredAccount[][] {
+  const batches: StoredAccount[][] = [[]];
+  let bytes = 0;
+  for (const account of accounts) {
+    const { rpm, tpm } = account.state;
+    const size = BYTES_PER_ACCOUNT + (rpm.length + tpm.length) * BYTES_PER_NUMBER;
+    if (batches.at(-1)!.length === MAX_MUTATIONS || bytes + size > MAX_BYTES) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)!.push(account);
+    bytes += size;
+  }
+  return batches;
+}
+
+/** Several processes on one file get in each other's way: that is no failure. */
+export async function whenUnlocked<Result>(commit: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await commit();
+    } catch (error) {
+      if (tries === LOCKED_TRIES || !isLocked(error)) throw error;
+    }
+    await new Promise((done) => setTimeout(done, 2 + 8 * Math.random()));
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && /database is locked/.test(error.message);
+}

@@ -1,0 +1,224 @@
+import { dirname } from "node:path";
+import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
+import type { LedgerSettings, Snapshot } from "../core/snapshot.ts";
+import { journalsOf } from "./journal_folder.ts";
+import { createLeaseKv, type LeaseKv } from "./lease_kv.ts";
+import { recoverLeases } from "./lease_recovery.ts";
+import { LeaseStore } from "./lease_store.ts";
+import { createLedgerKv, isRemote, type LedgerHead, type LedgerKv, openKv } from "./ledger_kv.ts";
+import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
+
+/** Changes are written after this time, ms. */
+const FLUSH_MS = 250;
+/** A write that failed is tried again after this time, ms. */
+const RETRY_MS = 500;
+/** How long a write may take or fail before the store counts as down, ms. */
+const PATIENCE_MS = 1_000;
+/** Longest wait for the last write when the gateway ends, ms. */
+const CLOSE_MS = 5_000;
+
+/**
+ * Opens the store of the counters and brings the ledger to where it was: the stored counters, and the
+ * journal lines behind them.
+ *
+ * @throws Error when the store cannot be used, or another gateway has it
+ */
+export async function openLedgerStore(options: LedgerStoreOptions): Promise<LedgerStore> {
+  const { path, shared } = options.snapshot.server.ledger;
+  const lock = isRemote(path) ? null : takeLock(path, shared);
+  try {
+    const opened = await openKv(path);
+    if (shared) return await openShared(createLeaseKv(opened), lock, options);
+    const kv = createLedgerKv(opened);
+    const store = new WriteBehind(kv, lock, options);
+    await rebuild(kv, options);
+    await store.flush();
+    if (store.state !== "ok") throw new Error("its counters cannot be written");
+    return store;
+  } catch (error) {
+    lock?.close();
+    throw error;
+  }
+}
+
+/** Joins the processes that count in one store. */
+async function openShared(
+  kv: LeaseKv,
+  lock: Deno.FsFile | null,
+  options: LedgerStoreOptions,
+): Promise<LedgerStore> {
+  await recoverLeases(kv, options);
+  const { journalId } = options.journal.mark();
+  const beats = await kv.heartbeat(journalId, options.now());
+  return new LeaseStore({ ...kv, close: () => (kv.close(), lock?.close()) }, beats, options);
+}
+
+/** One gateway has a file to itself, unless all that use it share it. */
+function takeLock(path: string, shared: boolean): Deno.FsFile {
+  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const file = Deno.openSync(`${path}.lock`, { create: true, write: true, mode: 0o600 });
+  if (file.tryLockSync(!shared)) return file;
+  file.close();
+  throw new Error("another gateway uses it");
+}
+
+/** Brings the ledger to where it was when the last process ended, however it did. */
+async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promise<void> {
+  const { ledger, log } = options;
+  const head = await kv.readHead();
+  const counted = new Map<string, number>();
+  for await (const { id, seq, state } of kv.readAccounts()) {
+    ledger.restore(id, state);
+    counted.set(id, seq);
+  }
+  const mark = options.journal.mark();
+  const follows = followers(head, mark, counted);
+  // Numbers of another journal, or of lines that were never written, must not stay beside new ones.
+  if (head?.journalId !== mark.journalId || head.seq > mark.seq) {
+    ledger.giveBack([...counted.keys()].map((id) => ledger.account(id)));
+  }
+  const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
+  const { calls } = journalsOf(options.snapshot.server.logging.path);
+  let lines = 0;
+  for (const line of chargedLines(calls, follows.from)) {
+    let used = false;
+    for (const id of line.ids) {
+      if (!(known.has(id) || id.startsWith("caller:")) || !follows.adds(line, id)) continue;
+      ledger.replay(id, line.charge, line.chargedAt);
+      used = true;
+    }
+    lines += Number(used);
+  }
+  if (lines > 0) log.write("info", "ledger_rebuilt", "Counters took in journal lines", { lines });
+}
+
+/** Keys of the accounts that the configuration limits. */
+function limitedIds({ callers }: Snapshot): readonly string[] {
+  return [...callers.values()].flatMap(({ limits }) => limits.map(({ id }) => id));
+}
+
+/** From where lines are read, and which of them an account does not hold yet. */
+function followers(
+  head: LedgerHead | null,
+  mark: Pick<LedgerHead, "journalId" | "seq">,
+  counted: ReadonlyMap<string, number>,
+): {
+  readonly from: LedgerHead["position"];
+  adds(line: ChargedLine, id: string): boolean;
+} {
+  const begin = { segment: 1, byteOffset: 0 };
+  if (head === null) return { from: begin, adds: () => true };
+  // Another journal has other numbers: only time tells what is new in it.
+  if (head.journalId !== mark.journalId) {
+    return { from: begin, adds: ({ settledAt }) => settledAt > head.at };
+  }
+  return {
+    from: head.position,
+    adds: ({ seq }, id) => seq > (counted.get(id) ?? head.seq),
+  };
+}
+
+/** Writes changed counters behind the calls that change them. */
+class WriteBehind implements LedgerStore {
+  readonly processes = 1;
+  readonly #kv: LedgerKv;
+  readonly #lock: Deno.FsFile | null;
+  readonly #options: LedgerStoreOptions;
+  #settings: Pick<LedgerSettings, "onFailure" | "graceMs">;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #writing: Promise<void> | null = null;
+  /** Monotonic ms since which something waits to be written that should have been; `null`: nothing. */
+  #lateSince: number | null = null;
+  #told = false;
+  #closed = false;
+
+  constructor(kv: LedgerKv, lock: Deno.FsFile | null, options: LedgerStoreOptions) {
+    this.#kv = kv;
+    this.#lock = lock;
+    this.#options = options;
+    this.#settings = options.snapshot.server.ledger;
+    options.ledger.onChange = () => this.#soon(FLUSH_MS);
+  }
+
+  get state(): LedgerStoreState {
+    if (this.#lateSince === null) return "ok";
+    const late = this.#options.clock() - this.#lateSince - PATIENCE_MS;
+    if (late < 0) return "ok";
+    const { onFailure, graceMs } = this.#settings;
+    return onFailure === "grace" && late < graceMs ? "grace" : "down";
+  }
+
+  get refuses(): boolean {
+    return this.#lateSince !== null && this.state === "down";
+  }
+
+  async refresh(): Promise<void> {}
+
+  configure(settings: Pick<LedgerSettings, "onFailure" | "graceMs">): void {
+    this.#settings = settings;
+  }
+
+  /** Writes what changed; what cannot be written waits. */
+  flush(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => this.#writing = null);
+    return this.#writing;
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((done) => timer = setTimeout(done, CLOSE_MS));
+    await Promise.race([this.flush().then(() => this.flush()), late]);
+    clearTimeout(timer);
+    clearTimeout(this.#timer);
+    this.#closed = true;
+    this.#kv.close();
+    this.#lock?.close();
+  }
+
+  #soon(ms: number): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.flush();
+    }, ms);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  async #write(): Promise<void> {
+    const { ledger, journal, now, clock } = this.#options;
+    const changed = ledger.takeChanged();
+    const mark = journal.mark();
+    const accounts = [...changed].map((account) => ({
+      id: account.id,
+      seq: mark.seq,
+      state: ledger.stateOf(account),
+    }));
+    this.#lateSince ??= clock();
+    const late = setTimeout(() => this.#tell("late"), PATIENCE_MS);
+    try {
+      await this.#kv.write(accounts, { ...mark, at: now() });
+      this.#lateSince = null;
+      this.#tell(null);
+    } catch (error) {
+      ledger.giveBack(changed);
+      this.#tell(error instanceof Error ? error.name : "unknown");
+      this.#soon(RETRY_MS);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Once when it begins to fail, and once when it works again. */
+  #tell(reason: string | null): void {
+    const { log } = this.#options;
+    if (reason !== null && !this.#told) {
+      log.write("error", "ledger_failed", "Cannot write the counters of limits", { reason });
+    }
+    if (reason === null && this.#told) {
+      log.write("info", "ledger_recovered", "Counters of limits are written again");
+    }
+    this.#told = reason !== null;
+  }
+}

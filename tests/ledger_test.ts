@@ -1,0 +1,342 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { chargedUnits, NO_CHARGE } from "@/core/limits/account.ts";
+import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
+import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
+import { type Refusal, refusalError } from "@/core/limits/refusal.ts";
+import { budgetOf, keyState, quotaState, rateStanding } from "@/core/limits/standing.ts";
+import { NOW } from "./builders.ts";
+import { LedgerModel, type ModelCall, type ModelTime } from "./ledger_model.ts";
+
+const NONE = Object.fromEntries(LIMIT_KEYS.map((key) => [key, 0])) as ScopeLimits["max"];
+
+function limitsOf(max: Partial<ScopeLimits["max"]>, changes: Partial<ScopeLimits> = {}) {
+  const { kind = "caller", name = "ci" } = changes;
+  return {
+    kind,
+    name,
+    id: `${kind}:${name}`,
+    max: { ...NONE, ...max },
+    quotaSoftPct: 80,
+    keySoftPct: 90,
+    onExhaust: "disable",
+    ...changes,
+  } satisfies ScopeLimits;
+}
+
+/** A ledger at a clock that tests move. */
+function ledgerAt(start = NOW) {
+  const clock = { now: start, clock: 0 };
+  const ledger = new Ledger({ now: () => clock.now, clock: () => clock.clock });
+  const pass = (ms: number) => {
+    clock.now += ms;
+    clock.clock += ms;
+  };
+  return { ledger, clock, pass };
+}
+
+/** A ledger that shares with nobody has nothing to wait for. */
+function take(ledger: Ledger, reservation: Reservation, need: Need): Refusal | null {
+  const taken = ledger.take(reservation, need);
+  if (taken instanceof Promise) throw new TypeError("Cannot wait");
+  return taken;
+}
+
+const CALL = [["rpm", 1], ["day.requests", 1], ["month.requests", 1]] as const;
+const tokens = (units: number) =>
+  [
+    ["tpm", units],
+    ["day.tokens", units],
+    ["month.tokens", units],
+    ["lifetime.tokens", units],
+  ] as const;
+
+Deno.test("ledger admits as many calls a minute as its limit, and again when they are 60 s old", () => {
+  const { ledger, pass } = ledgerAt();
+  const limits = [limitsOf({ rpm: 3 })];
+  const admitted = () => take(ledger, ledger.open(limits), CALL) === null;
+  assert.deepEqual([admitted(), admitted(), admitted(), admitted()], [true, true, true, false]);
+  pass(60_000);
+  assert.equal(admitted(), false, "the slot of 100 ms has not left yet");
+  pass(100);
+  assert.deepEqual([admitted(), admitted(), admitted(), admitted()], [true, true, true, false]);
+});
+
+Deno.test("ledger gives back what a call did not use, and charges what it used above", () => {
+  const { ledger } = ledgerAt();
+  const limits = limitsOf({ tpm: 100 });
+  const used = () => ledger.account("caller:ci").meters.tpm.taken(ledger.moment());
+  for (const [reserved, actual] of [[50, 10], [50, 70]] as const) {
+    const reservation = ledger.open([limits]);
+    assert.equal(take(ledger, reservation, tokens(reserved)), null);
+    const before = used();
+    ledger.settle(reservation, { ...NO_CHARGE, calls: 1, tokens: actual });
+    assert.equal(used(), before - reserved + actual);
+    ledger.settle(reservation, { ...NO_CHARGE, calls: 1, tokens: 1_000 });
+    assert.equal(used(), before - reserved + actual, "a second settle changes nothing");
+  }
+});
+
+Deno.test("ledger needs room in every scope, takes all or nothing, and names the scope in the way", () => {
+  const { ledger } = ledgerAt();
+  const own = limitsOf({ rpm: 10 });
+  const project = limitsOf({ rpm: 1 }, { kind: "project", name: "shop" });
+  assert.equal(take(ledger, ledger.open([own, project]), CALL), null);
+  const refusal = take(ledger, ledger.open([own, project]), CALL);
+  assert.equal(refusal?.limits.id, "project:shop");
+  const error = refusalError(refusal!, ledger.moment());
+  assert.equal(error.type, "rpm-exceeded");
+  assert.equal(error.details["scope"], "project");
+  assert.match(error.message, /project "shop"/);
+  assert.equal(ledger.account("caller:ci").meters.rpm.taken(ledger.moment()), 1);
+});
+
+const ENDS = "2026-11-21T00:00:00.000Z";
+
+for (
+  const { key, type, details } of [
+    { key: "rpm", type: "rpm-exceeded", details: { limit: 5, used: 3, needed: 3 } },
+    { key: "tpm", type: "tpm-exceeded", details: { limit: 5, used: 3, needed: 3 } },
+    { key: "concurrent", type: "concurrency-exceeded", details: { limit: 5, used: 3 } },
+    { key: "lifetime.tokens", type: "key-exhausted", details: { limit: 5, used: 3, needed: 3 } },
+    {
+      key: "day.tokens",
+      type: "quota-exhausted",
+      details: { limit_key: "quota.day.tokens", limit: 5, used: 3, window_end: ENDS },
+    },
+    {
+      key: "month.cost",
+      type: "quota-exhausted",
+      details: { limit_key: "quota.month.cost_usd", limit: 5e-9, used: 3e-9 },
+    },
+  ] as const
+) {
+  Deno.test(`ledger refuses beyond ${key} with ${type} and its facts`, () => {
+    const { ledger } = ledgerAt();
+    const limits = [limitsOf({ [key]: 5 })];
+    assert.equal(take(ledger, ledger.open(limits), [[key, 3]]), null);
+    const refusal = take(ledger, ledger.open(limits), [[key, 3]]);
+    const error = refusalError(refusal!, ledger.moment());
+    assert.equal(error.type, type);
+    for (const [name, value] of Object.entries(details)) {
+      assert.equal(error.details[name], value, name);
+    }
+    const never = take(ledger, ledger.open(limits), [[key, 6]]);
+    const hopeless = refusalError(never!, ledger.moment());
+    assert.deepEqual([hopeless.details["never_fits"], hopeless.retryable], [true, false]);
+    assert.equal(hopeless.details["retry_after_ms"], undefined);
+  });
+}
+
+Deno.test("ledger tells when there is room again, and then there is", () => {
+  const { ledger, pass } = ledgerAt();
+  const limits = [limitsOf({ tpm: 100 })];
+  for (const units of [40, 30, 30]) {
+    assert.equal(take(ledger, ledger.open(limits), tokens(units)), null);
+    pass(10_000);
+  }
+  const refusal = take(ledger, ledger.open(limits), tokens(50));
+  const wait = Number(refusalError(refusal!, ledger.moment()).details["retry_after_ms"]);
+  assert.equal(wait, 40_100, "two of the three must leave");
+  pass(wait - 1);
+  assert.notEqual(take(ledger, ledger.open(limits), tokens(50)), null);
+  pass(1);
+  assert.equal(take(ledger, ledger.open(limits), tokens(50)), null);
+});
+
+Deno.test("ledger counts lifetime tokens and never refuses them with on_exhaust: warn", () => {
+  const { ledger } = ledgerAt();
+  const limits = limitsOf({ "lifetime.tokens": 10 }, { onExhaust: "warn" });
+  const scopes = [{ limits, account: ledger.account("caller:ci") }];
+  for (const state of ["warning", "exhausted"]) {
+    const reservation = ledger.open([limits]);
+    assert.equal(take(ledger, reservation, tokens(9)), null);
+    ledger.settle(reservation, { ...NO_CHARGE, calls: 1, tokens: 9 });
+    assert.equal(keyState(scopes, ledger.moment()), state);
+  }
+});
+
+Deno.test("ledger tells pressure, states and standing of the tightest scope", () => {
+  const { ledger, pass } = ledgerAt();
+  const own = limitsOf({ rpm: 10, "day.tokens": 100, "month.cost": 1_000 });
+  const user = limitsOf({ rpm: 4, "day.tokens": 1_000 }, { kind: "user", name: "ada" });
+  const reservation = ledger.open([own, user]);
+  const scopes = [own, user].map((limits) => ({ limits, account: ledger.account(limits.id) }));
+  assert.deepEqual(budgetOf(scopes, ledger.moment()), { day: 0, month: 0, pressure: 0 });
+  take(ledger, reservation, [...CALL, ...tokens(80), ["month.cost", 900]]);
+  assert.deepEqual(budgetOf(scopes, ledger.moment()), { day: 0.8, month: 0.9, pressure: 0.9 });
+  assert.equal(quotaState(scopes, ledger.moment()), "warning");
+  pass(1_000);
+  const { requests, tokens: minute } = rateStanding(scopes, ledger.moment());
+  assert.deepEqual(requests, { limit: 4, remaining: 3, emptyMs: 59_100 });
+  assert.equal(minute, null);
+});
+
+Deno.test("ledger opens the next day and month, and a call stays in those of its admission", () => {
+  const { ledger, pass } = ledgerAt(Date.UTC(2026, 10, 30, 23, 59, 59));
+  const limits = [limitsOf({ "day.tokens": 10, "month.tokens": 10 })];
+  const before = ledger.open(limits);
+  assert.equal(take(ledger, before, tokens(10)), null);
+  assert.notEqual(take(ledger, ledger.open(limits), tokens(1)), null);
+  pass(1_000);
+  assert.equal(take(ledger, ledger.open(limits), tokens(10)), null, "December has room");
+  ledger.settle(before, { ...NO_CHARGE, calls: 1, tokens: 10 });
+  const { meters } = ledger.account("caller:ci");
+  assert.equal(meters["day.tokens"].taken(ledger.moment()), 10, "November's tokens stay there");
+});
+
+Deno.test("ledger keeps a closed day closed when the clock steps back, and its minute when it jumps", () => {
+  const { ledger, clock } = ledgerAt(Date.UTC(2026, 10, 20, 23, 30));
+  const limits = [limitsOf({ rpm: 1, "day.requests": 5 })];
+  const { meters } = ledger.account("caller:ci");
+  assert.equal(take(ledger, ledger.open(limits), CALL), null);
+  clock.now += 3_600_000;
+  assert.notEqual(take(ledger, ledger.open(limits), CALL), null, "an hour later by the wall alone");
+  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "the next day has begun");
+  clock.now -= 3_600_000;
+  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "and goes on");
+  clock.clock += 60_100;
+  assert.equal(take(ledger, ledger.open(limits), CALL), null, "a minute has really passed");
+});
+
+/** One step of a schedule. */
+type Step =
+  | { readonly kind: "call"; readonly caller: 0 | 1; readonly tokens: number }
+  | { readonly kind: "settle"; readonly pick: number; readonly tokens: number }
+  | { readonly kind: "pass"; readonly ms: number }
+  | { readonly kind: "jump"; readonly ms: number }
+  | { readonly kind: "crash" };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("call" as const),
+      caller: fc.constantFrom(0 as const, 1 as const),
+      tokens: fc.nat(40),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("settle" as const),
+      pick: fc.nat(20),
+      tokens: fc.nat(60),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("pass" as const),
+      ms: fc.oneof(fc.nat(500), fc.nat(70_000), fc.nat(40_000_000)),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("jump" as const),
+      ms: fc.integer({ min: -72_000, max: 72_000 }).map((slots) => slots * 100),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
+);
+
+const SCOPES = [
+  [
+    limitsOf({ rpm: 6, tpm: 150, concurrent: 3, "day.requests": 20 }),
+    limitsOf({ tpm: 220, rpm: 9, "month.tokens": 900 }, { kind: "project", name: "shop" }),
+  ],
+  [
+    limitsOf({ tpm: 100, "day.tokens": 300, "lifetime.tokens": 800 }, { name: "other" }),
+    limitsOf({ tpm: 220, rpm: 9, "month.tokens": 900 }, { kind: "project", name: "shop" }),
+  ],
+] as const;
+
+/** A ledger, its model, and what is written down of calls that ended. */
+class Simulation {
+  #wall = NOW;
+  #clock = 0;
+  #ledger = this.#newLedger();
+  readonly #model = new LedgerModel();
+  #open: { reservation: Reservation; call: ModelCall }[] = [];
+
+  #newLedger() {
+    return new Ledger({ now: () => this.#wall, clock: () => this.#clock });
+  }
+
+  get #time(): ModelTime {
+    return this.#ledger.moment();
+  }
+
+  run(step: Step): void {
+    switch (step.kind) {
+      case "call":
+        return this.#call(SCOPES[step.caller], step.tokens);
+      case "settle":
+        return this.#settle(step.pick, step.tokens);
+      case "pass":
+        this.#wall += step.ms;
+        this.#clock += step.ms;
+        return;
+      case "jump":
+        this.#wall += step.ms;
+        return;
+      case "crash":
+        return this.#crash();
+    }
+  }
+
+  #call(scopes: readonly ScopeLimits[], units: number): void {
+    const call: ModelCall = { scopes, charges: new Map(), settled: false };
+    const reservation = this.#ledger.open(scopes);
+    const need = [...CALL, ...tokens(units), ["concurrent", 1]] as const;
+    const refusal = take(this.#ledger, reservation, need);
+    assert.equal(refusal === null, this.#model.take(call, need, this.#time), refusal?.key);
+    if (refusal === null) this.#open.push({ reservation, call });
+  }
+
+  #settle(pick: number, units: number): void {
+    const [item] = this.#open.splice(pick % Math.max(1, this.#open.length), 1);
+    if (!item) return;
+    const charge = { calls: 1, requests: units % 2, tokens: units, nusd: units };
+    this.#ledger.settle(item.reservation, charge);
+    this.#model.settle(item.call, (key) => chargedUnits(charge, key));
+    item.call.settled = true;
+  }
+
+  /** The next process starts from what was saved; what was open is gone. */
+  #crash(): void {
+    const states = ["caller:ci", "caller:other", "project:shop"]
+      .map((id) => [id, structuredClone(this.#ledger.stateOf(this.#ledger.account(id)))] as const);
+    this.#open = [];
+    this.#model.crash(this.#wall - this.#ledger.moment().steady);
+    this.#ledger = this.#newLedger();
+    for (const [id, state] of states) this.#ledger.restore(id, state);
+  }
+
+  check(): void {
+    const at = this.#time;
+    for (const scope of SCOPES.flat()) {
+      const { meters } = this.#ledger.account(scope.id);
+      for (const key of LIMIT_KEYS) {
+        assert.equal(meters[key].taken(at), this.#model.taken(scope.id, key, at), key);
+        const max = scope.max[key];
+        const settledAbove = key !== "rpm" && key !== "concurrent" && key !== "day.requests";
+        if (max > 0 && !settledAbove) assert(meters[key].taken(at) <= max, key);
+      }
+    }
+  }
+}
+
+Deno.test("ledger does what a list of all calls would do, through crashes and clock jumps", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
+      const simulation = new Simulation();
+      for (const step of steps) {
+        simulation.run(step);
+        simulation.check();
+      }
+    }),
+    { numRuns: 300, seed: 20261120 },
+  );
+});
