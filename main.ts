@@ -39,7 +39,10 @@ const commands: readonly AddCommands[] = [
   addEchoCommands,
   (program, world) =>
     addStorageCommands(program, world, {
-      settingsOf: (path) => loadForCommand(path, world, registries).snapshot.server,
+      settingsOf: (path) => {
+        const { server, groups } = loadForCommand(path, world, registries).snapshot;
+        return { ...server, groups };
+      },
       routerVersion: deno.version,
     }),
 ];

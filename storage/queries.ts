@@ -5,6 +5,7 @@ import {
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  type RawBuilder,
 } from "kysely";
 import type { Queries, Value } from "./database.ts";
 import type { Database } from "./schema.ts";
@@ -23,4 +24,9 @@ export const query: Kysely<Database> = new Kysely<Database>({
 export async function rows<Row>(db: Queries, compilable: Compilable<Row>): Promise<Row[]> {
   const { sql, parameters } = compilable.compile();
   return await db.query(sql, ...parameters as readonly Value[]) as Row[];
+}
+
+/** Runs a statement that is written by hand. */
+export function run<Row>(db: Queries, statement: RawBuilder<Row>): Promise<Row[]> {
+  return rows(db, { compile: () => statement.compile(query) });
 }

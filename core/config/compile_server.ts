@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { ServerSettings } from "../snapshot.ts";
+import { compileUsage } from "./compile_usage.ts";
 import { parseListen } from "./listen.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { ServerConfig } from "./schema_server.ts";
@@ -44,6 +45,7 @@ export function compileServer(
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,
     },
+    ...compileUsage(config),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { adminReports, diagnostics, retention, rollups } from "./schema_usage.ts";
 import {
   block,
   bytes,
@@ -109,20 +110,20 @@ export const serverSchema = block({
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
+  diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
+  rollups: rollups.prefault({}).describe("sums by hour, day and month"),
+  retention: retention.prefault({}).describe("which rows are deleted, and when"),
+  admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
   "workers",
   "traffic_shape",
   "cache",
-  "diagnostics",
-  "rollups",
   "decision_telemetry",
   "signals",
   "conversation_salt",
   "policies",
   "content_capture",
-  "retention",
   "admin_auth",
-  "admin_reports",
   "license",
 ]);
 
