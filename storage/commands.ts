@@ -3,9 +3,11 @@ import type { World } from "../core/command.ts";
 import { flagsOk, orDatabaseError, type StorageCommandOptions } from "./database_flags.ts";
 import { addMigrateCommands } from "./migrate_commands.ts";
 import { addReportCommand } from "./reports/report_command.ts";
+import { addRetentionCommands } from "./retention/retention_commands.ts";
+import { addRollupCommands } from "./rollups/rollup_commands.ts";
 import { parseTime, type TimeWindow } from "./time_window.ts";
 
-/** Adds `migrate plan|apply|status`, `report` and `usage ship|rebuild|import|verify`. */
+/** Adds every command on the usage database. */
 export function addStorageCommands(
   program: Command,
   world: World,
@@ -14,6 +16,8 @@ export function addStorageCommands(
   const { settingsOf, routerVersion } = options;
   addMigrateCommands(program, world, options);
   addReportCommand(program, world, options);
+  addRollupCommands(program, world, options);
+  addRetentionCommands(program, world, options);
   const usage = program.command("usage").description("Look after the usage database");
   usage.command("ship")
     .description("Ship one batch of each journal to the database")

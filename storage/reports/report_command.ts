@@ -1,15 +1,8 @@
 import type { Command } from "commander";
 import { ExitError, type World } from "../../core/command.ts";
 import type { UsageDatabase } from "../database.ts";
-import {
-  databaseOf,
-  flagsOk,
-  orDatabaseError,
-  type StorageCommandOptions,
-} from "../database_flags.ts";
-import { assertCurrent } from "../migrate.ts";
-import { migrations } from "../migrations/mod.ts";
-import { openDatabase } from "../open_database.ts";
+import { flagsOk, type StorageCommandOptions } from "../database_flags.ts";
+import { withDatabase } from "../with_database.ts";
 import type { Report, ReportFilter } from "./report.ts";
 import { filterOf, needsSettings, type ReportFlags, withReportFlags } from "./report_flags.ts";
 
@@ -64,7 +57,7 @@ async function report(
   // The query builder is loaded by the command that needs it, and by no other.
   const { sections } = await import("./sections.ts");
   const chosen = flagsOk(() => choose(sections, names, { flags, filter }));
-  return await withDatabase(flags, surroundings, async (db) => {
+  return await onDatabase(flags, surroundings, async (db) => {
     const { reportHead } = await import("./head.ts");
     const { render } = await import("./render.ts");
     const head = await reportHead(db, filter);
@@ -87,7 +80,7 @@ async function evidence(
   }
   const { format } = flags;
   if (format === "csv") throw new ExitError(2, "Cannot print the evidence of a call as csv");
-  return await withDatabase(flags, surroundings, async (db) => {
+  return await onDatabase(flags, surroundings, async (db) => {
     const { findEvidence } = await import("./evidence.ts");
     const { renderEvidence } = await import("./render_evidence.ts");
     const found = await findEvidence(db, id);
@@ -96,23 +89,21 @@ async function evidence(
   });
 }
 
-async function withDatabase(
+async function onDatabase(
   flags: ReportFlags,
   surroundings: Surroundings,
   work: (db: UsageDatabase) => Promise<string>,
 ): Promise<string> {
-  const place = await databaseOf(flags, surroundings);
-  return await orDatabaseError(async () => {
-    if (flags.log !== undefined) {
-      const { importJournal } = await import("../import_journal.ts");
-      await using writable = await openDatabase(place, "write");
-      await assertCurrent(writable, migrations);
-      await importJournal(writable, flags.log, surroundings.world.now());
-    }
-    await using db = await openDatabase(place, "read");
-    await assertCurrent(db, migrations);
-    return await work(db);
-  });
+  const { log } = flags;
+  if (log !== undefined) {
+    const { importJournal } = await import("../import_journal.ts");
+    await withDatabase(
+      flags,
+      { ...surroundings, purpose: "write" },
+      (db) => importJournal(db, log, surroundings.world.now()),
+    );
+  }
+  return await withDatabase(flags, { ...surroundings, purpose: "read" }, work);
 }
 
 function choose(
