@@ -135,7 +135,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
 
 /** Where the records of calls go. */
 function openStores(
-  { logging, usageDb }: ServerSettings,
+  { logging, usageDb, rollups, retention }: ServerSettings,
   { log, plugins }: { readonly log: Log; readonly plugins: readonly Plugin[] },
 ) {
   const journal = openJournalAt(logging, { log, now: Date.now, shipped: usageDb.enabled });
@@ -143,6 +143,8 @@ function openStores(
     ? openUsageStore({
       logging,
       usageDb,
+      rollups,
+      retention,
       log,
       routerVersion: deno.version,
       onUnshipped: (bytes) => journal.setUnshipped(bytes),

@@ -21,6 +21,7 @@ export const LOG_EVENTS = {
   breaker_opened: [...TARGET, "error", "status"],
   call_failed: [...CALL, "error", "class", "hint", "cause"],
   call_settled: CALL,
+  chore_failed: ["name", "reason"],
   config_rejected: ["code", "path"],
   config_reloaded: ["fingerprint", "groups"],
   config_warning: ["code", "path"],

@@ -53,7 +53,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     loadConfig(path, diskSources({ env: () => undefined, now: Date.now }), registries);
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const { logging, usageDb } = initial.snapshot.server;
+  const { logging, usageDb, rollups, retention } = initial.snapshot.server;
   const logs: string[] = [];
   const log = createLog(logging, { now: Date.now, line: (text) => void logs.push(text) });
   const plugins = createPlugins();
@@ -62,6 +62,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const store = openUsageStore({
     logging,
     usageDb,
+    rollups,
+    retention,
     log,
     routerVersion: "test",
     onUnshipped: (bytes) => opened.setUnshipped(bytes),

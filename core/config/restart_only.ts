@@ -10,7 +10,7 @@ export interface Merged {
 
 /** Takes a new snapshot with the running one's restart-only values. */
 export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
-  const { listen, logging, usageDb } = running.server;
+  const { listen, logging, usageDb, rollups, retention } = running.server;
   const waiting = [
     differs("server.listen", listen, next.server.listen),
     differs("server.logging.path", logging.path, next.server.logging.path),
@@ -18,6 +18,8 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
     differs("server.usage_db.driver", usageDb.driver, next.server.usageDb.driver),
     differs("server.usage_db.path", usageDb.path, next.server.usageDb.path),
     differs("server.usage_db.dsn", usageDb.dsn, next.server.usageDb.dsn),
+    differs("server.rollups", rollups, next.server.rollups),
+    differs("server.retention", retention, next.server.retention),
   ].flatMap((key) => key ?? []);
   if (waiting.length === 0) return { snapshot: next, waiting };
   const { enabled, driver, path, dsn } = usageDb;
@@ -26,6 +28,8 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
     listen,
     logging: { ...next.server.logging, path: logging.path },
     usageDb: { ...next.server.usageDb, enabled, driver, path, dsn },
+    rollups,
+    retention,
   };
   return { snapshot: deepFreeze({ ...next, server }), waiting };
 }

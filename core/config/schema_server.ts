@@ -111,8 +111,8 @@ export const serverSchema = block({
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
   diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
-  rollups: rollups.prefault({}).describe("sums by hour, day and month"),
-  retention: retention.prefault({}).describe("which rows are deleted, and when"),
+  rollups: rollups.prefault({}).describe("sums by hour, day and month; restart-only"),
+  retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
   admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
   "workers",
