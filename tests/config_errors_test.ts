@@ -220,11 +220,11 @@ const CASES: readonly Case[] = [
   },
   {
     name: "keys and words that are not available yet",
-    yaml: top("server: { cache: { enabled: true }, rollups: {} }")
+    yaml: top("server: { cache: { enabled: true }, license: {} }")
       .replace("id: ci,", "id: ci, rate: { rpm: 1 },"),
     expected: [
       "config.yaml:1:11: server.cache: not available yet",
-      "config.yaml:1:37: server.rollups: not available yet",
+      "config.yaml:1:37: server.license: not available yet",
       "config.yaml:7:15: callers[0].rate: not available yet",
     ],
   },

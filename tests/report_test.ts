@@ -213,7 +213,7 @@ Deno.test("Markdown escapes table syntax and HTML", () => {
     trafficShapedOnly: false,
     baseline: null,
   };
-  const head = { filter, calls: 1n, unpriced: 0n, completeTo: null };
+  const head = { filter, calls: 1n, unpriced: 0n, completeTo: null, isInterpolated: false };
   const text = render("md", head, [{ report, rows: [{ a: "<b>|`x`\n[y](z)" }] }]);
   assert.match(text, /\| &lt;b&gt;\\\|\\`x\\` \\\[y\\\]\(z\) \|/);
 });

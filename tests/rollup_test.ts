@@ -140,6 +140,16 @@ onEachDriver("a window becomes final only when journals are shipped past it", as
   assert.deepEqual([run?.status, run?.calls], ["finalized", 2]);
 });
 
+onEachDriver("a window that is being loaded does not become final", async (place) => {
+  await using database = await shipCalls(place, [record(1, { ts: MONDAY })]);
+  const windows = windowsOf("daily", { from: MONDAY, to: MONDAY + DAY_MS });
+  const now = options({ finalize: true, now: Date.now() + 60_000 });
+  await assert.rejects(runRollups(database.db, windows, now), /within the last 2 minutes/);
+  assert.equal(await countRows(database.db, "usage_rollup_runs"), 0);
+  const [run] = await runRollups(database.db, windows, options({ finalize: true }));
+  assert.equal(run?.calls, 1);
+});
+
 onEachDriver("histograms and decision buckets count every call once", async (place) => {
   await using database = await shipCalls(
     place,
@@ -168,6 +178,23 @@ onEachDriver("histograms and decision buckets count every call once", async (pla
     "SELECT * FROM usage_rollup_decision_buckets WHERE bucket_kind = 'filter'",
   );
   assert.deepEqual([reason?.bucket_name, reason?.source_request_count], ["too-long", 5n]);
+});
+
+onEachDriver("percentiles over rollups are near, and of all calls", async (place) => {
+  await using database = await shipCalls(place, someCalls(800));
+  const { db } = database;
+  const [exact] = await sections[0]!.query(db, filterOf());
+  const days = { from: MONDAY, to: MONDAY + 6 * DAY_MS };
+  await runRollups(db, windowsOf("daily", days), options({ finalize: true }));
+  const [near] = await sections[0]!.query(db, filterOf());
+  await db.query("DELETE FROM request_usage WHERE ts < $1", days.to);
+  assert.deepEqual(await sections[0]!.query(db, filterOf()), [near]);
+  for (const percent of [50, 95, 99]) {
+    const name = `latency_p${percent}_ms`;
+    const [is, was] = [Number(near?.[name]), Number(exact?.[name])];
+    // Calls spread evenly over 0 to 3,000 ms, in buckets up to 3,000 ms wide.
+    assert.ok(is > was * 0.8 && is < was * 1.8, `${name}: ${is} for ${was}`);
+  }
 });
 
 const BOUNDS: readonly (readonly [RollupType, string, string, number])[] = [

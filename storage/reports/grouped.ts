@@ -8,7 +8,8 @@ import {
   isUncovered,
   NOTHING_COVERED,
 } from "./coverage.ts";
-import type { Dimension, Measure } from "./measures.ts";
+import { type Dimension, type Measure, rollupOf } from "./measures.ts";
+import { interpolated, isInHistograms } from "./histogram.ts";
 import { percentileColumns, type Percentiles, selectPercentiles } from "./percentiles.ts";
 import type { Chart, Report, ReportColumn, ReportFilter, ReportRow, Sort } from "./report.ts";
 import { ranked } from "./select_report.ts";
@@ -61,14 +62,23 @@ export function grouped(grouping: Grouping): Report {
     query: async (db, filter) => {
       const coverage = await coverageOf(db, filter, grouping);
       const select = selectGroups(grouping, filter, coverage);
-      return ranked(db, select, { filter, sort, columns });
+      let rows = await ranked(db, select, { filter, sort, columns });
+      if (coverage.spans.length === 0) return rows;
+      for (const item of percentiles.filter((item) => isInHistograms(item, by, filter))) {
+        const replace = await interpolated(db, { percentiles: item, by, filter, coverage });
+        rows = rows.map(replace);
+      }
+      return rows;
     },
   };
 }
 
 function coverageOf(db: Queries, filter: ReportFilter, grouping: Grouping): Promise<Coverage> {
-  const { by, measures, where, join, grain = "any" } = grouping;
-  const known = where === undefined && join === undefined &&
+  const { by, measures, where, join, percentiles = [], grain = "any" } = grouping;
+  // Rows are ranked by the database, which cannot rank by what is interpolated later.
+  const ranksByPercentile = percentiles.flatMap(percentileColumns)
+    .some(({ name }) => name === filter.sort?.by);
+  const known = !ranksByPercentile && where === undefined && join === undefined &&
     by.every(({ isInRollups }) => isInRollups) && measures.every(({ rollup }) => rollup !== null);
   return known ? findCoverage(db, filter, grain) : Promise.resolve(NOTHING_COVERED);
 }
@@ -135,11 +145,6 @@ function sums(grouping: Grouping, filter: ReportFilter, coverage: Coverage): Raw
 
 function sumOf(added: string): string {
   return added === "1" ? "cast(count(*) as bigint)" : `cast(coalesce(sum(${added}), 0) as bigint)`;
-}
-
-/** Time is the only dimension that rollups spell differently. */
-function rollupOf({ row }: Dimension): string {
-  return row.replaceAll("u.ts", "r.bucket_start").replaceAll("u.", "r.");
 }
 
 function isOneOf(runs: readonly string[]): RawBuilder<unknown> {

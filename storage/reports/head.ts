@@ -1,5 +1,6 @@
 import type { Queries } from "../database.ts";
 import { completeTo } from "../offsets.ts";
+import { findCoverage } from "./coverage.ts";
 import { grouped } from "./grouped.ts";
 import { calls, unpriced } from "./measures.ts";
 import type { ReportFilter, ReportHead } from "./report.ts";
@@ -14,5 +15,6 @@ export async function reportHead(db: Queries, filter: ReportFilter): Promise<Rep
     calls: BigInt(row?.calls ?? 0),
     unpriced: BigInt(row?.unpriced ?? 0),
     completeTo: await completeTo(db),
+    isInterpolated: (await findCoverage(db, filter, "any")).spans.length > 0,
   };
 }

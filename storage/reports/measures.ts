@@ -53,6 +53,11 @@ function both(name: string, title: string, format: Format = "count"): Measure {
   return total(name, title, { rollup: `r.${name}`, format });
 }
 
+/** A dimension as rollups spell it: time is the only one that they name differently. */
+export function rollupOf({ row }: Dimension): string {
+  return row.replaceAll("u.ts", "r.bucket_start").replaceAll("u.", "r.");
+}
+
 export const calls = total("calls", "Calls", { row: "1", rollup: "r.source_request_count" });
 export const errors = countOf("errors", "Errors", "u.status >= 400", "r.error_count");
 export const partials = total("partials", "Partial", {

@@ -9,6 +9,8 @@ export interface Percentiles {
   /** Of a call `u`. */
   readonly row: string;
   readonly percents: readonly number[];
+  /** Its histogram in rollups, where there is one. */
+  readonly metric?: "latency" | "ttft" | "upstream";
 }
 
 /** The columns of some percentiles. */

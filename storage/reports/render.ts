@@ -35,7 +35,9 @@ function page(
   return `${title("Usage report", 1)}\n${facts}${parts.join("")}`;
 }
 
-function factsOf({ filter, calls, unpriced, completeTo }: ReportHead): string[] {
+const INTERPOLATED = "Part of them is read from rollups: percentiles over time are interpolated.";
+
+function factsOf({ filter, calls, unpriced, completeTo, isInterpolated }: ReportHead): string[] {
   const { from, to, baseline } = filter;
   const filters = Object.entries(filtersOf(filter));
   return [
@@ -45,7 +47,9 @@ function factsOf({ filter, calls, unpriced, completeTo }: ReportHead): string[] 
       : [`Filters: ${filters.map(([name, value]) => `${name} = ${value}`).join(", ")}`],
     ...baseline ? [`Baseline: ${baseline.name}`] : [],
     `Complete to: ${completeTo === null ? "nothing shipped yet" : time(completeTo)}`,
-    `Rows: ${calls} calls, ${share(unpriced, calls)} unpriced. Percentiles are exact.`,
+    `Rows: ${calls} calls, ${share(unpriced, calls)} unpriced. ${
+      isInterpolated ? INTERPOLATED : "Percentiles are exact."
+    }`,
   ];
 }
 
@@ -92,7 +96,7 @@ function json(head: ReportHead, sections: readonly Section[]): string {
     complete_to: completeTo === null ? null : time(completeTo),
     calls,
     unpriced,
-    percentiles: "exact",
+    percentiles: head.isInterpolated ? "interpolated" : "exact",
     sections: Object.fromEntries(sections.map((section) => [section.report.id, rowsOf(section)])),
   });
 }

@@ -38,7 +38,7 @@ function renderCharts(format: TableFormat, { report, rows }: Section): string {
   const width = Math.max(...charts.map(({ title }) => title.length));
   const lines = charts.map((chart) => {
     const values = chart.points.map(({ value }) => value);
-    return `${chart.title.padEnd(width)}  ${sparkline(values)}  ${
+    return `${chart.title.padEnd(width)}  ${sparkline(values)}  at most ${
       shown(max(values), chart.format)
     }\n`;
   });

@@ -79,6 +79,8 @@ export interface ReportHead {
   readonly unpriced: bigint;
   /** Every call settled before is in the database; epoch ms, `null` when nothing was shipped. */
   readonly completeTo: bigint | null;
+  /** Whether percentiles are interpolated, as rollups stand for some calls of the window. */
+  readonly isInterpolated: boolean;
 }
 
 /** A section with its rows. */

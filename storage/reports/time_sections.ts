@@ -8,6 +8,7 @@ const latency: Percentiles = {
   name: "latency",
   title: "Latency",
   row: "u.latency_ms",
+  metric: "latency",
   percents: [50, 95],
 };
 

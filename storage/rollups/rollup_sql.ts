@@ -92,15 +92,17 @@ const METRICS: Readonly<Record<string, string>> = {
   upstream: "u.upstream_duration_ms",
 };
 
+/** SQL of the bucket that a value is in. */
+export function boundOf(value: string): string {
+  const cases = BOUNDS_MS.map((le) => `WHEN ${value} <= ${le} THEN ${le}`);
+  return `CASE ${cases.join(" ")} ELSE ${BOUNDS_MS.at(-1)} END`;
+}
+
 /** Inserts the histograms of a run. */
 export function insertHistograms(source: RollupSource): string {
-  const bound = (value: string) =>
-    `CASE ${BOUNDS_MS.map((le) => `WHEN ${value} <= ${le} THEN ${le}`).join(" ")} ELSE ${
-      BOUNDS_MS.at(-1)
-    } END`;
   const parts = Object.entries(METRICS).map(([metric, value]) =>
     `SELECT resolved_group, target_provider, target_model, '${metric}' AS metric,
-      ${bound(value)} AS le_ms FROM source AS u WHERE ${value} IS NOT NULL`
+      ${boundOf(value)} AS le_ms FROM source AS u WHERE ${value} IS NOT NULL`
   );
   const names = "resolved_group, target_provider, target_model, metric, le_ms";
   return `WITH source AS (SELECT * FROM request_usage AS u WHERE ${isOfRun(source)})

@@ -99,9 +99,21 @@ function runRollup(
       throw new RollupError(`Cannot roll up ${describe(window)}: run ${adjusts} made it final`);
     }
     if (adjusts === null) await deleteDrafts(queries, window);
+    if (options.finalize) await assertSettled(queries, source);
     const status = options.finalize || adjusts !== null ? "finalized" : "draft";
     return await insertRun(queries, { source, status, adjusts, options });
   });
+}
+
+/** What is loaded right now must not miss the one run that counts. */
+async function assertSettled(db: Queries, source: RollupSource): Promise<void> {
+  const { until, window } = source;
+  const fresh = { ...source, after: until, until: Number.MAX_SAFE_INTEGER };
+  if (await countCalls(db, fresh) === 0) return;
+  throw new RollupError(
+    `Cannot finalise ${describe(window)}: calls of it were loaded within the last ` +
+      `${SETTLING_MS / 60_000} minutes; try again then`,
+  );
 }
 
 /** The final runs of a window, the first of them first. */
