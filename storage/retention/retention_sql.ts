@@ -8,6 +8,13 @@ export interface RetentionQuery {
   readonly rule: RetentionRule;
   /** Older rows are candidates; epoch ms. */
   readonly cutoff: number;
+  /** Nothing eligible is older: what is held there need not be looked at again. */
+  readonly since: number;
+}
+
+/** Where the time of a row is a column of its own. */
+function ownTime({ time }: RetentionTable): string | null {
+  return time.startsWith("t.") ? time.slice(2) : null;
 }
 
 const isCandidate = ({ table, cutoff }: RetentionQuery) => `${table.time} < ${cutoff}`;
@@ -54,11 +61,12 @@ export function countSql(query: RetentionQuery): string {
     FROM ${query.table.from} WHERE ${isCandidate(query)}`;
 }
 
-/** Deletes at most a batch, the oldest first. */
+/** Deletes at most a batch, the oldest first; gives each row's `time`, NULL where it has none of its own. */
 export function deleteSql(query: RetentionQuery): string {
   const { table: { name } } = query;
   const key = tables.get(name)!.key;
-  return `DELETE FROM ${name} WHERE (${key.join(", ")}) IN (${oldest(query, key)})`;
+  return `DELETE FROM ${name} WHERE (${key.join(", ")}) IN (${oldest(query, key)})
+    RETURNING ${ownTime(query.table) ?? "NULL"} AS time`;
 }
 
 /** Deletes what hangs on the calls that the next {@link deleteSql} deletes, in the same transaction. */
@@ -68,9 +76,11 @@ export function deleteChildrenSql(query: RetentionQuery): readonly string[] {
 }
 
 function oldest(query: RetentionQuery, columns: readonly string[]): string {
-  const { table, rule } = query;
+  const { table, rule, since } = query;
   const own = tables.get(table.name)!.key.map((name) => `t.${name}`).join(", ");
   return `SELECT ${columns.map((name) => `t.${name}`).join(", ")} FROM ${table.from}
-    WHERE ${isCandidate(query)} AND NOT ${isHeld(query)} AND NOT (${isBlocked(query)})
+    WHERE ${isCandidate(query)} AND ${table.time} >= ${since} AND NOT ${isHeld(query)} AND NOT (${
+    isBlocked(query)
+  })
     ORDER BY ${table.time}, ${own} LIMIT ${rule.batchSize}`;
 }

@@ -75,7 +75,7 @@ function rulesOf({ settings, dataClass }: Pick<RetentionOptions, "settings" | "d
 function queriesOf(rule: RetentionRule, now: number): readonly RetentionQuery[] {
   // A capture says itself until when it may stay.
   const cutoff = rule.dataClass === "content_capture" ? now : now - rule.days * DAY_MS;
-  return RETENTION_TABLES[rule.dataClass].map((table) => ({ table, rule, cutoff }));
+  return RETENTION_TABLES[rule.dataClass].map((table) => ({ table, rule, cutoff, since: 0 }));
 }
 
 async function stateOf(db: Queries, query: RetentionQuery): Promise<TableState> {
@@ -102,29 +102,29 @@ async function purge(
   { now, batches }: RetentionOptions,
 ): Promise<Map<string, number>> {
   const deleted = new Map<string, number>();
-  const queries = queriesOf(rule, now);
+  let queries = queriesOf(rule, now);
   for (let batch = 0; batches === null || batch < batches; batch += 1) {
-    const counts = await db.transaction((transaction) => deleteBatch(transaction, queries));
-    for (const [table, count] of counts) deleted.set(table, (deleted.get(table) ?? 0) + count);
-    if (counts.every(([, count]) => count === 0)) break;
+    const done = await db.transaction((transaction) => deleteBatch(transaction, queries));
+    for (const { query: { table: { name } }, count } of done) {
+      deleted.set(name, (deleted.get(name) ?? 0) + count);
+    }
+    if (done.every(({ count }) => count === 0)) break;
+    queries = done.map(({ query, since }) => ({ ...query, since }));
   }
   return deleted;
 }
 
-async function deleteBatch(
-  db: Queries,
-  queries: readonly RetentionQuery[],
-): Promise<(readonly [table: string, count: number])[]> {
-  const counts: (readonly [string, number])[] = [];
+async function deleteBatch(db: Queries, queries: readonly RetentionQuery[]) {
+  const done: { query: RetentionQuery; count: number; since: number }[] = [];
   for (const query of queries) {
-    const { table: { name }, rule } = query;
-    if (rule.dataClass === "usage_detail") {
+    if (query.rule.dataClass === "usage_detail") {
       for (const sql of deleteChildrenSql(query)) await db.query(sql);
     }
-    const rows = await db.query(`${deleteSql(query)} RETURNING 1 AS one`);
-    counts.push([name, rows.length]);
+    const rows = await db.query(deleteSql(query));
+    const since = rows.reduce((latest, { time }) => Math.max(latest, Number(time)), query.since);
+    done.push({ query, count: rows.length, since });
   }
-  return counts;
+  return done;
 }
 
 async function startJob(db: UsageDatabase, id: string, options: RetentionOptions): Promise<void> {
