@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { openJournal } from "../storage/journal.ts";
 import { usd } from "../storage/reports/cell.ts";
 import { render } from "../storage/reports/render.ts";
-import type { ReportFilter } from "../storage/reports/report.ts";
 import { sections } from "../storage/reports/sections.ts";
 import { parseTime, parseWindow } from "../storage/time_window.ts";
+import { filterOf } from "./report_calls.ts";
 import { run } from "./storage_commands.ts";
 import { onEachDriver, openPlace, shipAll } from "./storage_drivers.ts";
 import { makePlace, type Place, record } from "./storage_fixture.ts";
@@ -202,17 +202,7 @@ Deno.test("Markdown escapes table syntax and HTML", () => {
     id: "x",
     columns: [{ name: "a", title: "A", format: "text" as const }],
   };
-  const filter: ReportFilter = {
-    from: 0,
-    to: 1,
-    limit: 1,
-    sort: null,
-    labels: {},
-    status: null,
-    tokenIdPrefix: null,
-    trafficShapedOnly: false,
-    baseline: null,
-  };
+  const filter = filterOf();
   const head = { filter, calls: 1n, unpriced: 0n, completeTo: null, isInterpolated: false };
   const text = render("md", head, [{ report, rows: [{ a: "<b>|`x`\n[y](z)" }] }]);
   assert.match(text, /\| &lt;b&gt;\\\|\\`x\\` \\\[y\\\]\(z\) \|/);

@@ -58,57 +58,62 @@ export function advise(
   return [{ finding: "no_shaping_change_indicated", subject: "", because, lookAt: "" }];
 }
 
+/** A finding on a caller: when it fires, and the words for why. */
+interface CallerRule {
+  readonly finding: string;
+  readonly lookAt: string;
+  fires(traffic: CallerTraffic): boolean;
+  because(traffic: CallerTraffic): string;
+}
+
+const CALLER_RULES: readonly CallerRule[] = [
+  {
+    finding: "enable_queue",
+    lookAt: "traffic_shape.queue",
+    fires: ({ calls, queued, rejected, retryAfterP50Ms }) =>
+      queued === 0 && rejected >= 20 && rejected >= calls * 0.01 &&
+      (retryAfterP50Ms ?? Infinity) <= 2_000,
+    because: ({ calls, rejected, retryAfterP50Ms }) =>
+      `${of(rejected, calls)} refused (1%, 20), retry after p50 ${retryAfterP50Ms} ms (2,000), ` +
+      "and nobody queued",
+  },
+  {
+    finding: "increase_queue_depth",
+    lookAt: "traffic_shape.queue.max_depth",
+    fires: ({ calls, queued, queueFull, waitP95Ms, longestWaitMs }) =>
+      queued > 0 && queueFull > 0 && queueFull >= calls * 0.005 &&
+      (waitP95Ms ?? 0) < longestWaitMs / 2,
+    because: ({ calls, queueFull, waitP95Ms, longestWaitMs }) =>
+      `${
+        of(queueFull, calls)
+      } found the queue full (0.5%), wait p95 ${waitP95Ms} ms (half of the ` +
+      `longest, ${longestWaitMs} ms)`,
+  },
+  {
+    finding: "increase_caller_burst",
+    lookAt: "traffic_shape.*_burst",
+    fires: ({ calls, queued, waitP95Ms, attempts, upstream429 }) =>
+      queued >= calls * 0.1 && (waitP95Ms ?? 0) >= 250 && rate(upstream429, attempts) < 0.01,
+    because: ({ calls, queued, waitP95Ms, attempts, upstream429 }) =>
+      `${of(queued, calls)} queued (10%), wait p95 ${waitP95Ms} ms (250), ` +
+      `${of(upstream429, attempts)} attempts got 429 (1%)`,
+  },
+  {
+    finding: "disable_queue_for_latency_sensitive_client",
+    lookAt: "the caller's traffic_shape.queue.enabled",
+    fires: ({ calls, queued, queuedLeft, unqueuedLeft }) =>
+      queued > 0 && rate(queuedLeft, queued) >= 0.05 &&
+      rate(queuedLeft, queued) >= 2 * rate(unqueuedLeft, calls - queued),
+    because: ({ calls, queued, queuedLeft, unqueuedLeft }) =>
+      `${of(queuedLeft, queued)} of the queued calls were left (5%), ` +
+      `${of(unqueuedLeft, calls - queued)} of the others`,
+  },
+];
+
 function adviseCaller(traffic: CallerTraffic): Finding[] {
-  const { caller: subject, calls, queued, rejected, queueFull, waitP95Ms, attempts } = traffic;
-  const unqueued = calls - queued;
-  const found: Finding[] = [];
-  const { retryAfterP50Ms, upstream429, queuedLeft, unqueuedLeft, longestWaitMs } = traffic;
-  if (
-    queued === 0 && rejected >= 20 && rejected >= calls * 0.01 &&
-    (retryAfterP50Ms ?? Infinity) <= 2_000
-  ) {
-    found.push({
-      finding: "enable_queue",
-      subject,
-      because: `${of(rejected, calls)} refused (1%, 20), retry after p50 ${retryAfterP50Ms} ms ` +
-        "(2,000), and nobody queued",
-      lookAt: "traffic_shape.queue",
-    });
-  }
-  if (
-    queued > 0 && queueFull >= calls * 0.005 && queueFull > 0 &&
-    (waitP95Ms ?? 0) < longestWaitMs / 2
-  ) {
-    found.push({
-      finding: "increase_queue_depth",
-      subject,
-      because: `${of(queueFull, calls)} found the queue full (0.5%), wait p95 ${waitP95Ms} ms ` +
-        `(half of the longest, ${longestWaitMs} ms)`,
-      lookAt: "traffic_shape.queue.max_depth",
-    });
-  }
-  if (
-    queued >= calls * 0.1 && (waitP95Ms ?? 0) >= 250 && upstream429 < Math.max(1, attempts * 0.01)
-  ) {
-    found.push({
-      finding: "increase_caller_burst",
-      subject,
-      because: `${of(queued, calls)} queued (10%), wait p95 ${waitP95Ms} ms (250), ` +
-        `${of(upstream429, attempts)} upstream 429 (1%)`,
-      lookAt: "traffic_shape.*_burst",
-    });
-  }
-  const left = rate(queuedLeft, queued);
-  if (queued > 0 && left >= 0.05 && left >= 2 * rate(unqueuedLeft, unqueued)) {
-    found.push({
-      finding: "disable_queue_for_latency_sensitive_client",
-      subject,
-      because: `${of(queuedLeft, queued)} of the queued calls were left (5%), ` +
-        `${of(unqueuedLeft, unqueued)} of the others`,
-      lookAt: "the caller's traffic_shape.queue.enabled",
-    });
-  }
-  return found;
+  return CALLER_RULES.filter(({ fires }) => fires(traffic)).map((
+    { finding, lookAt, because },
+  ) => ({ finding, subject: traffic.caller, because: because(traffic), lookAt }));
 }
 
 function adviseProviders(targets: readonly TargetTraffic[]): Finding[] {

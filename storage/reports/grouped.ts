@@ -8,8 +8,8 @@ import {
   isUncovered,
   NOTHING_COVERED,
 } from "./coverage.ts";
-import { type Dimension, type Measure, rollupOf } from "./measures.ts";
 import { interpolated, isInHistograms } from "./histogram.ts";
+import { type Dimension, type Measure, rollupOf } from "./measures.ts";
 import { percentileColumns, type Percentiles, selectPercentiles } from "./percentiles.ts";
 import type { Chart, Report, ReportColumn, ReportFilter, ReportRow, Sort } from "./report.ts";
 import { ranked } from "./select_report.ts";
