@@ -8,8 +8,6 @@ export interface RetentionQuery {
   readonly rule: RetentionRule;
   /** Older rows are candidates; epoch ms. */
   readonly cutoff: number;
-  /** Nothing eligible is older: what is held there need not be looked at again. */
-  readonly since: number;
 }
 
 /** Where the time of a row is a column of its own. */
@@ -61,7 +59,10 @@ export function countSql(query: RetentionQuery): string {
     FROM ${query.table.from} WHERE ${isCandidate(query)}`;
 }
 
-/** Deletes at most a batch, the oldest first; gives each row's `time`, NULL where it has none of its own. */
+/**
+ * Deletes at most a batch, the oldest first. `$1` is a time before which nothing is eligible, so that what
+ * is held there need not be looked at again. Gives each row's `time`, NULL where it has none of its own.
+ */
 export function deleteSql(query: RetentionQuery): string {
   const { table: { name } } = query;
   const key = tables.get(name)!.key;
@@ -69,17 +70,17 @@ export function deleteSql(query: RetentionQuery): string {
     RETURNING ${ownTime(query.table) ?? "NULL"} AS time`;
 }
 
-/** Deletes what hangs on the calls that the next {@link deleteSql} deletes, in the same transaction. */
+/** Deletes what hangs on the calls that {@link deleteSql} deletes with the same `$1`, in one transaction. */
 export function deleteChildrenSql(query: RetentionQuery): readonly string[] {
   const ids = oldest(query, ["request_id"]);
   return CHILDREN.map((name) => `DELETE FROM ${name} WHERE request_id IN (${ids})`);
 }
 
 function oldest(query: RetentionQuery, columns: readonly string[]): string {
-  const { table, rule, since } = query;
+  const { table, rule } = query;
   const own = tables.get(table.name)!.key.map((name) => `t.${name}`).join(", ");
   return `SELECT ${columns.map((name) => `t.${name}`).join(", ")} FROM ${table.from}
-    WHERE ${isCandidate(query)} AND ${table.time} >= ${since} AND NOT ${isHeld(query)} AND NOT (${
+    WHERE ${isCandidate(query)} AND ${table.time} >= $1 AND NOT ${isHeld(query)} AND NOT (${
     isBlocked(query)
   })
     ORDER BY ${table.time}, ${own} LIMIT ${rule.batchSize}`;

@@ -75,7 +75,7 @@ function rulesOf({ settings, dataClass }: Pick<RetentionOptions, "settings" | "d
 function queriesOf(rule: RetentionRule, now: number): readonly RetentionQuery[] {
   // A capture says itself until when it may stay.
   const cutoff = rule.dataClass === "content_capture" ? now : now - rule.days * DAY_MS;
-  return RETENTION_TABLES[rule.dataClass].map((table) => ({ table, rule, cutoff, since: 0 }));
+  return RETENTION_TABLES[rule.dataClass].map((table) => ({ table, rule, cutoff }));
 }
 
 async function stateOf(db: Queries, query: RetentionQuery): Promise<TableState> {
@@ -102,27 +102,42 @@ async function purge(
   { now, batches }: RetentionOptions,
 ): Promise<Map<string, number>> {
   const deleted = new Map<string, number>();
-  let queries = queriesOf(rule, now);
+  const queries = queriesOf(rule, now);
+  const since = new Map<string, number>();
   for (let batch = 0; batches === null || batch < batches; batch += 1) {
-    const done = await db.transaction((transaction) => deleteBatch(transaction, queries));
-    for (const { query: { table: { name } }, count } of done) {
-      deleted.set(name, (deleted.get(name) ?? 0) + count);
+    const done = await db.transaction((transaction) => deleteBatch(transaction, queries, since));
+    for (const { table, count, latest } of done) {
+      deleted.set(table, (deleted.get(table) ?? 0) + count);
+      since.set(table, latest);
     }
     if (done.every(({ count }) => count === 0)) break;
-    queries = done.map(({ query, since }) => ({ ...query, since }));
   }
   return deleted;
 }
 
-async function deleteBatch(db: Queries, queries: readonly RetentionQuery[]) {
-  const done: { query: RetentionQuery; count: number; since: number }[] = [];
+/** What a batch deleted of a table, and the time of the latest row of it. */
+interface Deleted {
+  readonly table: string;
+  readonly count: number;
+  /** Epoch ms. */
+  readonly latest: number;
+}
+
+async function deleteBatch(
+  db: Queries,
+  queries: readonly RetentionQuery[],
+  since: ReadonlyMap<string, number>,
+): Promise<Deleted[]> {
+  const done: Deleted[] = [];
   for (const query of queries) {
-    if (query.rule.dataClass === "usage_detail") {
-      for (const sql of deleteChildrenSql(query)) await db.query(sql);
+    const { table: { name: table }, rule } = query;
+    const from = since.get(table) ?? 0;
+    if (rule.dataClass === "usage_detail") {
+      for (const sql of deleteChildrenSql(query)) await db.query(sql, from);
     }
-    const rows = await db.query(deleteSql(query));
-    const since = rows.reduce((latest, { time }) => Math.max(latest, Number(time)), query.since);
-    done.push({ query, count: rows.length, since });
+    const rows = await db.query(deleteSql(query), from);
+    const latest = rows.reduce((max, { time }) => Math.max(max, Number(time)), from);
+    done.push({ table, count: rows.length, latest });
   }
   return done;
 }
