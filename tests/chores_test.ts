@@ -56,6 +56,7 @@ onEachDriver("drafts become final when they are old enough, and not before", asy
   }));
   await using database = await shipCalls(place, shipped);
   const { db } = database;
+  await db.query("UPDATE request_usage SET ingested_at = ts");
   const at = MONDAY + 2 * DAY_MS + HOUR_MS;
   await doChores(db, options(), at);
   const finalizing = options({ rollups: { auto: true, finalizeAfterDays: 3 } });
