@@ -49,7 +49,10 @@ const commands: readonly AddCommands[] = [
   addPolicyCommands,
   (program, world) =>
     addStorageCommands(program, world, {
-      settingsOf: (path) => loadForCommand(path, world, registries).snapshot.server,
+      settingsOf: (path) => {
+        const { server, groups } = loadForCommand(path, world, registries).snapshot;
+        return { ...server, groups };
+      },
       routerVersion: deno.version,
     }),
 ];
@@ -178,7 +181,7 @@ async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promis
 
 /** Where the records of calls go. */
 function openStores(
-  { logging, usageDb }: ServerSettings,
+  { logging, usageDb, rollups, retention }: ServerSettings,
   { log, plugins }: { readonly log: Log; readonly plugins: readonly Plugin[] },
 ) {
   const journal = openJournalAt(logging, { log, now: Date.now, shipped: usageDb.enabled });
@@ -186,6 +189,8 @@ function openStores(
     ? openUsageStore({
       logging,
       usageDb,
+      rollups,
+      retention,
       log,
       routerVersion: deno.version,
       onUnshipped: (bytes) => journal.setUnshipped(bytes),

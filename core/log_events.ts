@@ -23,6 +23,7 @@ export const LOG_EVENTS = {
   cache_failed: ["reason"],
   call_failed: [...CALL, "error", "class", "hint", "cause"],
   call_settled: CALL,
+  chore_failed: ["name", "reason"],
   config_rejected: ["code", "path"],
   config_reloaded: ["fingerprint", "groups"],
   config_warning: ["code", "path"],

@@ -253,6 +253,55 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly rollups: RollupSettings;
+  readonly retention: RetentionSettings;
+  readonly baselines: readonly BaselinePrices[];
+}
+
+/** Sums over calls by hour, day and month. */
+export interface RollupSettings {
+  readonly auto: boolean;
+  /** 0: never. */
+  readonly finalizeAfterDays: number;
+}
+
+/** What rows are kept and deleted together for. */
+export const DATA_CLASSES = [
+  "usage_detail",
+  "usage_diagnostics",
+  "decision_telemetry",
+  "security_access_events",
+  "content_capture",
+] as const;
+export type DataClass = typeof DATA_CLASSES[number];
+
+/** How long the rows of a class stay. */
+export interface RetentionRule {
+  readonly dataClass: DataClass;
+  readonly enabled: boolean;
+  readonly days: number;
+  readonly batchSize: number;
+  readonly requireFinalizedRollup: boolean;
+}
+
+/** Which rows are deleted, and when. */
+export interface RetentionSettings {
+  readonly enabled: boolean;
+  readonly dryRun: boolean;
+  /** Minutes after midnight, UTC; `null`: only when told. */
+  readonly runAtMinute: number | null;
+  /** One for each class, in the order of `DATA_CLASSES`. */
+  readonly rules: readonly RetentionRule[];
+}
+
+/** Prices that savings are measured against; nano-USD per million tokens. */
+export interface BaselinePrices {
+  readonly id: string;
+  readonly name: string;
+  readonly input: bigint;
+  readonly cachedInput: bigint;
+  readonly cacheWrite: bigint;
+  readonly output: bigint;
 }
 
 /** What `/metrics` says, and where it is served without a token. */

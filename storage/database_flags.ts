@@ -1,12 +1,13 @@
 import { type Command, Option } from "commander";
 import { ExitError, type World } from "../core/command.ts";
-import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
+import type { Group, ServerSettings } from "../core/snapshot.ts";
 import type { DatabasePlace } from "./database.ts";
 
 /** The part of the configuration that commands on the usage database need. */
-export interface StorageSettings {
-  readonly logging: LoggingSettings;
-  readonly usageDb: UsageDbSettings;
+export interface StorageSettings
+  extends Pick<ServerSettings, "baselines" | "logging" | "retention" | "rollups" | "usageDb"> {
+  /** Their targets have the prices of the catalog. */
+  readonly groups: ReadonlyMap<string, Pick<Group, "targets">>;
 }
 
 /** What the commands are made with. */
@@ -67,6 +68,16 @@ export async function orDatabaseError<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ExitError || !(error instanceof Error)) throw error;
     throw new ExitError(1, `Cannot use the usage database: ${reason(error)}`);
+  }
+}
+
+/** A wrong flag ends with 2. */
+export function flagsOk<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw new ExitError(2, error.message);
+    throw error;
   }
 }
 

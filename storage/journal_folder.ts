@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { newId } from "./new_id.ts";
 
 /** Longest line of a journal, its newline included, bytes. */
 export const MAX_LINE_BYTES = 256 * 1024;
@@ -119,10 +120,7 @@ export function writeState(journal: JournalFiles, { journalId, segment }: Journa
 
 /** The id of a journal that begins now: `jrn_` and 32 hex of a UUIDv7. */
 export function newJournalId(now: number): string {
-  const random = crypto.getRandomValues(new Uint8Array(10)).toHex();
-  const variant = "89ab"[parseInt(random[3]!, 16) & 3];
-  return `jrn_${now.toString(16).padStart(12, "0")}7${random.slice(0, 3)}${variant}` +
-    random.slice(4, 19);
+  return newId("jrn", now);
 }
 
 function closedNumber({ stem }: JournalFiles, name: string): number | null {

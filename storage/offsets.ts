@@ -70,3 +70,22 @@ const MOVE = `INSERT INTO usage_journal_offsets AS old (${NAMES.join(", ")}) ` +
   "ON CONFLICT (journal_id) DO UPDATE SET " +
   NAMES.slice(1).map((name) => `${name} = excluded.${name}`).join(", ") +
   " WHERE (excluded.segment, excluded.byte_offset) > (old.segment, old.byte_offset)";
+
+const DAY_MS = 86_400_000n;
+
+/**
+ * Every call settled before is in the database: the oldest shipped position (epoch ms) of the journals
+ * that moved within a day of the newest; `null` when nothing was shipped.
+ */
+export async function completeTo(queries: Queries): Promise<bigint | null> {
+  const rows = await queries.query(
+    "SELECT last_ts, updated_at FROM usage_journal_offsets WHERE kind = 'requests' AND last_ts > 0",
+  );
+  const journals = rows.map(({ last_ts, updated_at }) => ({
+    lastTs: BigInt(last_ts ?? 0),
+    updatedAt: BigInt(updated_at ?? 0),
+  }));
+  const newest = journals.reduce((max, { updatedAt }) => updatedAt > max ? updatedAt : max, 0n);
+  return journals.filter(({ updatedAt }) => updatedAt > newest - DAY_MS)
+    .reduce<bigint | null>((min, { lastTs }) => min === null || lastTs < min ? lastTs : min, null);
+}

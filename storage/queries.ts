@@ -1,16 +1,15 @@
 import {
-  type Compilable,
   DummyDriver,
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  type RawBuilder,
 } from "kysely";
 import type { Queries, Value } from "./database.ts";
-import type { Database } from "./schema.ts";
 
-/** Builds typed SQL that both engines understand; it runs nothing. */
-export const query: Kysely<Database> = new Kysely<Database>({
+/** Writes SQL that both engines understand; it runs nothing. */
+const compiler = new Kysely<unknown>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
@@ -19,8 +18,8 @@ export const query: Kysely<Database> = new Kysely<Database>({
   },
 });
 
-/** Runs a query and gives all of its rows; integers are bigint. */
-export async function rows<Row>(db: Queries, compilable: Compilable<Row>): Promise<Row[]> {
-  const { sql, parameters } = compilable.compile();
+/** Runs a statement of kysely's `sql` and gives all of its rows; integers are bigint. */
+export async function run<Row>(db: Queries, statement: RawBuilder<Row>): Promise<Row[]> {
+  const { sql, parameters } = statement.compile(compiler);
   return await db.query(sql, ...parameters as readonly Value[]) as Row[];
 }

@@ -1,22 +1,6 @@
 import type { Migration } from "./migration.ts";
-import type {
-  requestAttempts,
-  requestErrors,
-  requestUsage,
-  securityAccessEvents,
-  usageJournalOffsets,
-} from "./migrations/0001_call_tables.ts";
 import { migrations } from "./migrations/mod.ts";
-import type { RowOf, Table } from "./table.ts";
-
-/** The rows of the tables that queries read. */
-export interface Database {
-  readonly request_usage: RowOf<typeof requestUsage>;
-  readonly request_attempts: RowOf<typeof requestAttempts>;
-  readonly request_errors: RowOf<typeof requestErrors>;
-  readonly security_access_events: RowOf<typeof securityAccessEvents>;
-  readonly usage_journal_offsets: RowOf<typeof usageJournalOffsets>;
-}
+import type { Table } from "./table.ts";
 
 /** Every table as it is after all migrations: the migrations are the one list of columns. */
 export const tables: ReadonlyMap<string, Table> = tablesAfter(migrations);

@@ -2,17 +2,18 @@ import { dirname, join } from "node:path";
 import { ExitError, type World } from "../core/command.ts";
 import { makeFolder, openDatabase } from "./open_database.ts";
 import type { StorageSettings } from "./database_flags.ts";
+import { importJournal } from "./import_journal.ts";
 import { assertCurrent } from "./migrate.ts";
 import { migrations } from "./migrations/mod.ts";
 import { type OpenShipper, openShipper } from "./open_shipper.ts";
-import { usd } from "./render.ts";
+import { usd } from "./reports/cell.ts";
 import type { Shipper } from "./shipper.ts";
 import type { TimeWindow } from "./time_window.ts";
 import { isEqual, type Sums, type Verdict, verify } from "./verify.ts";
 
 /** What these commands are given. */
 interface Surroundings {
-  readonly settings: StorageSettings;
+  readonly settings: Pick<StorageSettings, "logging" | "usageDb">;
   readonly world: World;
   /** Recorded with migrations. */
   readonly routerVersion: string;
@@ -48,6 +49,24 @@ export async function rebuild(surroundings: Surroundings, from: string): Promise
   await db.query("DELETE FROM usage_journal_offsets");
   while (await shipper.step());
   printCounts(surroundings.world, shipper);
+}
+
+/**
+ * Loads a file of journal lines.
+ *
+ * @throws ExitError 1 when lines were refused
+ */
+export async function importFile(
+  { settings: { usageDb }, world }: Omit<Surroundings, "routerVersion">,
+  path: string,
+): Promise<void> {
+  await using db = await openDatabase(usageDb, "write");
+  await assertCurrent(db, migrations);
+  const { inserted, duplicate, rejected } = await importJournal(db, path, world.now());
+  world.print(
+    `Imported ${inserted} lines; ${duplicate} were there already, ${rejected} rejected`,
+  );
+  if (rejected > 0) throw new ExitError(1);
 }
 
 /**

@@ -16,6 +16,8 @@ export interface ShipReport {
 
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
+/** Time between two looks at the clock for what is due. */
+const CHORES_MS = 60_000;
 /** Time between two looks at a schema that somebody else must change. */
 const SCHEMA_MS = 10_000;
 
@@ -34,6 +36,8 @@ export class ShipLoop {
   #failuresInRow = 0;
   #closing = false;
   #told = "";
+  /** When it is time to look for what is due, epoch ms: a start has better things to do. */
+  #choresAt = Date.now() + CHORES_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Everything that touches the database, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -69,11 +73,26 @@ export class ShipLoop {
     let delay = this.#settings.shipIntervalMs;
     try {
       await this.#inTurn(() => this.#ship());
+      await this.#inTurn(() => this.#doChores());
     } catch (error) {
       delay = this.#schema === "ok" ? backoff(this.#failuresInRow) : SCHEMA_MS;
       this.#tellFailure(error, delay);
     }
     if (!this.#closing) this.#timer = setTimeout(() => this.#turn(), delay);
+  }
+
+  /** Calls come first: what fails here is tried again later, and shipping goes on. */
+  async #doChores(): Promise<void> {
+    const now = Date.now();
+    if (!this.#open || this.#closing || now < this.#choresAt) return;
+    this.#choresAt = now + CHORES_MS;
+    try {
+      const { doChores } = await import("./chores.ts");
+      await doChores(this.#open.db, this.#settings, now);
+    } catch (error) {
+      const { name, message: reason } = error as Error;
+      this.#report.log("warn", "chore_failed", "Cannot roll up or delete", { name, reason });
+    }
   }
 
   async #ship(): Promise<UsageDatabase> {

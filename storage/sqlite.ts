@@ -123,11 +123,20 @@ class SqliteDatabase implements UsageDatabase {
 
 function createQueries(db: DatabaseSync): Queries {
   const inserters = new Map<string, Inserter>();
+  const statements = new Map<string, StatementSync>();
+
+  /** A statement holds memory that the garbage collector does not see: one that comes again is kept. */
+  function prepare(sql: string): StatementSync {
+    const statement = db.prepare(sql.replace(/\$\d+/g, "?"));
+    statement.setReadBigInts(true);
+    if (statements.size >= MAX_STATEMENTS) statements.clear();
+    statements.set(sql, statement);
+    return statement;
+  }
 
   return {
     query(sql, ...values) {
-      const statement = db.prepare(sql.replace(/\$\d+/g, "?"));
-      statement.setReadBigInts(true);
+      const statement = statements.get(sql) ?? prepare(sql);
       return Promise.resolve(statement.all(...values) as Record<string, Value>[]);
     },
     insert(table, rows) {
@@ -139,6 +148,9 @@ function createQueries(db: DatabaseSync): Queries {
     },
   };
 }
+
+/** Statements kept per database. */
+const MAX_STATEMENTS = 64;
 
 type Inserter = (row: NewRow) => number;
 

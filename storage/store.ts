@@ -6,15 +6,14 @@ import type {
   ShipFailures,
   UsageStore,
 } from "../core/record.ts";
-import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
+import type { ServerSettings } from "../core/snapshot.ts";
 import { makeFolder } from "./open_database.ts";
 import type { FromWorker, ShipStatus, ToWorker, WorkerSettings } from "./worker_messages.ts";
 import { workerPermissions } from "./worker_permissions.ts";
 
 /** What a usage store needs. */
-export interface UsageStoreOptions {
-  readonly logging: LoggingSettings;
-  readonly usageDb: UsageDbSettings;
+export interface UsageStoreOptions
+  extends Pick<ServerSettings, "logging" | "retention" | "rollups" | "usageDb"> {
   readonly log: Log;
   /** Recorded with migrations. */
   readonly routerVersion: string;
@@ -180,7 +179,8 @@ const NOTHING_SHIPPED: ShipStatus = {
   counts: { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 },
 };
 
-function workerSettings({ logging, usageDb, routerVersion }: UsageStoreOptions): WorkerSettings {
+function workerSettings(options: UsageStoreOptions): WorkerSettings {
+  const { logging, usageDb, rollups, retention, routerVersion } = options;
   const { driver, path, dsn, migrationPolicy, shipIntervalMs, shipBatch } = usageDb;
   return {
     database: { driver, path, dsn },
@@ -189,6 +189,8 @@ function workerSettings({ logging, usageDb, routerVersion }: UsageStoreOptions):
     shipIntervalMs,
     shipBatch,
     keep: logging.keep,
+    rollups,
+    retention,
     routerVersion,
   };
 }

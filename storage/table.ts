@@ -51,18 +51,6 @@ export type Word<Text extends string> = Text extends `${infer First} ${infer Res
   ? First | Word<Rest>
   : Text;
 
-/** A row as read: integers of every size are bigint. */
-export type RowOf<T extends Table> =
-  & { readonly [N in Names<T, "text">]: string }
-  & { readonly [N in Names<T, "text?">]: string | null }
-  & { readonly [N in Names<T, "bool" | "int" | "bigint">]: bigint }
-  & { readonly [N in Names<T, "int?" | "bigint?">]: bigint | null };
-
-type Names<T extends Table, K extends Kind> = {
-  [P in K & keyof T["columns"]]: T["columns"][P] extends readonly (infer N extends string)[] ? N
-    : never;
-}[K & keyof T["columns"]];
-
 /** The columns of a table, key first as it is, then by kind. */
 export function columnsOf(table: Table): readonly Column[] {
   const columns = Object.entries(table.columns)

@@ -28,14 +28,18 @@ export function parseTime(text: string): number {
 }
 
 /**
- * The window of `--since`, `--from` and `--to`; the last 24 hours when nothing is given.
+ * The window of `--since`, `--from`, `--to` or `--month`; the last 24 hours when nothing is given.
  *
  * @throws RangeError
  */
 export function parseWindow(
-  { since, from, to }: { since?: string; from?: string; to?: string },
+  { since, from, to, month }: { since?: string; from?: string; to?: string; month?: string },
   now: number,
 ): TimeWindow {
+  if (month !== undefined) {
+    if ((since ?? from ?? to) === undefined) return parseMonth(month);
+    throw new RangeError("Cannot use --month with --since, --from or --to");
+  }
   if (since !== undefined && from !== undefined) {
     throw new RangeError("Cannot use --since and --from together");
   }
@@ -43,6 +47,13 @@ export function parseWindow(
   const begin = from === undefined ? end - duration(since ?? "24h") : parseTime(from);
   if (begin < end) return { from: begin, to: end };
   throw new RangeError("Cannot report on an empty window: --from must be before --to");
+}
+
+function parseMonth(text: string): TimeWindow {
+  const [, year, month] = /^(\d{4})-(0[1-9]|1[0-2])$/.exec(text) ?? [];
+  if (!year) throw new RangeError(`Cannot read month "${text}": expected YYYY-MM`);
+  const begin = (ahead: number) => Date.UTC(Number(year), Number(month) - 1 + ahead);
+  return { from: begin(0), to: begin(1) };
 }
 
 function duration(text: string): number {

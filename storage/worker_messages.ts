@@ -1,10 +1,11 @@
 import type { LogLevel } from "../core/log.ts";
 import type { LogEvent, LogFields } from "../core/log_events.ts";
 import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
+import type { ChoreOptions } from "./chores.ts";
 import type { ShipSettings } from "./open_shipper.ts";
 
 /** What the storage worker is started with; times in ms. */
-export interface WorkerSettings extends ShipSettings {
+export interface WorkerSettings extends ChoreOptions, ShipSettings {
   readonly shipIntervalMs: number;
   readonly keep: number;
 }

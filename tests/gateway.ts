@@ -64,7 +64,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
-  const { logging, usageDb } = initial.snapshot.server;
+  const { logging, usageDb, rollups, retention } = initial.snapshot.server;
   const plugins = createPlugins();
   policies.adopt(initial.snapshot.groups.values(), initial.snapshot.server.policies);
   const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
@@ -72,6 +72,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const store = openUsageStore({
     logging,
     usageDb,
+    rollups,
+    retention,
     log,
     routerVersion: "test",
     onUnshipped: (bytes) => opened.setUnshipped(bytes),

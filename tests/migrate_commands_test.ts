@@ -80,6 +80,8 @@ onEachDriver("gateway under deployment-job is not ready until somebody migrates"
   const store = openUsageStore({
     logging: place.logging,
     usageDb: { ...place.usageDb, migrationPolicy: "deployment-job" },
+    rollups: place.rollups,
+    retention: place.retention,
     log: place.log,
     routerVersion: "test",
     onUnshipped() {},

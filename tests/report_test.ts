@@ -1,37 +1,14 @@
 import assert from "node:assert/strict";
-import { Command } from "commander";
 import { join } from "node:path";
-import { ExitError, type World } from "../core/command.ts";
-import { addStorageCommands } from "../storage/commands.ts";
 import { openJournal } from "../storage/journal.ts";
-import { render, usd } from "../storage/render.ts";
-import { sections } from "../storage/sections.ts";
+import { usd } from "../storage/reports/cell.ts";
+import { render } from "../storage/reports/render.ts";
+import { sections } from "../storage/reports/sections.ts";
 import { parseTime, parseWindow } from "../storage/time_window.ts";
+import { filterOf } from "./report_calls.ts";
+import { run } from "./storage_commands.ts";
 import { onEachDriver, openPlace, shipAll } from "./storage_drivers.ts";
 import { makePlace, type Place, record } from "./storage_fixture.ts";
-
-const START = 1_763_640_000_000;
-
-/** Runs a command line in a place; gives what it printed and its exit code. */
-async function run(place: Place, ...words: string[]): Promise<{ out: string; code: number }> {
-  let out = "";
-  const world: World = {
-    env: () => undefined,
-    stdin: () => Promise.resolve(""),
-    print: (text) => void (out += `${text}\n`),
-    printError: (text) => void (out += `${text}\n`),
-    now: () => START + 3_600_000,
-  };
-  const program = new Command().exitOverride();
-  addStorageCommands(program, world, { settingsOf: () => place, routerVersion: "test" });
-  try {
-    await program.parseAsync(words, { from: "user" });
-    return { out, code: 0 };
-  } catch (error) {
-    if (error instanceof ExitError) return { out: out + error.message, code: error.code };
-    throw error;
-  }
-}
 
 async function write(place: Place, count: number): Promise<void> {
   const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
@@ -67,7 +44,9 @@ onEachDriver("report prints every section as Markdown, with what it covers", asy
   assert.match(out, /\| Latency p99 +\| +99 ms \|/);
   assert.match(out, /\| =cmd\\\|x +\| +25 \|/);
   assert.match(out, /\| upstream-failed +\| upstream-5xx +\| \(none\) +\| +502 \| +10 \|/);
-  for (const { title } of sections) assert.match(out, new RegExp(`^## ${title}$`, "m"));
+  for (const { title } of sections.filter(({ isDefault }) => isDefault)) {
+    assert.match(out, new RegExp(`^## ${title}$`, "m"));
+  }
 });
 
 onEachDriver("report as JSON has exact integers", async (place) => {
@@ -98,9 +77,9 @@ Deno.test("report as CSV takes one section, and disarms formulas", async () => {
     place.usageDb.path,
   );
   assert.deepEqual(out.trimEnd().split("\r\n"), [
-    "caller_id,calls,errors,total_tokens,cost_usd,unpriced",
-    "ci,6,0,684,0.000006,0",
-    "'=cmd|x,2,0,232,0.000002,0",
+    "caller_id,calls,errors,input_tokens,output_tokens,total_tokens,cost_usd,spend_usd,unpriced",
+    "ci,6,0,624,60,684,0.000006,0.000006,0",
+    "'=cmd|x,2,0,212,20,232,0.000002,0.000002,0",
   ]);
   assert.equal((await run(place, "report", "--format", "csv")).code, 2);
 });
@@ -223,8 +202,8 @@ Deno.test("Markdown escapes table syntax and HTML", () => {
     id: "x",
     columns: [{ name: "a", title: "A", format: "text" as const }],
   };
-  const filter = { from: 0, to: 1, limit: 1 };
-  const head = { filter, calls: 1n, unpriced: 0n, completeTo: null };
+  const filter = filterOf();
+  const head = { filter, calls: 1n, unpriced: 0n, completeTo: null, isInterpolated: false };
   const text = render("md", head, [{ report, rows: [{ a: "<b>|`x`\n[y](z)" }] }]);
   assert.match(text, /\| &lt;b&gt;\\\|\\`x\\` \\\[y\\\]\(z\) \|/);
 });

@@ -85,6 +85,8 @@ export function openStores(place: Place): { journal: OpenJournal; store: UsageSt
   const store = openUsageStore({
     logging: place.logging,
     usageDb: place.usageDb,
+    rollups: place.rollups,
+    retention: place.retention,
     log: place.log,
     routerVersion: "test",
     onUnshipped: journal.setUnshipped,

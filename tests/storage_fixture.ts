@@ -3,9 +3,10 @@ import type { Log } from "../core/log.ts";
 import type { LogEvent } from "../core/log_events.ts";
 import type { CallRecord } from "../core/record.ts";
 import type { LoggingSettings, UsageDbSettings } from "../core/snapshot.ts";
+import type { StorageSettings } from "../storage/database_flags.ts";
 
 /** A folder of its own for a test, removed at the end, with settings that point into it. */
-export interface Place extends Disposable {
+export interface Place extends Disposable, Omit<StorageSettings, "logging" | "usageDb"> {
   readonly folder: string;
   readonly logging: LoggingSettings;
   readonly usageDb: UsageDbSettings;
@@ -41,6 +42,10 @@ export function makePlace(changes: Partial<LoggingSettings> = {}): Place {
       shipIntervalMs: 10,
       shipBatch: 500,
     },
+    baselines: [],
+    groups: new Map(),
+    rollups: { auto: false, finalizeAfterDays: 0 },
+    retention: { enabled: true, dryRun: false, runAtMinute: null, rules: [] },
     events,
     log: { configure() {}, write: (_level, event) => void events.push(event) },
     [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }),

@@ -137,10 +137,11 @@ const WRITER = `
   import { openJournal } from "${new URL("../storage/journal.ts", import.meta.url)}";
   import { openUsageStore } from "${new URL("../storage/store.ts", import.meta.url)}";
   import { record } from "${new URL("./storage_fixture.ts", import.meta.url)}";
-  const { logging, usageDb, first } = JSON.parse(Deno.args[0]);
+  const { first, ...settings } = JSON.parse(Deno.args[0]);
+  const { logging } = settings;
   const log = { write() {}, configure() {} };
   const journal = openJournal(logging, { log, now: Date.now, shipped: true });
-  openUsageStore({ logging, usageDb, log, routerVersion: "t", onUnshipped() {} });
+  openUsageStore({ ...settings, log, routerVersion: "t", onUnshipped() {} });
   for (let n = first; ; n += 1) {
     journal.append(record(n));
     if (n % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -152,7 +153,8 @@ onEachDriver("kill -9 under load loses no whole line and makes no duplicate", as
   const script = join(place.folder, "writer.ts");
   Deno.writeTextFileSync(script, WRITER);
   for (let run = 0; run < 4; run += 1) {
-    const settings = { logging: place.logging, usageDb: place.usageDb, first: run * 1_000_000 };
+    const { logging, usageDb, rollups, retention } = place;
+    const settings = { logging, usageDb, rollups, retention, first: run * 1_000_000 };
     const config = new URL("../deno.json", import.meta.url).pathname;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "--config", config, script, JSON.stringify(settings)],

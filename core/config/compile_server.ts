@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { ServerSettings } from "../snapshot.ts";
+import { compileUsage } from "./compile_usage.ts";
 import { parseListen } from "./listen.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
@@ -58,6 +59,7 @@ export function compileServer(
       callerLabel: config.metrics.caller_label,
     },
     policies: compilePolicies(config),
+    ...compileUsage(config),
   };
 }
 

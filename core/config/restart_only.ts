@@ -10,7 +10,7 @@ export interface Merged {
 
 /** Takes a new snapshot with the running one's restart-only values. */
 export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
-  const { cache, ledger, listen, logging, usageDb } = running.server;
+  const { cache, ledger, listen, logging, retention, rollups, usageDb } = running.server;
   const waiting = [
     differs("server.listen", listen, next.server.listen),
     differs("server.logging.path", logging.path, next.server.logging.path),
@@ -25,6 +25,8 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
       next.server.cache.secondLevel.enabled,
     ),
     differs("state_path", ledger.path, next.server.ledger.path),
+    differs("server.rollups", rollups, next.server.rollups),
+    differs("server.retention", retention, next.server.retention),
   ].flatMap((key) => key ?? []);
   if (waiting.length === 0) return { snapshot: next, waiting };
   const { enabled, driver, path, dsn } = usageDb;
@@ -34,6 +36,8 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
     ledger: { ...next.server.ledger, shared: ledger.shared, path: ledger.path },
     logging: { ...next.server.logging, path: logging.path },
     usageDb: { ...next.server.usageDb, enabled, driver, path, dsn },
+    rollups,
+    retention,
   };
   return { snapshot: deepFreeze({ ...next, server }), waiting };
 }

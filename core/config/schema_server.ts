@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { adminReports, diagnostics, retention, rollups } from "./schema_usage.ts";
 import {
   block,
   bytes,
@@ -162,16 +163,16 @@ export const serverSchema = block({
   client_ip: clientIp.prefault({}).describe("how a caller's address is found"),
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
+  diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
+  rollups: rollups.prefault({}).describe("sums by hour, day and month; restart-only"),
+  retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
+  admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
   "workers",
-  "diagnostics",
-  "rollups",
   "decision_telemetry",
   "signals",
   "content_capture",
-  "retention",
   "admin_auth",
-  "admin_reports",
   "license",
 ]);
 

@@ -1,0 +1,30 @@
+import type { BaselinePrices } from "../../core/snapshot.ts";
+
+/**
+ * SQL of what a call `u` would have cost at the prices of a baseline, nano-USD: `(tokens * price +
+ * 500000) / 1000000` per class. Classes are taken out of the input one after the other, each capped by
+ * what is left, as when the call was priced; images cost what they did cost.
+ */
+export function baselineCost(baseline: BaselinePrices): string {
+  const cached = least("u.cached_input_tokens", "u.input_tokens");
+  const written = least("u.cache_write_tokens", `(u.input_tokens - ${cached})`);
+  const left = `(u.input_tokens - ${cached} - ${written})`;
+  const images = least("coalesce(u.image_tokens, 0)", left);
+  const parts = [
+    cost(`(${left} - ${images})`, baseline.input),
+    cost(cached, baseline.cachedInput),
+    cost(written, baseline.cacheWrite),
+    cost("u.output_tokens", baseline.output),
+    "coalesce(u.image_cost_nusd, 0)",
+  ];
+  return `(${parts.join(" + ")})`;
+}
+
+/** The engines have different names for it. */
+function least(a: string, b: string): string {
+  return `(case when ${a} < ${b} then ${a} else ${b} end)`;
+}
+
+function cost(tokens: string, price: bigint): string {
+  return `(${tokens} * cast(${price} as bigint) + 500000) / 1000000`;
+}

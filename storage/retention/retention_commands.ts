@@ -1,0 +1,189 @@
+import { type Command, Option } from "commander";
+import { ExitError, type World } from "../../core/command.ts";
+import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
+import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
+import { parseTime } from "../time_window.ts";
+import { withDatabase } from "../with_database.ts";
+import type { TableState } from "./run_retention.ts";
+
+interface RetentionFlags {
+  readonly config?: string;
+  readonly class?: DataClass;
+}
+
+interface RunFlags extends RetentionFlags {
+  readonly batches?: string;
+}
+
+interface HoldFlags extends DatabaseFlags {
+  readonly class: DataClass;
+  readonly requestId: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason: string;
+  readonly actor: string;
+}
+
+type ReleaseFlags = DatabaseFlags & Pick<HoldFlags, "actor" | "reason">;
+type Surroundings = StorageCommandOptions & { readonly world: World };
+
+const classOption = () => new Option("--class <class>", "which rows").choices(DATA_CLASSES);
+
+/** Adds `retention status|run` and `hold create|release|list`. */
+export function addRetentionCommands(
+  program: Command,
+  world: World,
+  options: StorageCommandOptions,
+): void {
+  const surroundings = { world, ...options };
+  const command = program.command("retention").description("Delete rows that are old enough");
+  command.command("status")
+    .description("Count what a run would delete")
+    .option("--config <path>", "configuration file")
+    .addOption(classOption())
+    .action((flags: RetentionFlags) => status(flags, surroundings));
+  command.command("run")
+    .description("Delete what is old enough; counts only while server.retention.dry_run is on")
+    .option("--config <path>", "configuration file")
+    .addOption(classOption())
+    .option("--batches <count>", "batches per class; until nothing is left when not given")
+    .action((flags: RunFlags) => run(flags, surroundings));
+  addHoldCommands(program, surroundings);
+}
+
+function addHoldCommands(program: Command, surroundings: Surroundings): void {
+  const command = program.command("hold").description("Keep rows that retention would delete");
+  command.command("create")
+    .description("Make a hold; what is not given names everything")
+    .option("--config <path>", "configuration file")
+    .addOption(classOption().makeOptionMandatory())
+    .option("--request-id <id>", "one call", "")
+    .option("--project <name>", "calls of a project", "")
+    .option("--environment <name>", "calls of an environment", "")
+    .option("--from <time>", "first moment, UTC")
+    .option("--to <time>", "first moment after, UTC")
+    .requiredOption("--reason <code>", "why; recorded")
+    .requiredOption("--actor <name>", "who; recorded")
+    .action((flags: HoldFlags) => create(flags, surroundings));
+  command.command("release")
+    .argument("<id>", "id of the hold")
+    .description("End a hold")
+    .option("--config <path>", "configuration file")
+    .requiredOption("--reason <text>", "why; recorded")
+    .requiredOption("--actor <name>", "who; recorded")
+    .action((id: string, flags: ReleaseFlags) => release(id, flags, surroundings));
+  command.command("list")
+    .description("Print every hold")
+    .option("--config <path>", "configuration file")
+    .action((flags: DatabaseFlags) => list(flags, surroundings));
+}
+
+async function status(flags: RetentionFlags, surroundings: Surroundings): Promise<void> {
+  const { settingsOf, world } = surroundings;
+  const { retention: settings } = await settingsOf(flags.config);
+  await withDatabase(database(flags), { ...surroundings, purpose: "read" }, async (db) => {
+    const { retentionStatus } = await import("./run_retention.ts");
+    const dataClass = flags.class ?? null;
+    world.print(table(await retentionStatus(db, { settings, dataClass, now: world.now() })));
+  });
+}
+
+async function run(flags: RunFlags, surroundings: Surroundings): Promise<void> {
+  const { settingsOf, world } = surroundings;
+  const { retention: settings } = await settingsOf(flags.config);
+  const batches = flagsOk(() => parseBatches(flags.batches));
+  if (!settings.enabled) {
+    throw new ExitError(1, "Cannot delete anything: server.retention.enabled is false");
+  }
+  await withDatabase(database(flags), { ...surroundings, purpose: "write" }, async (db) => {
+    const { runRetention } = await import("./run_retention.ts");
+    const dataClass = flags.class ?? null;
+    const options = { settings, dataClass, batches, requestedBy: "command line" };
+    world.print(table(await runRetention(db, { ...options, now: world.now() })));
+    if (settings.dryRun) world.print("Dry run: nothing was deleted (server.retention.dry_run)");
+  });
+}
+
+async function create(flags: HoldFlags, surroundings: Surroundings): Promise<void> {
+  const { requestId, project, environment, reason, actor, class: dataClass } = flags;
+  const [from, to] = flagsOk(() =>
+    [flags.from, flags.to].map((time) => time === undefined ? null : parseTime(time))
+  );
+  const span = { from: from ?? null, to: to ?? null };
+  const hold = { dataClass, requestId, project, environment, reason, actor, ...span };
+  await withDatabase(database(flags), { ...surroundings, purpose: "write" }, async (db) => {
+    const { createHold } = await import("./holds.ts");
+    const { world } = surroundings;
+    world.print(`Created ${await createHold(db, hold, world.now())}`);
+  });
+}
+
+async function release(
+  id: string,
+  flags: ReleaseFlags,
+  surroundings: Surroundings,
+): Promise<void> {
+  const { reason, actor } = flags;
+  await withDatabase(database(flags), { ...surroundings, purpose: "write" }, async (db) => {
+    const { releaseHold } = await import("./holds.ts");
+    const { world } = surroundings;
+    if (await releaseHold(db, { id, reason, actor }, world.now())) world.print(`Released ${id}`);
+    else throw new ExitError(1, `Cannot release hold "${id}": no active hold has that id`);
+  });
+}
+
+async function list(flags: DatabaseFlags, surroundings: Surroundings): Promise<void> {
+  await withDatabase(database(flags), { ...surroundings, purpose: "read" }, async (db) => {
+    const { listHolds } = await import("./holds.ts");
+    const time = (value: unknown) =>
+      value === null ? "" : new Date(Number(value)).toISOString().slice(0, 19);
+    for (const hold of await listHolds(db)) {
+      const fields = Object.entries({
+        class: hold.data_class,
+        request: hold.request_id,
+        project: hold.caller_project,
+        environment: hold.caller_environment,
+        from: time(hold.start_ts),
+        to: time(hold.end_ts),
+        reason: hold.reason_code,
+        by: hold.created_by,
+        released: time(hold.released_at),
+        because: hold.release_reason,
+      }).filter(([, value]) => value !== "");
+      const text = fields.map(([name, value]) => `${name}=${value}`).join(" ");
+      surroundings.world.print(`${hold.hold_id}  ${text}`);
+    }
+  });
+}
+
+/** Retention is of the configured database: its rules and its rows belong together. */
+function database({ config }: { readonly config?: string }): DatabaseFlags {
+  return config === undefined ? {} : { config };
+}
+
+function parseBatches(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new RangeError(`Cannot read batches "${text}": expected a whole number`);
+}
+
+const COLUMNS = ["candidates", "held", "blocked", "eligible", "deleted"] as const;
+
+function table(states: readonly TableState[]): string {
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, place) => place < 3 ? cell.padEnd([33, 24, 12][place]!) : cell.padStart(11))
+      .join("").trimEnd();
+  return [
+    line(["table", "class", "before", ...COLUMNS]),
+    ...states.map((state) =>
+      line([
+        state.table,
+        state.rule.dataClass,
+        new Date(state.cutoff).toISOString().slice(0, 10),
+        ...COLUMNS.map((name) => String(state[name])),
+      ])
+    ),
+  ].join("\n");
+}

@@ -1,0 +1,37 @@
+import { Command } from "commander";
+import { ExitError, type World } from "../core/command.ts";
+import { addStorageCommands } from "../storage/commands.ts";
+import type { Place } from "./storage_fixture.ts";
+
+/** An hour after the first test call. */
+const NOW = 1_763_640_000_000 + 3_600_000;
+
+/** Runs a command line in a place at a time (epoch ms); gives what it printed and its exit code. */
+export async function runAt(
+  now: number,
+  place: Place,
+  ...words: string[]
+): Promise<{ out: string; code: number }> {
+  let out = "";
+  const world: World = {
+    env: () => undefined,
+    stdin: () => Promise.resolve(""),
+    print: (text) => void (out += `${text}\n`),
+    printError: (text) => void (out += `${text}\n`),
+    now: () => now,
+  };
+  const program = new Command().exitOverride();
+  addStorageCommands(program, world, { settingsOf: () => place, routerVersion: "test" });
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return { out, code: 0 };
+  } catch (error) {
+    if (error instanceof ExitError) return { out: out + error.message, code: error.code };
+    throw error;
+  }
+}
+
+/** Runs a command line in a place, an hour after the first test call. */
+export function run(place: Place, ...words: string[]): Promise<{ out: string; code: number }> {
+  return runAt(NOW, place, ...words);
+}
