@@ -19,7 +19,7 @@ Deno.test("exposition writes labels so that they read back, whatever they hold",
   const values = ['a"b', "a\\b", "a\nb", "ä,b}", "", "a\\nb"];
   const family = exposition.counter({ name: "calls_total", help: "Line\none.", labels: ["name"] });
   for (const [index, value] of values.entries()) family.at(value).value += index + 1;
-  const { samples } = parseExposition(await exposition.text()).get("pointsman_calls_total")!;
+  const { samples } = parseExposition((await exposition.page()).text).get("pointsman_calls_total")!;
   assert.deepEqual(samples.map(({ labels, value }) => [labels["name"], value]), [
     ...values.map((value, index) => [value, index + 1]),
   ]);
@@ -32,7 +32,7 @@ Deno.test("exposition writes histograms that add up", async () => {
     2,
   ]);
   for (const value of [0.5, 1.5, 9]) family.at("x").observe(value);
-  const families = parseExposition(await exposition.text());
+  const families = parseExposition((await exposition.page()).text);
   const at = (le: string) => sumOf(families, "pointsman_time_seconds_bucket", { a: "x", le });
   assert.deepEqual([at("1"), at("2"), at("+Inf")], [1, 2, 3]);
   assert.equal(sumOf(families, "pointsman_time_seconds_sum"), 11);
@@ -47,7 +47,7 @@ Deno.test("series past the budget fold into other, and are counted", async () =>
   for (let index = 0; index < 10_000; index++) calls.at(`a${index}`, "b").value += 1;
   times.at("second").observe(1);
   calls.at("a1", "b").value += 1;
-  const families = parseExposition(await exposition.text());
+  const families = parseExposition((await exposition.page()).text);
   assert.equal(families.get("pointsman_calls_total")?.samples.length, 6 + 1);
   assert.equal(sumOf(families, "pointsman_calls_total"), 10_001);
   assert.equal(sumOf(families, "pointsman_calls_total", { a: "other", b: "other" }), 9_994);
@@ -85,7 +85,7 @@ Deno.test("busiest callers have series of their own, the rest share one, and non
   };
   const read = async () => {
     counter.choose();
-    const families = parseExposition(await exposition.text());
+    const families = parseExposition((await exposition.page()).text);
     const { samples } = families.get("pointsman_caller_requests_total")!;
     assert.equal(sumOf(families, "pointsman_caller_tokens_total") % 5, 0);
     const all = sumOf(families, "pointsman_caller_requests_total");

@@ -1,21 +1,11 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { Buckets } from "./buckets.ts";
-import { type Series, SeriesBudget, type SeriesSet, seriesSet } from "./series.ts";
+import type { Family, FamilyName, Page, Reading } from "./family.ts";
+import type { PageWriter } from "./prom_page.ts";
+import { SeriesBudget, type SeriesSet, seriesSet } from "./series.ts";
 
 /** A number that only grows. */
 export interface Tally {
   value: number;
-}
-
-/** A value that is looked up when somebody asks: its labels, and the number. */
-export type Reading = readonly [labels: Readonly<Record<string, string>>, value: number];
-
-/** What a family is called, and what its help text says. */
-export interface FamilyName {
-  /** Without the prefix. */
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly string[];
 }
 
 /**
@@ -23,7 +13,6 @@ export interface FamilyName {
  * nanoseconds an update; prom-client, which takes half a microsecond, reads them when it writes.
  */
 export interface Exposition {
-  readonly contentType: string;
   /** A counter; what is counted in whole parts of its unit is divided when it is written. */
   counter(family: FamilyName, parts?: number): SeriesSet<Tally>;
   histogram(family: FamilyName, bounds: readonly number[]): SeriesSet<Buckets>;
@@ -31,104 +20,42 @@ export interface Exposition {
   counted(family: FamilyName, read: () => Iterable<Reading>): void;
   gauge(family: FamilyName, read: () => Iterable<Reading>): void;
   /** Everything, in the text format 0.0.4. */
-  text(): Promise<string>;
+  page(): Promise<Page>;
 }
-
-const PREFIX = "pointsman_";
 
 /** Builds an exposition without families, but for the one that counts folded series. */
 export function createExposition(budget = new SeriesBudget()): Exposition {
-  const registry = new Registry();
-  const named = ({ name, help, labels = [] }: FamilyName) => ({
-    name: `${PREFIX}${name}`,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-  });
-
-  function counted(family: FamilyName, read: () => Iterable<Reading>): void {
-    new Counter({
-      ...named(family),
-      collect() {
-        this.reset();
-        for (const [labels, value] of read()) this.inc(labels, value);
-      },
-    });
-  }
+  const declared: Family[] = [];
+  let writer: PageWriter | null = null;
 
   const exposition: Exposition = {
-    contentType: registry.contentType,
     counter(family, parts = 1) {
       const make = () => ({ value: 0 });
       const series = seriesSet<Tally>(family.labels ?? [], { budget, size: 1, make });
-      counted(family, () => [...series].map(({ labels, cell }) => [labels, cell.value / parts]));
+      exposition.counted(
+        family,
+        () => [...series].map(({ labels, cell }) => [labels, cell.value / parts]),
+      );
       return series;
     },
     histogram(family, bounds) {
       const make = () => new Buckets(bounds);
       const size = bounds.length + 3;
       const series = seriesSet(family.labels ?? [], { budget, size, make });
-      new BucketHistogram({ ...named(family), buckets: [...bounds] }, series);
+      declared.push({ ...family, kind: "histogram", bounds, series });
       return series;
     },
-    counted,
-    gauge(family, read) {
-      new Gauge({
-        ...named(family),
-        collect() {
-          this.reset();
-          for (const [labels, value] of read()) this.set(labels, value);
-        },
-      });
+    counted: (family, read) => void declared.push({ ...family, kind: "counter", read }),
+    gauge: (family, read) => void declared.push({ ...family, kind: "gauge", read }),
+    async page() {
+      // A gateway that nobody scrapes does not pay for the library, some 50 ms at its start.
+      const { createPageWriter } = await import("./prom_page.ts");
+      writer ??= createPageWriter();
+      for (const family of declared.splice(0)) writer.add(family);
+      return await writer.write();
     },
-    text: () => registry.metrics(),
   };
   const help = "Series that were folded into `other` because there were too many.";
   exposition.counted({ name: "metrics_folded_series_total", help }, () => [[{}, budget.folded]]);
   return exposition;
-}
-
-type Configuration = ConstructorParameters<typeof Histogram<string>>[0] & {
-  readonly buckets: readonly number[];
-};
-
-/** A histogram whose numbers are kept outside of prom-client, which only writes them. */
-class BucketHistogram extends Histogram<string> {
-  readonly #name: string;
-  readonly #help: string;
-  readonly #bounds: readonly (number | string)[];
-  readonly #series: SeriesSet<Buckets>;
-
-  constructor(configuration: Configuration, series: SeriesSet<Buckets>) {
-    super({ ...configuration, buckets: [...configuration.buckets] });
-    this.#name = configuration.name;
-    this.#help = configuration.help;
-    this.#bounds = [...configuration.buckets, "+Inf"];
-    this.#series = series;
-  }
-
-  override get(): ReturnType<Histogram<string>["get"]> {
-    const values = [...this.#series].flatMap((series) => this.#lines(series));
-    const about = { name: this.#name, help: this.#help, type: "histogram", aggregator: "sum" };
-    return Promise.resolve({ ...about, values } as unknown as Awaited<ReturnType<this["get"]>>);
-  }
-
-  /** What prom-client's registry prefers to `get`, when it is there. */
-  getForPromString(): ReturnType<Histogram<string>["get"]> {
-    return this.get();
-  }
-
-  #lines({ labels, cell }: Series<Buckets>) {
-    const counts = cell.cumulative();
-    const buckets = this.#bounds.map((le, index) => ({
-      metricName: `${this.#name}_bucket`,
-      labels: { ...labels, le },
-      value: counts[index] ?? 0,
-    }));
-    return [
-      ...buckets,
-      { metricName: `${this.#name}_sum`, labels, value: cell.sum },
-      { metricName: `${this.#name}_count`, labels, value: counts.at(-1) ?? 0 },
-    ];
-  }
 }

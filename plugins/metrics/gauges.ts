@@ -2,7 +2,8 @@ import type { Parts } from "@/core/call.ts";
 import type { LiveConfig } from "@/core/config/reload.ts";
 import { isReady } from "@/core/health_endpoints.ts";
 import type { Target } from "@/core/snapshot.ts";
-import type { Exposition, Reading } from "./exposition.ts";
+import type { Exposition } from "./exposition.ts";
+import type { Reading } from "./family.ts";
 import { OTHER } from "./series.ts";
 
 const BREAKER = { closed: 0, half_open: 1, open: 2 } as const;

@@ -27,8 +27,10 @@ export function createMetrics(): Plugin {
 
   async function answer(): Promise<Response> {
     callers?.choose();
-    const headers = { "content-type": exposition.contentType, "cache-control": "no-store" };
-    return new Response(await exposition.text(), { headers });
+    const { contentType, text } = await exposition.page();
+    return new Response(text, {
+      headers: { "content-type": contentType, "cache-control": "no-store" },
+    });
   }
 
   /** The families of callers are there from the moment somebody wants them. */
