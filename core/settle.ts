@@ -1,11 +1,4 @@
-import {
-  type Call,
-  type Ending,
-  enter,
-  type Parts,
-  servingAttempt,
-  type Settlement,
-} from "./call.ts";
+import { type Call, type Ending, enter, type Parts, servingAttempt } from "./call.ts";
 import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import { observeAttempts } from "./observe.ts";
@@ -32,40 +25,41 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     delivered: call.firstContentAt !== null,
     estimatedInput: call.features?.estimatedInputTokens ?? 0,
   });
-  observeAttempts(parts, call, usage);
   const imageCount = call.features?.imageCount ?? 0;
   const serving = servingAttempt(call);
-  if (serving && ending.facts) {
-    parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
-  }
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
   const charge = chargeOf(call, usage, cost);
-  if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
-  endPass(parts, call, null);
-  if (call.cache?.key) parts.cache.land(call.cache.key, call);
-  if (call.reservation) parts.ledger.settle(call.reservation, charge);
+  guarded(parts, call, "Cannot account for a call", () => {
+    observeAttempts(parts, call, usage);
+    if (serving && ending.facts) {
+      parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
+    }
+    if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
+    endPass(parts, call, null);
+    if (call.cache?.key) parts.cache.land(call.cache.key, call);
+    if (call.reservation) parts.ledger.settle(call.reservation, charge);
+  });
   const settlement = { ...ending, usage, cost, charge, at: parts.clock(), step };
   const record = recordOf(parts, call, settlement);
   const writing = parts.clock();
   const durable = parts.journal.append(record);
-  watch(parts, call, { settlement, journalMs: parts.clock() - writing });
+  const journalMs = parts.clock() - writing;
+  guarded(parts, call, "Cannot measure a call", () => {
+    for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
+    call.trace?.end(call, settlement);
+  });
   tell(parts, call, settlement);
   return durable;
 }
 
-/** A watcher that fails must not take the call with it. */
-function watch(
-  parts: Parts,
-  call: Call,
-  { settlement, journalMs }: { readonly settlement: Settlement; readonly journalMs: number },
-): void {
+/** What fails beside the record must not take the record, or the call, with it. */
+function guarded(parts: Parts, call: Call, failed: string, work: () => void): void {
   try {
-    for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
-    call.trace?.end(call, settlement);
+    work();
   } catch (error) {
-    parts.log.write("error", "call_failed", "Cannot measure a call", {
+    parts.log.write("error", "call_failed", failed, {
       request_id: call.id,
       cause: safeCause(error),
     });
