@@ -1,5 +1,6 @@
 import type { ChatRequest } from "@/core/chat.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
+import { NOTHING_OBSERVED } from "@/core/observations.ts";
 import type {
   BreakerOptions,
   Caller,
@@ -180,18 +181,8 @@ export function featuresOf(changes: Partial<RequestFeatures> = {}): RequestFeatu
 
 /** Signals of a target nothing is known of. */
 export const NO_SIGNALS: TargetSignals = {
+  ...NOTHING_OBSERVED,
   inflight: 0,
-  observations: 0,
-  successes: 0,
-  p50LatencyMs: null,
-  p95LatencyMs: null,
-  p50TtfbMs: null,
-  outputTokensPerSec: null,
-  errorRate: null,
-  timeoutRate: null,
-  meanOutputTokens: null,
-  cachedInputShare: null,
-  inputTokenRatio: null,
   breaker: "closed",
   breakerUntil: null,
   backoffUntil: null,

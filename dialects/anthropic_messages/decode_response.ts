@@ -6,18 +6,7 @@ import { holdsNumber, parseExact } from "../exact_json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, refusalText } from "./finish.ts";
 import { decodeBlock, ownExtra, unreadMembers } from "./parts.ts";
-import { isCall, messageUsage } from "./reply.ts";
-
-const READ_MEMBERS = [
-  "content",
-  "id",
-  "model",
-  "role",
-  "stop_reason",
-  "stop_sequence",
-  "type",
-  "usage",
-];
+import { isCall, MESSAGE_MEMBERS, messageUsage } from "./reply.ts";
 
 /**
  * Reads a `message`.
@@ -39,7 +28,7 @@ export function decodeMessagesResponse(reply: WireBody): ChatResponse {
     parts,
     finish: decodeFinish(body, held),
     usage: messageUsage(objectOrEmpty(body["usage"])) ?? NO_USAGE,
-    extra: ownExtra(unreadMembers(body, READ_MEMBERS)),
+    extra: ownExtra(unreadMembers(body, MESSAGE_MEMBERS)),
   };
 }
 

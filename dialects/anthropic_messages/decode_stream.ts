@@ -10,23 +10,12 @@ import { anthropicProof } from "../proofs.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, isCut, refusalText } from "./finish.ts";
 import { ownExtra, unreadMembers } from "./parts.ts";
-import { mergedUsage, messageUsage } from "./reply.ts";
+import { mergedUsage, MESSAGE_MEMBERS, messageUsage } from "./reply.ts";
 
 /** Frames without JSON in a row that break a stream. */
 const MAX_GARBAGE = 3;
 
 const NOTHING: readonly StreamEvent[] = [];
-
-const MESSAGE_MEMBERS = [
-  "content",
-  "id",
-  "model",
-  "role",
-  "stop_reason",
-  "stop_sequence",
-  "type",
-  "usage",
-];
 
 /** The delta of each kind of block, and the member that holds its text. */
 const DELTAS: Readonly<Record<string, { readonly kind: Kind; readonly member: string }>> = {

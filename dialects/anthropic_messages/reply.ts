@@ -4,6 +4,18 @@ import { tokenCount, type UsageReport } from "@/core/usage.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { objectOrEmpty, usageReport } from "../usage_report.ts";
 
+/** Members of a `message` that have a neutral meaning, or say what it is. */
+export const MESSAGE_MEMBERS = [
+  "content",
+  "id",
+  "model",
+  "role",
+  "stop_reason",
+  "stop_sequence",
+  "type",
+  "usage",
+];
+
 /**
  * Reads a `message`.
  *
