@@ -1,4 +1,11 @@
-import { type Call, type Ending, enter, type Parts, servingAttempt } from "./call.ts";
+import {
+  type Call,
+  type Ending,
+  enter,
+  type Parts,
+  servingAttempt,
+  type Settlement,
+} from "./call.ts";
 import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import { observeAttempts } from "./observe.ts";
