@@ -42,6 +42,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     requestedModel: "",
     group: null,
     features: null,
+    estimate: null,
     reservation: null,
     shaped: [],
     shaping: null,

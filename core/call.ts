@@ -1,5 +1,6 @@
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
+import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
@@ -36,6 +37,7 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly calibration: Calibration;
   readonly proofs: ProofMemory;
   readonly policies: PolicyRunner;
   readonly ledger: Ledger;
@@ -140,6 +142,8 @@ export interface Attempt {
   readonly bridge: Bridge | null;
   /** What became of the caller's fields, as far as it is worth telling. */
   readonly events: readonly FieldEvent[];
+  /** What its tokens are where the provider does not report them. */
+  readonly estimate: TargetEstimate;
   readonly abort: AbortController;
   /**
    * Held for as long as the attempt: once a response is garbage, an abort no longer ends the reading
@@ -192,6 +196,7 @@ export interface Call {
   /** Step admit. */
   group: Group | null;
   features: RequestFeatures | null;
+  estimate: TokenEstimate | null;
   /** What it holds of its limits; `null` before it took the first. */
   reservation: Reservation | null;
   /** What it took of its caller's pace, and what came of that. */

@@ -1,4 +1,5 @@
 import { Breaker } from "./breaker.ts";
+import type { Calibration } from "./calibration.ts";
 import type { Log } from "./log.ts";
 import { type Observation, Observations } from "./observations.ts";
 import type { Group, Target } from "./snapshot.ts";
@@ -47,11 +48,12 @@ export interface HealthWorld {
   now(): number;
   clock(): number;
   random(): number;
+  readonly calibration: Pick<Calibration, "inputTokenRatio">;
   readonly log: Log;
 }
 
 /** Builds the health of all targets, empty. */
-export function createHealth({ now, clock, random, log }: HealthWorld): Health {
+export function createHealth({ now, clock, random, calibration, log }: HealthWorld): Health {
   const targets = new Map<string, TargetHealth>();
 
   function of(target: Target): TargetHealth {
@@ -108,6 +110,7 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
       const shift = now() - clock();
       return {
         ...observations.observed(clock()),
+        inputTokenRatio: calibration.inputTokenRatio(target.key),
         inflight,
         breaker: breaker.state(clock()),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),

@@ -182,6 +182,7 @@ export function featuresOf(changes: Partial<RequestFeatures> = {}): RequestFeatu
 /** Signals of a target nothing is known of. */
 export const NO_SIGNALS: TargetSignals = {
   ...NOTHING_OBSERVED,
+  inputTokenRatio: null,
   inflight: 0,
   breaker: "closed",
   breakerUntil: null,
