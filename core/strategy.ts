@@ -126,12 +126,40 @@ export interface Plan {
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/**
- * Decides about one call.
- *
- * @param trial nothing is served by it: a fault of a policy counts for nothing
- */
-export type Decide = (context: RouteContext, trial?: boolean) => Plan | Promise<Plan>;
+/** What a decision is asked with beside its context; none of it changes the plan. */
+export interface Asked {
+  /** Nothing is served by it: a fault of a policy counts for nothing. */
+  readonly trial?: boolean;
+  /** Told what came of asking a policy. */
+  told?(answer: PolicyAnswer): void;
+}
+
+/** Decides about one call. */
+export type Decide = (context: RouteContext, asked?: Asked) => Plan | Promise<Plan>;
+
+/** What came of asking a policy, and what the strategy made of it. */
+export interface PolicyAnswer {
+  readonly verdict: PolicyVerdict;
+  /** `fallback`: the base strategy decides instead. */
+  readonly outcome: "success" | "fallback" | "error";
+}
+
+/** What a strategy says of a plan it made. */
+export interface Findings {
+  /** The first target was drawn to learn about it. */
+  readonly explored: boolean;
+  /** Too little is known of a target for scores to count. */
+  readonly coldStart: boolean;
+  /** Every target is beyond a threshold. */
+  readonly overThreshold: boolean;
+}
+
+/** A strategy with the options of a group. */
+export interface Decider {
+  readonly decide: Decide;
+  /** Looks at a context it decided about; `null`: there is nothing to say. */
+  readonly findings: ((context: RouteContext) => Findings) | null;
+}
 
 /** What came of asking a policy. `digest` is the SHA-256 of its bundle in hex. */
 export type PolicyVerdict =
@@ -173,6 +201,8 @@ export interface Strategy<Options = unknown> {
   /** Keys of the group that belong to this strategy; strict. */
   readonly options: z.ZodObject & z.ZodType<Options>;
   create(options: Options, services: StrategyServices): Decide;
+  /** Tells how it came to a plan, from the context alone; without this member there is nothing to tell. */
+  findings?(options: Options): (context: RouteContext) => Findings;
   /** The policy it asks; a strategy without this member decides by itself. */
   policy?(options: Options): PolicyOptions;
 }

@@ -23,8 +23,10 @@ export const script: Strategy<z.infer<typeof options>> = {
     heapMb: options.script_heap_mb,
     maxConcurrent: options.script_max_concurrent,
   }),
-  create: ({ on_error }, { group, policies, base }) => async (context, trial) => {
-    const verdict = await policies?.decide(group, context, trial) ?? UNAVAILABLE;
+  create: ({ on_error }, { group, policies, base }) => async (context, asked) => {
+    const verdict = await policies?.decide(group, context, asked?.trial) ?? UNAVAILABLE;
+    const failed = on_error === "fallback" ? "fallback" : "error";
+    asked?.told?.({ verdict, outcome: verdict.kind === "plan" ? "success" : failed });
     if (verdict.kind === "plan") return verdict.plan;
     if (on_error === "fallback") return base(context);
     throw policyError(group, verdict);
