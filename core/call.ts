@@ -170,7 +170,8 @@ export interface Call {
   /** Monotonic ms, as all times below. */
   readonly startedAt: number;
   readonly snapshot: Snapshot;
-  readonly dialect: Dialect;
+  /** That of its path, until its body is read. */
+  dialect: Dialect;
   readonly credential: Credential;
   readonly headers: Headers;
   /** With `?`, or empty. */

@@ -240,6 +240,8 @@ export interface ServerSettings {
   /** Mixed into the keys of conversations. */
   readonly conversationSalt: string;
   readonly exposeRouteHeaders: boolean;
+  /** Whether a Responses body on the Chat path is a Responses call. */
+  readonly toleratesResponsesBody: boolean;
   readonly exposeRejections: boolean;
   readonly maxRequestBytes: number;
   readonly bodyTimeoutMs: number;
