@@ -52,6 +52,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     decision: null,
     classLabel: null,
     decideMs: 0,
+    policyRuns: [],
     attempts: [],
     sentProofs: false,
     withoutProofs: false,

@@ -1,8 +1,6 @@
 import type { GatewayError } from "./errors.ts";
-import type { CheckedPlan } from "./plan.ts";
-import type { PolicyFault } from "./policy_fault.ts";
 import type { Group, Target } from "./snapshot.ts";
-import type { Findings, Plan, RouteContext } from "./strategy.ts";
+import type { CheckedPlan, Findings, Plan, PolicyRun, RouteContext } from "./strategy.ts";
 
 /** What came of a decision. */
 export type DecisionOutcome =
@@ -26,22 +24,6 @@ export interface PassedOrder {
   readonly order: readonly number[];
 }
 
-/** How a policy was asked for a call. */
-export type PolicyRole = "serve" | "rollout" | "shadow";
-
-/** One time a policy was asked. Names and numbers only: nothing of what it answered. */
-export interface PolicyExecution {
-  readonly role: PolicyRole;
-  /** Name of the strategy that asked it. */
-  readonly kind: string;
-  /** SHA-256 of its bundle in hex; `null` where there is none. */
-  readonly digest: string | null;
-  /** `fallback`: the base strategy decided instead. */
-  readonly outcome: "success" | "fallback" | "error";
-  readonly fault: PolicyFault | null;
-  readonly durationMs: number;
-}
-
 /**
  * What was decided about a call, and how that came about: `route` makes it, the passes add what they
  * saw, and telemetry and `explain` read it.
@@ -61,7 +43,8 @@ export interface Decision {
   readonly passes: PassedOrder[];
   /** In the order to try them. */
   targets: readonly Target[];
-  readonly executions: PolicyExecution[];
+  /** Of policies, in their order. */
+  readonly runs: readonly PolicyRun[];
   pinState: PinState;
   /** Name of the budget rule that held, `at:<pressure>`; `null`: none. */
   readonly budgetRule: string | null;
@@ -75,9 +58,9 @@ export interface Decision {
 const NOTHING_FOUND: Findings = { explored: false, coldStart: false, overThreshold: false };
 
 /** What the strategy that decided says of its plan, read again from the same context. */
-export function findingsOf({ group, context, executions, checked }: Decision): Findings {
+export function findingsOf({ group, context, runs, checked }: Decision): Findings {
   if (checked === null) return NOTHING_FOUND;
-  const fellBack = executions.some(({ outcome }) => outcome === "fallback");
+  const fellBack = runs.some(({ outcome }) => outcome === "fallback");
   const { findings } = fellBack ? group.base : group;
   return findings?.(context) ?? NOTHING_FOUND;
 }

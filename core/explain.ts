@@ -8,9 +8,9 @@ import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
 import { checkPlan } from "./plan.ts";
 import { countCall } from "./reserve.ts";
-import { beginDecision, decide } from "./route.ts";
+import { askingOf, beginDecision, decide } from "./route.ts";
 import type { Group } from "./snapshot.ts";
-import type { RouteContext } from "./strategy.ts";
+import type { Asking, RouteContext } from "./strategy.ts";
 
 const MAX_DRAWS = 10_000;
 
@@ -50,7 +50,8 @@ function drawsOf({ search }: Visit): number {
 async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
   await countCall(parts, call);
   const decision = beginDecision(parts, call);
-  await decide(parts, decision, true);
+  const asking: Asking = { ...askingOf(call), trial: true };
+  await decide(parts, decision, asking);
   const { group, context, plan } = decision;
   const shown = shownTargets(call, decision);
   return {
@@ -77,7 +78,7 @@ async function explained(parts: Parts, call: Call, draws: number): Promise<JsonO
     error: decision.error ? errorOf(decision.error) : null,
     plan: plan && plain(plan),
     ...(draws > 0 && group.policy === null && plan
-      ? { draws: drawn(group, context, { draws, idOf: shown.idOf }) }
+      ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
   };
 }
@@ -123,13 +124,17 @@ function shownTargets(call: Call, { group, context, checked }: Decision) {
 function drawn(
   group: Group,
   context: RouteContext,
-  { draws, idOf }: { readonly draws: number; idOf(index: number): string },
+  { draws, asking, idOf }: {
+    readonly draws: number;
+    readonly asking: Asking;
+    idOf(index: number): string;
+  },
 ): JsonObject {
   const counts = new Map<number, number>();
   for (let draw = 0; draw < draws; draw++) {
     // Multiples of the golden ratio spread over all seeds.
     const again = { ...context, seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
-    const plan = group.decide(again, { trial: true });
+    const plan = group.decide(again, asking);
     if (plan instanceof Promise) break;
     const first = checkPlan(plan, again).order[0] ?? 0;
     counts.set(first, (counts.get(first) ?? 0) + 1);

@@ -1,4 +1,4 @@
-import type { Call, Parts } from "./call.ts";
+import { type Call, cutSignal, type Parts } from "./call.ts";
 import type { Decision, DecisionOutcome } from "./decision.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { filterTargets } from "./filter_targets.ts";
@@ -7,7 +7,7 @@ import { applyPasses } from "./passes/mod.ts";
 import { checkPlan } from "./plan.ts";
 import { contextOf } from "./route_context.ts";
 import type { Target } from "./snapshot.ts";
-import type { PolicyAnswer } from "./strategy.ts";
+import type { Asking } from "./strategy.ts";
 
 /**
  * Step 4: eligible targets, the group's strategy, one check of its plan, and the passes over its
@@ -18,7 +18,7 @@ import type { PolicyAnswer } from "./strategy.ts";
 export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
   const decision = beginDecision(parts, call);
   call.decision = decision;
-  await decide(parts, decision);
+  await decide(parts, decision, askingOf(call));
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;
   call.decideMs = decision.decideMs;
@@ -40,7 +40,7 @@ export function beginDecision(parts: Parts, call: Call): Decision {
     checked: null,
     passes: [],
     targets: [],
-    executions: [],
+    runs: call.policyRuns,
     pinState: "disabled",
     budgetRule: null,
     deferredCount: 0,
@@ -50,13 +50,12 @@ export function beginDecision(parts: Parts, call: Call): Decision {
 }
 
 /** Decides, unless nothing is eligible; what goes wrong is the decision's error. */
-export async function decide(parts: Parts, decision: Decision, trial = false): Promise<void> {
+export async function decide(parts: Parts, decision: Decision, asking: Asking): Promise<void> {
   if (decision.error) return;
   const { group, context } = decision;
   const started = parts.clock();
-  const told = (answer: PolicyAnswer) => note(decision, answer, parts.clock() - started);
   try {
-    const decided = group.decide(context, { trial, told });
+    const decided = group.decide(context, asking);
     const plan = decided instanceof Promise ? await decided : decided;
     decision.checked = checkPlan(plan, context);
     decision.plan = plan;
@@ -69,19 +68,18 @@ export async function decide(parts: Parts, decision: Decision, trial = false): P
   }
 }
 
-function note(
-  { group, executions }: Decision,
-  { verdict, outcome }: PolicyAnswer,
-  durationMs: number,
-): void {
-  executions.push({
+/** A decision that a call waits for. */
+export function askingOf(call: Call): Asking {
+  return {
+    trial: false,
+    remote: true,
     role: "serve",
-    kind: group.strategy,
-    digest: verdict.digest,
-    outcome,
-    fault: verdict.kind === "fault" ? verdict.fault : null,
-    durationMs,
-  });
+    runs: call.policyRuns,
+    // Few decisions wait for anything.
+    get signal() {
+      return cutSignal(call);
+    },
+  };
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {

@@ -1,7 +1,6 @@
-import { resolve } from "node:path";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
-import type { Decide, Decider, PolicyOptions, Strategy, StrategyServices } from "../strategy.ts";
+import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -46,7 +45,7 @@ export function compileGroup(
     ...settings,
     ...decider,
     base,
-    policy: policyOf(strategy.policy?.(options), facts),
+    policy: strategy.policy?.(options, facts.folder) ?? null,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
@@ -73,12 +72,6 @@ function deciderOf(strategy: Strategy, options: unknown, services: StrategyServi
     decide: strategy.create(options, services),
     findings: strategy.findings?.(options) ?? null,
   };
-}
-
-function policyOf(policy: PolicyOptions | undefined, { folder }: CompileFacts): Group["policy"] {
-  if (!policy) return null;
-  const { script, ...limits } = policy;
-  return { path: resolve(folder, script), root: folder, ...limits };
 }
 
 /** A target's settings; of its provider only what is no secret. */
