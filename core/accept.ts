@@ -50,6 +50,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     pass: null,
     cache: null,
     admitted: false,
+    decision: null,
     classLabel: null,
     decideMs: 0,
     policyRuns: [],

@@ -5,6 +5,7 @@ import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
@@ -212,7 +213,8 @@ export interface Call {
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
-  /** Step route. */
+  /** Step route; `null` before it. */
+  decision: Decision | null;
   classLabel: string | null;
   decideMs: number;
   /** What each policy did that was asked, in order; `settle` and what watches it read them. */

@@ -33,6 +33,8 @@ export interface Health {
   signals(target: Target): TargetSignals;
   /** Counts how an attempt went. */
   observe(target: Target, observation: Observation): void;
+  /** Whether calls should go elsewhere now: its breaker is open, or its provider limits us. */
+  isFailing(group: Group, target: Target): boolean;
   /**
    * Targets in their order, those that fail now behind the others. A half-open target keeps its place
    * while its probe is free; when all fail, the order stands.
@@ -117,6 +119,7 @@ export function createHealth({ now, clock, random, calibration, log }: HealthWor
         backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
       };
     },
+    isFailing,
     observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
       const failing = plan.filter((target) => isFailing(group, target));

@@ -90,6 +90,8 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     name: "fast",
     strategy: "failover",
     decide: (): Plan => ({ targetIndex: 0 }),
+    findings: null,
+    base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
     policy: null,
     targets,
     attemptTimeoutMs: 0,
