@@ -5,6 +5,7 @@ import { configCommands, configPath, loadForCommand, withConfigOption } from "./
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
+import { keptSalt } from "./core/conversation.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
@@ -29,6 +30,7 @@ import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openStateKv } from "./storage/state_kv.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
@@ -129,8 +131,9 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const ledger = new Ledger(clocks);
   const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
   const calibration = new Calibration();
-  const state = await openKv(initial.snapshot.server.ledger.path);
-  const calibrationStore = await openCalibrationKv(state, { calibration, log });
+  const { path: statePath } = initial.snapshot.server.ledger;
+  const calibrationStore = await openCalibrationKv(await openKv(statePath), { calibration, log });
+  const state = await openStateKv(statePath);
   const config: LiveConfig = liveConfig({
     initial,
     load,
@@ -149,6 +152,8 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     ledgerStore,
     calibration,
     calibrationStore,
+    state,
+    conversationSalt: await keptSalt(state),
     cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,

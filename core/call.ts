@@ -1,4 +1,5 @@
 import type { Bridge } from "./bridge.ts";
+import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
@@ -41,6 +42,9 @@ export interface Parts {
   readonly health: Health;
   readonly calibration: Calibration;
   readonly proofs: ProofMemory;
+  readonly affinity: Affinity;
+  /** Mixed into the keys of conversations where the configuration says nothing. */
+  readonly conversationSalt: string;
   readonly policies: PolicyRunner;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;

@@ -49,7 +49,7 @@ function drawsOf({ search }: Visit): number {
 
 async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
   await countCall(parts, call);
-  const decision = beginDecision(parts, call);
+  const decision = beginDecision(parts, call, true);
   const asking: Asking = { ...askingOf(call), trial: true };
   await decide(parts, decision, asking);
   const { group, context, plan } = decision;

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
+import type { PinFound } from "./pins.ts";
 import type { Call, Parts } from "./call.ts";
-import { type Conversation, type ConversationFacts, conversationOf } from "./conversation.ts";
+import { type Conversation, conversationOf } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import { type Budget, budgetOf } from "./limits/standing.ts";
@@ -9,21 +10,31 @@ import type { Group, Target } from "./snapshot.ts";
 import type { RouteContext, TargetSignals, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
+/** What was found out about a call before it is decided about. */
+export interface ContextFacts {
+  readonly filtered: Filtered;
+  conversation(): Conversation;
+  readonly pin: PinFound;
+}
+
 /** Everything the decision may depend on. */
-export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
+export function contextOf(
+  parts: Parts,
+  call: Call,
+  { filtered, conversation, pin }: ContextFacts,
+): RouteContext {
   const { caller, tokenId } = call.credential;
+  const { affinity, name } = filtered.group;
   // Few decisions draw, or ask for names: what most do not read is made when it is read, and stays.
-  let known: Conversation | null = null;
-  const conversation = () => known ??= conversationOf(conversationFacts(call, filtered.group));
   let seed: number | null = null;
   let budget: Budget | null = null;
   return {
     version: 1,
     requestId: call.id,
-    group: filtered.group.name,
+    group: name,
     now: call.ts,
     get seed() {
-      return seed ??= seedOf(call.id);
+      return seed ??= seedOf(affinity.enabled ? conversation().key ?? call.id : call.id);
     },
     dialect: call.dialect.name,
     features: filtered.features,
@@ -45,7 +56,7 @@ export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteCo
     get conversationKeySource() {
       return conversation().source;
     },
-    pinnedIndex: null,
+    pinnedIndex: pin.index,
     get budget() {
       return budget ??= budgetOf(scopesOf(call), parts.ledger.moment());
     },
@@ -56,14 +67,22 @@ export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteCo
   };
 }
 
-function conversationFacts(call: Call, group: Group): ConversationFacts {
-  return {
-    headers: call.headers,
-    body: call.wire?.body ?? {},
-    callerId: call.credential.caller.id,
-    group: group.name,
-    salt: call.snapshot.server.conversationSalt,
-  };
+/** The conversation of a call, found when it is first asked for. */
+export function conversationFinder(
+  { conversationSalt }: Parts,
+  { headers, wire, credential, snapshot }: Call,
+  { name, affinity }: Group,
+): () => Conversation {
+  let found: Conversation | null = null;
+  return () =>
+    found ??= conversationOf({
+      headers,
+      header: affinity.header,
+      body: wire?.body ?? {},
+      callerId: credential.caller.id,
+      group: name,
+      salt: snapshot.server.conversationSalt || conversationSalt,
+    });
 }
 
 /** A target is backed off when its health says so, or a shape that it must pass. */
@@ -76,7 +95,7 @@ function signalsOf({ health, upstreamShapes, now, clock }: Parts, target: Target
   return { ...signals, backoffUntil };
 }
 
-/** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */
+/** The first 4 bytes of the SHA-256: the same conversation, or call, draws alike in every process. */
 function seedOf(id: string): number {
   return parseInt(hash("sha256", id, "hex").slice(0, 8), 16);
 }

@@ -12,6 +12,7 @@ import { upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { openStateKv } from "@/storage/state_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 
@@ -45,6 +46,8 @@ async function serve(path: string): Promise<void> {
     ledgerStore: await openLedgerStore({ snapshot, ledger, journal, log, ...clocks }),
     calibration: new Calibration(),
     calibrationStore: null,
+    state: await openStateKv(snapshot.server.ledger.path),
+    conversationSalt: "bench",
     cacheStore: null,
     policies: createPolicyRunner({ log, clock: clocks.clock }),
     log,
