@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { isBlock } from "../address.ts";
 import { DIALECT_NAMES } from "../dialect_name.ts";
 import { parseDsn } from "../dsn.ts";
 import { parseDuration } from "./duration.ts";
@@ -149,7 +149,7 @@ export function time() {
 /** A block of addresses. */
 export function cidr() {
   const error = 'expected a block of addresses, such as "10.0.0.0/8"';
-  return z.string({ error }).refine((block) => ipaddr.isValidCIDR(block), {
+  return z.string({ error }).refine(isBlock, {
     error,
     params: { code: "bad-format" },
   }).register(notation, { type: "cidr" });
