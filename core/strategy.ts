@@ -156,6 +156,23 @@ export interface Asking {
  */
 export type Decide = (context: RouteContext, asking: Asking) => Plan | Promise<Plan>;
 
+/** What a strategy says of a plan it made. */
+export interface Findings {
+  /** The first target was drawn to learn about it. */
+  readonly explored: boolean;
+  /** Too little is known of a target for scores to count. */
+  readonly coldStart: boolean;
+  /** Every target is beyond a threshold. */
+  readonly overThreshold: boolean;
+}
+
+/** A strategy with the options of a group. */
+export interface Decider {
+  readonly decide: Decide;
+  /** Looks at a context it decided about; `null`: there is nothing to say. */
+  readonly findings: ((context: RouteContext) => Findings) | null;
+}
+
 /** What asking a policy took; whole microseconds and bytes, `null` where there is no such thing. */
 export interface PolicyCost {
   readonly durationUs: number;
@@ -217,6 +234,8 @@ export interface Strategy<Options = unknown> {
   /** Keys of the group that belong to this strategy; strict. */
   readonly options: z.ZodObject & z.ZodType<Options>;
   create(options: Options, services: StrategyServices): Decide;
+  /** Tells how it came to a plan, from the context alone; without this member there is nothing to tell. */
+  findings?(options: Options): (context: RouteContext) => Findings;
   /**
    * The policy it asks; a strategy without this member decides by itself.
    *
