@@ -99,6 +99,14 @@ export function map<Value extends z.ZodType>(
   return z.record(key, value, { error: "expected a map" });
 }
 
+/** HTTP headers by name. */
+export function headers() {
+  return map(
+    pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name"),
+    pattern("string", /^[\t\x20-\x7e\x80-\xff]*$/, "a header value"),
+  );
+}
+
 /** A map with these keys only; `later` are keys of the format that are refused for now. */
 export function block<Shape extends z.ZodRawShape>(
   shape: Shape,
