@@ -1,3 +1,4 @@
+import { parsePrivateGrant } from "../egress.ts";
 import type { ExternalPolicySettings } from "../policy_settings.ts";
 import type { ExternalPolicyConfig } from "./schema_policies.ts";
 
@@ -7,7 +8,10 @@ export function compileExternalPolicy(config: ExternalPolicyConfig): ExternalPol
   return {
     kind: "external",
     url: config.url,
-    egress: { allowHttp: config.allow_http, allowPrivate: config.allow_private },
+    egress: {
+      allowHttp: config.allow_http,
+      allowPrivate: config.allow_private.flatMap((grant) => parsePrivateGrant(grant) ?? []),
+    },
     timeoutMs: config.timeout_ms,
     maxResponseBytes: config.max_response_bytes,
     headers: Object.fromEntries(
@@ -26,28 +30,10 @@ export function compileExternalPolicy(config: ExternalPolicyConfig): ExternalPol
       halfOpenProbes: 1,
     },
     verdictTtlMs: config.verdict_cache.ttl_ms,
-    feedback: feedbackOf(config),
-  };
-}
-
-function feedbackOf({ url, feedback }: ExternalPolicyConfig): ExternalPolicySettings["feedback"] {
-  if (!feedback.enabled) return null;
-  return {
-    url: feedback.url ?? new URL("feedback", url).href,
-    timeoutMs: feedback.timeout_ms,
-    maxRetries: feedback.max_retries,
-    retryBackoffMs: feedback.retry_backoff_ms,
-    maxLineBytes: feedback.max_request_bytes,
-    logsFailure: feedback.on_delivery_failure === "log",
-    spoolBytes: feedback.spool.max_bytes,
-    maxAgeMs: feedback.spool.max_age_ms,
   };
 }
 
 /** Its options as records and fingerprints may hold them: without its address and what it is shown. */
-export function withoutAddress(
-  { url: _, headers, feedback, ...rest }: ExternalPolicyConfig,
-): unknown {
-  const { url: __, ...told } = feedback;
-  return { ...rest, headers: Object.keys(headers), feedback: told };
+export function withoutAddress({ url: _, headers, ...rest }: ExternalPolicyConfig): unknown {
+  return { ...rest, headers: Object.keys(headers) };
 }
