@@ -5,8 +5,8 @@ import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import { type Budget, budgetOf } from "./limits/standing.ts";
 import { scopesOf } from "./reserve.ts";
-import type { Group, Target } from "./snapshot.ts";
-import type { RouteContext, TargetSignals, TargetView } from "./strategy.ts";
+import type { Group } from "./snapshot.ts";
+import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /** Everything the decision may depend on. */
