@@ -6,8 +6,8 @@ import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import { type Budget, budgetOf } from "./limits/standing.ts";
 import { scopesOf } from "./reserve.ts";
-import type { Group, Target } from "./snapshot.ts";
-import type { RouteContext, TargetSignals, TargetView } from "./strategy.ts";
+import type { Group } from "./snapshot.ts";
+import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /** What was found out about a call before it is decided about. */
@@ -61,7 +61,7 @@ export function contextOf(
       return budget ??= budgetOf(scopesOf(call), parts.ledger.moment());
     },
     targets: filtered.eligible.map((target, index): TargetView =>
-      viewOf(target, index, { signals: signalsOf(parts, target), now: call.ts })
+      viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     ),
     rejected: filtered.rejected,
   };
@@ -83,16 +83,6 @@ export function conversationFinder(
       group: name,
       salt: snapshot.server.conversationSalt || conversationSalt,
     });
-}
-
-/** A target is backed off when its health says so, or a shape that it must pass. */
-function signalsOf({ health, upstreamShapes, now, clock }: Parts, target: Target): TargetSignals {
-  const signals = health.signals(target);
-  if (target.trafficShapes.length === 0) return signals;
-  const until = upstreamShapes.backoffUntil(target.trafficShapes);
-  if (until === null) return signals;
-  const backoffUntil = Math.max(signals.backoffUntil ?? 0, Math.round(until + now() - clock()));
-  return { ...signals, backoffUntil };
 }
 
 /** The first 4 bytes of the SHA-256: the same conversation, or call, draws alike in every process. */
