@@ -20,7 +20,7 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
-import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
@@ -46,7 +46,10 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  addPolicyCommands,
+  policyCommands((path) => {
+    const { groups, server } = loadForCommand(path, world, registries).snapshot;
+    return { groups, statePath: server.ledger.path };
+  }),
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => {

@@ -1,9 +1,20 @@
 import type { Problem } from "./config/problem.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
+/** Where policies run: in processes of their own, or in threads of the gateway. */
+export type Isolation = "process" | "worker";
+
+/** Whose policies may decide. */
+export interface PolicyTrust {
+  /** Whether a policy without a signature is refused. */
+  readonly required: boolean;
+  /** Ed25519 keys by their ids; absolute paths of PEM files. */
+  readonly keys: readonly { readonly keyId: string; readonly path: string }[];
+}
+
 /** What a group asks of the policy host; times in ms. */
 export interface PolicySettings {
-  /** Absolute path of the TypeScript file. */
+  /** Absolute path of the TypeScript file, or of the manifest of a built policy. */
   readonly path: string;
   /** Absolute folder that the policy and what it imports must lie in. */
   readonly root: string;
@@ -13,6 +24,10 @@ export interface PolicySettings {
   readonly heapMb: number;
   /** Decisions under way at once; more wait. */
   readonly maxConcurrent: number;
+  /** `host:port` that it may reach. */
+  readonly net: readonly string[];
+  readonly isolation: Isolation;
+  readonly trust: PolicyTrust;
 }
 
 /** A group's policy as the runner knows it. */

@@ -165,6 +165,8 @@ export interface PolicyOptions {
   readonly timeoutMs: number;
   readonly heapMb: number;
   readonly maxConcurrent: number;
+  /** `host:port` that it may reach. */
+  readonly net: readonly string[];
 }
 
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */

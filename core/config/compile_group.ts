@@ -43,7 +43,7 @@ export function compileGroup(
       policies: facts.policies ?? null,
       base: baseOf(name, group, facts),
     }),
-    policy: policyOf(strategy.policy?.(options), facts),
+    policy: policyOf(strategy.policy?.(options), config, facts),
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
@@ -65,10 +65,28 @@ function baseOf(name: string, group: GroupConfig, facts: CompileFacts): Decide {
   return strategy.create(options, { group: name, policies: null, base });
 }
 
-function policyOf(policy: PolicyOptions | undefined, { folder }: CompileFacts): Group["policy"] {
+function policyOf(
+  policy: PolicyOptions | undefined,
+  { server: { policies } }: Config,
+  { folder }: CompileFacts,
+): Group["policy"] {
   if (!policy) return null;
   const { script, ...limits } = policy;
-  return { path: resolve(folder, script), root: folder, ...limits };
+  const { isolation, require_signature } = policies;
+  return {
+    path: resolve(folder, script),
+    root: folder,
+    ...limits,
+    isolation,
+    trust: {
+      // A policy in the gateway's own process can end it: only known authors may.
+      required: require_signature || isolation === "worker",
+      keys: policies.public_keys.map(({ key_id, path }) => ({
+        keyId: key_id,
+        path: resolve(folder, path),
+      })),
+    },
+  };
 }
 
 /** A target's settings; of its provider only what is no secret. */

@@ -4,7 +4,7 @@ import { checkPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
 import type { PolicyHostSettings, PolicyState } from "../../core/policy_runner.ts";
 import type { PolicyVerdict, RouteContext } from "../../core/strategy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
 import type { HostWorld } from "./spare_host.ts";

@@ -9,10 +9,11 @@ import type {
   PolicySettings,
   PolicyState,
 } from "../../core/policy_runner.ts";
+import { readPolicy } from "../policy_source.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { refusalOf } from "./refusal.ts";
 import { type HostWorld, SpareHost } from "./spare_host.ts";
 import { PolicyVersion, type VersionOptions } from "./version.ts";
@@ -133,7 +134,7 @@ class ProcessRunner implements PolicyRunner {
     group: string,
     settings: PolicySettings,
   ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
-    const result = await this.#bundler.bundle(settings.path, settings.root);
+    const result = await readPolicy(settings, this.#bundler);
     if (!result.ok) return result.flaws;
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
@@ -181,7 +182,11 @@ class ProcessRunner implements PolicyRunner {
 
   #fitSpare(policies: readonly PolicySettings[]): void {
     const running = [...this.#groups.values()].map(({ version }) => version.settings);
-    this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
+    const all = [...policies, ...running];
+    this.#spare.fit({
+      heapMb: Math.max(0, ...all.map(({ heapMb }) => heapMb)),
+      isolation: all[0]?.isolation ?? "process",
+    });
   }
 
   /** Watches what the versions in force are made of. */
