@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { CacheStore } from "./core/cache/entry.ts";
+import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
@@ -23,6 +24,7 @@ import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
@@ -48,7 +50,7 @@ const commands: readonly AddCommands[] = [
   addEchoCommands,
   policyCommands((path) => {
     const { groups, server } = loadForCommand(path, world, registries).snapshot;
-    return { groups, statePath: server.ledger.path };
+    return { groups, settings: server.policies, statePath: server.ledger.path };
   }),
   (program, world) =>
     addStorageCommands(program, world, {
@@ -129,11 +131,14 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const ledger = new Ledger(clocks);
   const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
+  const calibration = new Calibration();
+  const state = await openKv(initial.snapshot.server.ledger.path);
+  const calibrationStore = await openCalibrationKv(state, { calibration, log });
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+    prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
     onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
   });
   const gateway = startGateway({
@@ -145,6 +150,8 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     policies,
     ledger,
     ledgerStore,
+    calibration,
+    calibrationStore,
     cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,
@@ -163,10 +170,10 @@ const clocks = { now: Date.now, clock };
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
-async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
+async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
   try {
-    return await policies.prepare(groups.values());
+    return await policies.prepare(groups.values(), server.policies);
   } finally {
     await policies.close();
   }
@@ -174,7 +181,7 @@ async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> 
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(snapshot.groups.values());
+  const problems = await policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   if (problems.length > 0) {
     await policies.close();
     throw new ExitError(1, formatProblems(problems));

@@ -1,4 +1,5 @@
 import type { Problem } from "./config/problem.ts";
+import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
 /** Where policies run: in processes of their own, or in threads of the gateway. */
@@ -10,24 +11,6 @@ export interface PolicyTrust {
   readonly required: boolean;
   /** Ed25519 keys by their ids; absolute paths of PEM files. */
   readonly keys: readonly { readonly keyId: string; readonly path: string }[];
-}
-
-/** What a group asks of the policy host; times in ms. */
-export interface PolicySettings {
-  /** Absolute path of the TypeScript file, or of the manifest of a built policy. */
-  readonly path: string;
-  /** Absolute folder that the policy and what it imports must lie in. */
-  readonly root: string;
-  /** Running time of a decision. */
-  readonly timeoutMs: number;
-  /** Heap above which its process is replaced, MiB. */
-  readonly heapMb: number;
-  /** Decisions under way at once; more wait. */
-  readonly maxConcurrent: number;
-  /** `host:port` that it may reach. */
-  readonly net: readonly string[];
-  readonly isolation: Isolation;
-  readonly trust: PolicyTrust;
 }
 
 /** A group's policy as the runner knows it. */
@@ -46,7 +29,10 @@ export type PolicyState = "ok" | "unavailable" | "quarantined";
  */
 export interface PolicyRunner extends PolicyDecider {
   /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]>;
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]>;
   /** Brings what was prepared into force. */
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
   /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
@@ -63,6 +49,8 @@ export interface PolicyHostSettings {
   readonly hosts: number;
   /** Whether a change of a source brings a new version into force. */
   readonly watch: boolean;
+  readonly isolation: Isolation;
+  readonly trust: PolicyTrust;
   readonly quarantine: QuarantineSettings;
 }
 

@@ -1,13 +1,13 @@
-import type { PolicySettings } from "../core/policy_runner.ts";
+import type { PolicyHostSettings } from "../core/policy_runner.ts";
+import type { ScriptPolicySettings } from "../core/policy_settings.ts";
 import type { BundleResult } from "./sandbox/bundle.ts";
 import type { Bundler } from "./sandbox/bundler.ts";
 import { isManifest, readBuilt } from "./signing/built_policy.ts";
 
-/** What of a group's settings decides whether its policy may be used. */
-export type SourceSettings = Pick<
-  PolicySettings,
-  "path" | "root" | "net" | "trust" | "isolation" | "timeoutMs"
->;
+/** What decides whether its policy may be used. */
+export type SourceSettings =
+  & Pick<ScriptPolicySettings, "path" | "root" | "net" | "timeoutMs">
+  & Pick<PolicyHostSettings, "isolation" | "trust">;
 
 /** Longest running time of a policy in a thread of the gateway, ms. */
 const MAX_THREAD_MS = 100;

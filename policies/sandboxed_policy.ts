@@ -1,5 +1,5 @@
 import { createDeadlines } from "../core/deadlines.ts";
-import type { PolicySettings } from "../core/policy_runner.ts";
+import type { ScriptPolicySettings } from "../core/policy_settings.ts";
 import type { RouteContext } from "../core/strategy.ts";
 import type { Bundle, BundleFlaw } from "./sandbox/bundle.ts";
 import { readPolicy, type SourceSettings } from "./policy_source.ts";
@@ -24,7 +24,7 @@ export interface Refusal {
 }
 
 /** The policy of a group, as far as it matters where nothing is served. */
-export type TriedPolicy = SourceSettings & Pick<PolicySettings, "heapMb">;
+export type TriedPolicy = SourceSettings & Pick<ScriptPolicySettings, "heapMb">;
 
 /** A policy that no configuration names: limits as they are by default, nothing granted, nobody trusted. */
 export function unconfigured(path: string, root: string): TriedPolicy {

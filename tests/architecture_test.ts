@@ -25,6 +25,7 @@ const ENTRIES = [
   "policies/sandbox/bundle_worker.ts",
   "policies/sandbox/host.ts",
   "policies/sandbox/realm_worker.ts",
+  "policies/sandbox/thread_worker.ts",
   "policies/sdk/collecting.ts",
   "policies/sdk/mod.ts",
   "policies/sdk/testing.ts",

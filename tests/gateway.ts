@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
@@ -61,7 +62,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
+  const prepare = (snapshot: Snapshot) =>
+    policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb, rollups, retention } = initial.snapshot.server;
@@ -104,6 +106,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     policies,
     ledger,
     ledgerStore,
+    calibration: new Calibration(),
+    calibrationStore: null,
     cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },

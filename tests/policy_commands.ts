@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { Command } from "commander";
 import { join } from "node:path";
 import { configPath } from "@/core/commands.ts";
@@ -47,7 +48,7 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     const loaded = loadConfig(configPath(path, world), diskSources(world), parts);
     if (!loaded.ok) throw new ExitError(1, formatProblems(loaded.problems));
     const { groups, server } = loaded.snapshot;
-    return { groups, statePath: server.ledger.path };
+    return { groups, settings: server.policies, statePath: server.ledger.path };
   };
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
   policyCommands(config)(program, world);
@@ -58,4 +59,28 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     if (!(error instanceof ExitError)) throw error;
     return { code: error.code, out: out.join("\n"), err: error.message };
   }
+}
+
+/** Runs `pointsman policy ...`, which must succeed. */
+export async function ran(...args: readonly string[]): Promise<void> {
+  const result = await runPolicy(args);
+  assert.equal(result.code, 0, result.err);
+}
+
+/** Files of a policy `a` that was built and signed with the key `ada`; there is a key `eve`, too. */
+export async function signedPolicy(
+  source: string,
+  ...buildArgs: readonly string[]
+): Promise<ReadonlyMap<string, string>> {
+  const dir = await Deno.makeTempDir();
+  const file = (name: string) => join(dir, name);
+  await Deno.writeTextFile(file("a.ts"), source);
+  await ran("keygen", "-o", dir, "--key-id", "ada");
+  await ran("keygen", "-o", dir, "--key-id", "eve");
+  await ran("build", file("a.ts"), "-o", dir, ...buildArgs);
+  await ran("sign", file("a.policy.json"), "--key", file("ada.key.pem"));
+  const files = [...Deno.readDirSync(dir)]
+    .map(({ name }) => [name, Deno.readTextFileSync(file(name))] as const);
+  await Deno.remove(dir, { recursive: true });
+  return new Map(files);
 }

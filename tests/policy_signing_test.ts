@@ -6,7 +6,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
 import { strategies } from "@/strategies/mod.ts";
-import { type Ran, runPolicy } from "./policy_commands.ts";
+import { type Ran, ran, runPolicy, signedPolicy } from "./policy_commands.ts";
 
 const POLICY = `import { type Plan, planOf, type RouteContext } from "@pointsman/sdk";
 export const route = (context: RouteContext): Plan => planOf(context.targets);`;
@@ -37,35 +37,17 @@ interface Delivery extends AsyncDisposable {
   refused(policies?: string, group?: string): Promise<string>;
 }
 
-const ran = async (...args: readonly string[]) => {
-  const result = await runPolicy(args);
-  assert.equal(result.code, 0, result.err);
-};
+let once: ReturnType<typeof signedPolicy> | undefined;
 
-/** Files of a policy that was built, and signed with the key `ada`. */
-async function deliver(...buildArgs: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const dir = await Deno.makeTempDir();
-  const file = (name: string) => join(dir, name);
-  await Deno.writeTextFile(file("a.ts"), POLICY);
-  await ran("keygen", "-o", dir, "--key-id", "ada");
-  await ran("keygen", "-o", dir, "--key-id", "eve");
-  await ran("build", file("a.ts"), "-o", dir, ...buildArgs);
-  await ran("sign", file(MANIFEST), "--key", file("ada.key.pem"));
-  const files = [...Deno.readDirSync(dir)]
-    .map(({ name }) => [name, Deno.readTextFileSync(file(name))] as const);
-  await Deno.remove(dir, { recursive: true });
-  return new Map(files);
-}
-
-let once: ReturnType<typeof deliver> | undefined;
-
-/** Such a policy in a folder of its own. */
+/** A policy that was built, and signed with the key `ada`, in a folder of its own. */
 async function delivered(...buildArgs: readonly string[]): Promise<Delivery> {
   const dir = await Deno.makeTempDir();
   const file = (name: string) => join(dir, name);
   const manifest = file(MANIFEST);
   // Building takes seconds, and what is built is the same each time.
-  const files = buildArgs.length > 0 ? deliver(...buildArgs) : once ??= deliver();
+  const files = buildArgs.length > 0
+    ? signedPolicy(POLICY, ...buildArgs)
+    : once ??= signedPolicy(POLICY);
   for (const [name, text] of await files) await Deno.writeTextFile(file(name), text);
   return {
     dir,
@@ -96,7 +78,10 @@ async function refusalAt(path: string): Promise<string> {
   const log = createLog({ level: "error", format: "json" });
   const runner = createPolicyRunner({ log, clock: () => performance.now() });
   try {
-    const problems = await runner.prepare(loaded.snapshot.groups.values());
+    const problems = await runner.prepare(
+      loaded.snapshot.groups.values(),
+      loaded.snapshot.server.policies,
+    );
     return problems.map(({ message }) => message).join("\n");
   } finally {
     await runner.close();

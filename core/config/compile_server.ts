@@ -20,6 +20,7 @@ export function compileServer(
     tokenIssuer: config.token_issuer,
     conversationSalt: config.conversation_salt,
     exposeRouteHeaders: config.expose_route_headers,
+    toleratesResponsesBody: config.openai_compatibility.tolerate_responses_body_on_chat_endpoint,
     exposeRejections: config.expose_rejections,
     maxRequestBytes: config.max_request_bytes,
     bodyTimeoutMs: config.body_timeout_ms,
@@ -58,16 +59,28 @@ export function compileServer(
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,
     },
-    policies: compilePolicies(config),
+    policies: compilePolicies(config, folder),
     ...compileUsage(config),
   };
 }
 
-function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"] {
+function compilePolicies(
+  { policies }: ServerConfig,
+  folder: string,
+): ServerSettings["policies"] {
   const { faults, window_ms, open_ms, max_open_ms } = policies.quarantine;
   return {
     hosts: policies.hosts,
     watch: policies.watch,
+    isolation: policies.isolation,
+    trust: {
+      // A policy in the gateway's own process can end it: only known authors may.
+      required: policies.require_signature || policies.isolation === "worker",
+      keys: policies.public_keys.map(({ key_id, path }) => ({
+        keyId: key_id,
+        path: resolve(folder, path),
+      })),
+    },
     quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
 }

@@ -4,7 +4,13 @@ import { ExitError, type World } from "../../core/command.ts";
 import { builtFiles, type BuiltPolicyRules, readBuilt } from "../signing/built_policy.ts";
 import { parseManifest } from "../signing/manifest.ts";
 import { generateKeys, parseSignature, signManifest } from "../signing/signature.ts";
-import { type ConfiguredPolicies, headline, type PolicyConfig, unwritable } from "./configured.ts";
+import {
+  type ConfiguredPolicies,
+  headline,
+  type PolicyConfig,
+  scriptsOf,
+  unwritable,
+} from "./configured.ts";
 import { EXIT, EXITS, readable, refusal } from "./exit.ts";
 
 /** `policy keygen`, `policy sign` and `policy verify`. */
@@ -139,14 +145,9 @@ Examples:
 }
 
 /** The rules of every group that names a manifest; here a signature is always asked for. */
-function configuredRules(
-  { groups }: ConfiguredPolicies,
-  path: string,
-): readonly BuiltPolicyRules[] {
-  const rules = [...groups.values()].flatMap(({ policy }) =>
-    policy && samePath(policy.path, path)
-      ? [{ ...policy, trust: { ...policy.trust, required: true } }]
-      : []
+function configuredRules(config: ConfiguredPolicies, path: string): readonly BuiltPolicyRules[] {
+  const rules = [...scriptsOf(config).values()].flatMap((policy) =>
+    samePath(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
   );
   if (rules.length > 0) return rules;
   const why = "no group of the configuration names it; state --public-key";

@@ -6,9 +6,10 @@ import type {
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicySettings,
   PolicyState,
 } from "../../core/policy_runner.ts";
+import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
@@ -33,6 +34,8 @@ export interface RunnerOptions {
 const DEFAULTS: PolicyHostSettings = {
   hosts: 2,
   watch: false,
+  isolation: "process",
+  trust: { required: false, keys: [] },
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
@@ -70,31 +73,33 @@ class ProcessRunner implements PolicyRunner {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
   }
 
-  async decide(
-    group: string,
-    context: Parameters<PolicyRunner["decide"]>[1],
-    trial = false,
-  ): ReturnType<PolicyRunner["decide"]> {
+  async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
     const policy = this.#groups.get(group);
-    if (!policy) return { kind: "fault", fault: "policy-unavailable", digest: null };
-    return await policy.decide(context, trial);
+    if (!policy) return UNAVAILABLE;
+    return await policy.decide(context, asking.trial);
   }
 
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     // One after the other: what was prepared last is what comes into force.
-    const prepared = this.#preparing.then(() => this.#prepareAll(groups));
+    const prepared = this.#preparing.then(() => this.#prepareAll(groups, settings));
     this.#preparing = prepared.catch(() => {});
     return prepared;
   }
 
-  async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  async #prepareAll(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     const asked = [...groups].flatMap(({ name, policy }) => policy ? [{ name, policy }] : []);
     this.#discard();
-    this.#fitSpare(asked.map(({ policy }) => policy));
+    this.#fitSpare(asked.map(({ policy }) => policy), settings);
     const prepared = new Map<string, PolicyVersion>();
     const problems: Problem[] = [];
     for (const { name, policy } of asked) {
-      const made = await this.#version(name, policy);
+      const made = await this.#version(name, policy, settings);
       if (made instanceof PolicyVersion) prepared.set(name, made);
       else if (made) problems.push(...made.map((flaw) => problemOf(name, flaw)));
     }
@@ -115,7 +120,7 @@ class ProcessRunner implements PolicyRunner {
       this.#groups.delete(name);
       void group.close();
     }
-    this.#fitSpare([...asked.values()]);
+    this.#fitSpare([...asked.values()], settings);
     this.#watchSources();
   }
 
@@ -132,13 +137,16 @@ class ProcessRunner implements PolicyRunner {
   /** A version, loaded; `null` when the one in force is the same; or why there is none. */
   async #version(
     group: string,
-    settings: PolicySettings,
+    settings: ScriptPolicySettings,
+    { isolation, trust }: PolicyHostSettings,
   ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
-    const result = await readPolicy(settings, this.#bundler);
+    const result = await readPolicy({ ...settings, isolation, trust }, this.#bundler);
     if (!result.ok) return result.flaws;
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
-    if (current?.bundle.digest === bundle.digest && isSame(current.settings, settings)) return null;
+    const stays = current?.bundle.digest === bundle.digest && isSame(current.settings, settings) &&
+      isolation === this.#settings.isolation;
+    if (stays) return null;
     const options = { bundle, settings, spare: this.#spare };
     const version = new PolicyVersion({ ...options, traces: false });
     const refused = await version.start();
@@ -180,13 +188,10 @@ class ProcessRunner implements PolicyRunner {
     this.#prepared = new Map();
   }
 
-  #fitSpare(policies: readonly PolicySettings[]): void {
+  #fitSpare(policies: readonly ScriptPolicySettings[], { isolation }: PolicyHostSettings): void {
     const running = [...this.#groups.values()].map(({ version }) => version.settings);
-    const all = [...policies, ...running];
-    this.#spare.fit({
-      heapMb: Math.max(0, ...all.map(({ heapMb }) => heapMb)),
-      isolation: all[0]?.isolation ?? "process",
-    });
+    const heapMb = Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb));
+    this.#spare.fit({ heapMb, isolation });
   }
 
   /** Watches what the versions in force are made of. */
@@ -220,7 +225,7 @@ class ProcessRunner implements PolicyRunner {
   async #reloadAll(): Promise<void> {
     for (const [name, { version }] of this.#groups) {
       if (this.#closed) return;
-      const made = await this.#version(name, version.settings);
+      const made = await this.#version(name, version.settings, this.#settings);
       if (this.#groups.get(name)?.version !== version) {
         if (made instanceof PolicyVersion) void made.close(0);
       } else if (made instanceof PolicyVersion) this.#take(name, made);
@@ -236,10 +241,17 @@ class ProcessRunner implements PolicyRunner {
   }
 }
 
+const UNAVAILABLE: PolicyVerdict = {
+  kind: "fault",
+  fault: "policy-unavailable",
+  digest: null,
+  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
+};
+
 /** From the worst. */
 const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];
 
-function isSame(first: PolicySettings, second: PolicySettings): boolean {
+function isSame(first: ScriptPolicySettings, second: ScriptPolicySettings): boolean {
   return JSON.stringify(first) === JSON.stringify(second);
 }
 
