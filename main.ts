@@ -6,6 +6,7 @@ import { loadConfig } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
+import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
@@ -24,6 +25,7 @@ import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
+import { openIdentity, readFingerprintKey } from "./storage/gateway_identity.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
@@ -146,6 +148,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
+    ...await openIdentityAt(initial.snapshot.server.ledger.path),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
     plugins,
   });
@@ -198,6 +201,18 @@ function openStores(
     })
     : null;
   return { journal, store };
+}
+
+/** Who this gateway is, and how it names what must not be told. */
+async function openIdentityAt(path: string) {
+  try {
+    const given = world.env("POINTSMAN_FINGERPRINT_KEY");
+    const { gatewayId, fingerprintKey } = await openIdentity(path);
+    const key = given ? readFingerprintKey(given) : fingerprintKey;
+    return { gatewayId, fingerprints: createFingerprints(key) };
+  } catch (error) {
+    throw new ExitError(1, error instanceof Error ? error.message : String(error));
+  }
 }
 
 async function openLedger(

@@ -52,6 +52,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     classLabel: null,
     decideMs: 0,
     attempts: [],
+    withheld: [],
     sentProofs: false,
     withoutProofs: false,
     waitedMs: 0,

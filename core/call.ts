@@ -6,11 +6,13 @@ import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
 import type { Pass, UpstreamShapes } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
+import type { Refusal } from "./limits/refusal.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Shaping } from "./limits/shape.ts";
 import type { Log } from "./log.ts";
@@ -22,6 +24,7 @@ import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 import type { UpstreamFetch } from "./upstream.ts";
+import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
@@ -61,6 +64,9 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
+  readonly gatewayId: string;
+  readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced. */
   readonly tracer: Tracer | null;
   /** Told what becomes of calls. */
@@ -120,6 +126,14 @@ export interface Build {
   readonly builtAt: string;
 }
 
+/** A target that is not tried although it is planned: its cost does not fit, or its pace forbids it. */
+export type Withheld =
+  & { readonly target: Target }
+  & (
+    | { readonly reason: "cost-budget"; readonly refusal: Refusal; readonly waitMs: null }
+    | { readonly reason: string; readonly waitMs: number }
+  );
+
 /** Why a call was ended from outside. */
 export type Cut = "caller-gone" | "shutting-down";
 
@@ -155,6 +169,8 @@ export interface Attempt {
   responseBytes: number;
   upstreamRequestId: string | null;
   error: UpstreamError | null;
+  /** What its provider said of the failure, in known words. */
+  told: readonly UpstreamDetail[];
   selected: boolean;
   /** What was learned of its reply; `null` when there was none. */
   facts: ReplyFacts | null;
@@ -210,6 +226,8 @@ export interface Call {
   decideMs: number;
   /** Step send. */
   attempts: Attempt[];
+  /** Targets of the plan that were not tried, and why. */
+  readonly withheld: Withheld[];
   /** Reasoning of earlier turns was sent to a provider. */
   sentProofs: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */

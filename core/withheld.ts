@@ -1,39 +1,35 @@
-import type { Attempt, Call, Parts } from "./call.ts";
+import type { Attempt, Call, Parts, Withheld } from "./call.ts";
 import { GatewayError } from "./errors.ts";
-import type { Refusal } from "./limits/refusal.ts";
 import { tokenCharge } from "./limits/shape.ts";
 import { limitError, reserveCost, reservedTokens } from "./reserve.ts";
 import type { Target } from "./snapshot.ts";
 
-/** Why a target is not tried although it is planned: its cost does not fit, or its pace forbids it. */
-export type Withheld =
-  | { readonly reason: "cost-budget"; readonly refusal: Refusal }
-  | { readonly reason: string; readonly waitMs: number };
+/** The pace of a target has no room now. */
+type Throttled = Pick<Withheld & { readonly waitMs: number }, "reason" | "waitMs">;
 
 /**
  * Drops targets from the front of a plan until one may be tried now: what it needs is taken then.
- * Those that were dropped are added to `withheld`.
+ * Those that were dropped are noted in the call.
  */
 export async function openTargets(
   parts: Parts,
   call: Call,
   plan: readonly Target[],
-  withheld: Withheld[],
 ): Promise<readonly Target[]> {
   for (const [place, target] of plan.entries()) {
     const refusal = await reserveCost(parts, call, target);
     if (refusal !== null) {
-      withheld.push({ reason: "cost-budget", refusal });
+      call.withheld.push({ target, reason: "cost-budget", refusal, waitMs: null });
       continue;
     }
     const throttled = enter(parts, call, target);
     if (throttled === null) return plan.slice(place);
-    withheld.push(throttled);
+    call.withheld.push({ target, ...throttled });
   }
   return [];
 }
 
-function enter(parts: Parts, call: Call, { trafficShapes }: Target): Withheld | null {
+function enter(parts: Parts, call: Call, { trafficShapes }: Target): Throttled | null {
   const { features } = call;
   if (trafficShapes.length === 0 || !features) return null;
   const charge = { request_start_per_sec: 1, ...tokenCharge(reservedTokens(features)) };
@@ -56,13 +52,10 @@ export function endPass(parts: Parts, call: Call, attempt: Attempt | null): void
 }
 
 /** What the caller is told when every target was withheld. */
-export function withheldError(
-  parts: Parts,
-  call: Call,
-  withheld: readonly Withheld[],
-): GatewayError {
+export function withheldError(parts: Parts, call: Call): GatewayError {
+  const { withheld } = call;
   const last = withheld.at(-1);
-  const waits = withheld.flatMap((item) => "waitMs" in item ? item.waitMs : []);
+  const waits = withheld.flatMap(({ waitMs }) => waitMs ?? []);
   if (waits.length === 0 && last && "refusal" in last) return limitError(parts, last.refusal);
   const waitMs = Math.min(...waits);
   return new GatewayError(

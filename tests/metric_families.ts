@@ -20,6 +20,8 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   journal_unshipped_bytes: ["gauge", ""],
   journal_write_seconds: ["histogram", ""],
   metrics_folded_series_total: ["counter", ""],
+  migration_pending: ["gauge", ""],
+  migration_schema_version: ["gauge", ""],
   output_tokens_per_second: ["histogram", "provider model"],
   overhead_seconds: ["histogram", "group"],
   process_heap_used_bytes: ["gauge", "worker"],
