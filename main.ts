@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { CacheStore } from "./core/cache/entry.ts";
+import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
@@ -24,8 +25,9 @@ import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
-import { openIdentity, readFingerprintKey } from "./storage/gateway_identity.ts";
+import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
@@ -128,6 +130,9 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const ledger = new Ledger(clocks);
   const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
+  const calibration = new Calibration();
+  const state = await openKv(initial.snapshot.server.ledger.path);
+  const calibrationStore = await openCalibrationKv(state, { calibration, log });
   const config: LiveConfig = liveConfig({
     initial,
     load,
@@ -144,11 +149,13 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     policies,
     ledger,
     ledgerStore,
+    calibration,
+    calibrationStore,
     cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await openIdentityAt(initial.snapshot.server.ledger.path),
+    ...await identityOf(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
     plugins,
   });
@@ -204,15 +211,12 @@ function openStores(
 }
 
 /** Who this gateway is, and how it names what must not be told. */
-async function openIdentityAt(path: string) {
-  try {
-    const given = world.env("POINTSMAN_FINGERPRINT_KEY");
-    const { gatewayId, fingerprintKey } = await openIdentity(path);
-    const key = given ? readFingerprintKey(given) : fingerprintKey;
-    return { gatewayId, fingerprints: createFingerprints(key) };
-  } catch (error) {
-    throw new ExitError(1, error instanceof Error ? error.message : String(error));
-  }
+async function identityOf(state: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(state);
+  const given = world.env("POINTSMAN_FINGERPRINT_KEY");
+  const key = given ? readFingerprintKey(given) : fingerprintKey;
+  if (key) return { gatewayId, fingerprints: createFingerprints(key) };
+  throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
 }
 
 async function openLedger(

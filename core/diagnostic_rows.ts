@@ -52,8 +52,8 @@ function errorDetails(
 }
 
 /** Tokens a bucket was asked for. */
-function tokensOf({ features }: Call): Row {
-  const { input, output } = features ? reservedTokens(features) : { input: 0, output: 0 };
+function tokensOf(call: Call): Row {
+  const { input, output } = reservedTokens(call);
   return {
     estimated_input_tokens: input,
     reserved_output_tokens: output,
@@ -94,10 +94,10 @@ function upstreamShapes(call: Call): Row[] {
   }));
 }
 
-/** How the input was estimated: characters by a fixed rule, the same for every model. */
+/** How the input was estimated, before anything was learned of its target: by characters. */
 function estimates(call: Call): Row[] {
-  const { features, group } = call;
-  if (!features || !group) return [];
+  const { features, group, estimate } = call;
+  if (!features || !group || !estimate) return [];
   const { estimatedInputTokens: input, estimatedToolTokens, estimatedImageTokens } = features;
   return [{
     ts: call.ts,
@@ -106,7 +106,7 @@ function estimates(call: Call): Row[] {
     resolved_group: group.name,
     estimate_method: "chars",
     estimate_version: "1",
-    estimate_confidence_bucket: "low",
+    estimate_confidence_bucket: estimate.confidence,
     requested_output_cap_field: features.outputCapField ?? undefined,
     router_default_output_cap_applied: features.outputCap === null ? 1 : undefined,
     estimated_input_tokens: input - estimatedToolTokens - estimatedImageTokens -

@@ -1,4 +1,5 @@
 import type { Bridge } from "./bridge.ts";
+import type { TargetEstimate } from "./calibration.ts";
 import type { Call } from "./call.ts";
 import type { ChatRequest, Message, Part, Proof } from "./chat.ts";
 import type { DecodedRequest, Dialect, ReplyContext, ReplyFacts } from "./dialect.ts";
@@ -6,9 +7,10 @@ import type { DialectName } from "./dialect_name.ts";
 import { GatewayError } from "./errors.ts";
 import { settleUsage } from "./settle_usage.ts";
 import type { Target } from "./snapshot.ts";
-import { createStreamTranslator } from "./stream_translator.ts";
+import { createStreamTranslator, OPAQUE_LEFT_OUT } from "./stream_translator.ts";
 import { type LoweredTools, lowerTools } from "./tool_table.ts";
 import type { UsageReport } from "./usage.ts";
+import type { FieldEvent } from "./wire.ts";
 
 const encoder = new TextEncoder();
 
@@ -51,6 +53,7 @@ export function replyContext(call: Call, request: ChatRequest): ReplyContext {
 export interface Far {
   readonly dialect: Dialect;
   readonly target: Target;
+  readonly estimate: TargetEstimate;
   /** Whether the target's provider takes a proof of reasoning; empty: unsigned reasoning. */
   keeps(proof: string): boolean;
 }
@@ -60,18 +63,23 @@ export interface Far {
  *
  * @throws {GatewayError} `invalid-request` when the target's wire cannot hold the request
  */
-export function openBridge(call: Call, { dialect, target, keeps }: Far): Bridge {
+export function openBridge(call: Call, far: Far): Bridge {
+  const { dialect, target, keeps } = far;
   const { request } = decodedRequest(call);
   const messages = withProofs(request.messages, dialect.name, keeps);
   const lowered = lowerTools({ ...request, model: target.model, messages }, dialect.toolLimits);
   const encoded = dialect.encodeRequest(lowered.request, target);
+  const events = [...lowered.events, ...encoded.events];
+  const note = (event: FieldEvent) => {
+    if (!events.includes(event)) events.push(event);
+  };
   return {
     direction: `${call.dialect.name}>${dialect.name}`,
     dialect,
     body: jsonBytes(encoded.body),
-    events: [...lowered.events, ...encoded.events],
+    events,
     asked: lowered.request,
-    ...wayBack(call, dialect, lowered),
+    ...wayBack(call, far, { lowered, note }),
   };
 }
 
@@ -98,10 +106,16 @@ function withProofs(
   );
 }
 
+interface Back {
+  readonly lowered: LoweredTools;
+  /** Takes note of what the reply loses; each event once. */
+  note(event: FieldEvent): void;
+}
+
 function wayBack(
   call: Call,
-  dialect: Dialect,
-  lowered: LoweredTools,
+  { dialect, estimate }: Far,
+  { lowered, note }: Back,
 ): Pick<Bridge, "reply" | "stream"> {
   const context = replyContext(call, decodedRequest(call).request);
   const createdAt = Math.floor(call.ts / 1000);
@@ -109,10 +123,11 @@ function wayBack(
     reply(body, facts) {
       const response = lowered.restore(dialect.decodeResponse(body));
       if (response.finish.error) return response.finish.error;
+      if (response.parts.some(({ type }) => type === "opaque")) note(OPAQUE_LEFT_OUT);
       return jsonBytes(call.dialect.encodeResponse({
         ...response,
         createdAt: response.createdAt || createdAt,
-        usage: shownUsage(call, facts),
+        usage: shownUsage(estimate, facts),
       }, context));
     },
     stream: (facts) =>
@@ -121,18 +136,14 @@ function wayBack(
         restore: lowered.restoreStream(),
         encoder: call.dialect.encodeStream(context),
         createdAt,
-        estimatedInput: estimatedInput(call),
-        usage: () => shownUsage(call, facts()),
+        estimatedInput: estimate.input,
+        note,
+        usage: () => shownUsage(estimate, facts()),
       }),
   };
 }
 
 /** The caller is shown what the call is settled to. */
-export function shownUsage(call: Call, facts: ReplyFacts): UsageReport {
-  const ending = { facts, complete: true, delivered: true };
-  return settleUsage({ ...ending, estimatedInput: estimatedInput(call) });
-}
-
-function estimatedInput({ features }: Call): number {
-  return Math.max(1, features?.estimatedInputTokens ?? 1);
+export function shownUsage(estimate: TargetEstimate, facts: ReplyFacts): UsageReport {
+  return settleUsage({ facts, complete: true, delivered: true, estimate });
 }

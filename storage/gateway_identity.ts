@@ -1,4 +1,4 @@
-import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { whenUnlocked } from "./ledger_kv.ts";
 
 /** What all processes of one gateway share: made once, and kept in its state. */
 export interface GatewayIdentity {
@@ -11,9 +11,8 @@ export interface GatewayIdentity {
 const ID = ["gateway_id"];
 const KEY = ["fingerprint_key"];
 
-/** Reads the identity of the state at a path or a URL; the first process makes it. */
-export async function openIdentity(path: string): Promise<GatewayIdentity> {
-  using kv = await openKv(path);
+/** Reads the identity of a state; the first process makes it. */
+export async function readIdentity(kv: Deno.Kv): Promise<GatewayIdentity> {
   const randomBytes = (size: number) => crypto.getRandomValues(new Uint8Array(size));
   return {
     gatewayId: await madeOnce(kv, ID, () => `gw_${randomBytes(8).toHex()}`),
@@ -21,14 +20,9 @@ export async function openIdentity(path: string): Promise<GatewayIdentity> {
   };
 }
 
-/**
- * The key of fingerprints that an operator gives instead.
- *
- * @throws {Error} unless it is 64 hex digits
- */
-export function readFingerprintKey(hex: string): Uint8Array {
-  if (/^[0-9a-f]{64}$/i.test(hex)) return Uint8Array.fromHex(hex);
-  throw new Error("Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
+/** The key of fingerprints that an operator gives instead: 64 hex digits; `null` when it is not. */
+export function readFingerprintKey(hex: string): Uint8Array | null {
+  return /^[0-9a-f]{64}$/i.test(hex) ? Uint8Array.fromHex(hex) : null;
 }
 
 async function madeOnce<Value>(kv: Deno.Kv, key: Deno.KvKey, make: () => Value): Promise<Value> {
