@@ -12,9 +12,8 @@ import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
-import type { Pass, UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
-import type { Refusal } from "./limits/refusal.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Shaping } from "./limits/shape.ts";
 import type { Log } from "./log.ts";
@@ -130,14 +129,6 @@ export interface Build {
   readonly builtAt: string;
 }
 
-/** A target that is not tried although it is planned: its cost does not fit, or its pace forbids it. */
-export type Withheld =
-  & { readonly target: Target }
-  & (
-    | { readonly reason: "cost-budget"; readonly refusal: Refusal; readonly waitMs: null }
-    | { readonly reason: string; readonly waitMs: number }
-  );
-
 /** Why a call was ended from outside. */
 export type Cut = "caller-gone" | "shutting-down";
 
@@ -220,11 +211,11 @@ export interface Call {
   reservation: Reservation | null;
   /** What it took of its caller's pace, and what came of that. */
   readonly shaped: Taken[];
-  shaping: Shaping | null;
-  /** Time spent in the queue of its caller, ms. */
-  queuedMs: number;
+  readonly shapings: Shaping[];
   /** What its attempt took of the pace of its target; `null` between attempts. */
   pass: Pass | null;
+  /** What the shapes of its targets decided. */
+  readonly upstreamShapings: TargetShaping[];
   /** What the cache did for it; `null` before it was asked. */
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
@@ -237,8 +228,6 @@ export interface Call {
   readonly policyRuns: PolicyRun[];
   /** Step send. */
   attempts: Attempt[];
-  /** Targets of the plan that were not tried, and why. */
-  readonly withheld: Withheld[];
   /** Reasoning of earlier turns was sent to a provider. */
   sentProofs: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */
@@ -248,6 +237,12 @@ export interface Call {
   /** Step relay. */
   firstByteOutAt: number | null;
   firstContentAt: number | null;
+}
+
+/** What a shape decided about a target; epoch ms. */
+export interface TargetShaping extends UpstreamShaping {
+  readonly ts: number;
+  readonly target: Target;
 }
 
 /** How a call ended. */

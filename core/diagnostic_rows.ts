@@ -1,6 +1,7 @@
 import type { Attempt, Call, Settlement } from "./call.ts";
+import { tokenEstimates } from "./estimate_rows.ts";
 import type { Row } from "./record.ts";
-import { reservedTokens } from "./reserve.ts";
+import { trafficShapeEvents, upstreamShapeEvents } from "./shape_rows.ts";
 import { UPSTREAM_CLASSES } from "./upstream_error.ts";
 
 /**
@@ -17,9 +18,9 @@ export function diagnosticRows(
     request_upstream_error_details: diagnostics.storeUpstreamErrors
       ? call.attempts.flatMap((attempt) => errorDetails(attempt, diagnostics.maxErrorBytes))
       : [],
-    request_traffic_shape_events: callerShapes(call),
-    request_upstream_shape_events: upstreamShapes(call),
-    request_token_estimates: estimates(call),
+    request_traffic_shape_events: trafficShapeEvents(call),
+    request_upstream_shape_events: upstreamShapeEvents(call),
+    request_token_estimates: tokenEstimates(call),
     request_trace_events: traceEvents(call, settlement),
   };
 }
@@ -51,86 +52,17 @@ function errorDetails(
   }));
 }
 
-/** Tokens a bucket was asked for. */
-function tokensOf(call: Call): Row {
-  const { input, output } = reservedTokens(call);
-  return {
-    estimated_input_tokens: input,
-    reserved_output_tokens: output,
-    total_reserved_tokens: input + output,
-  };
-}
-
-/** What the pace of the caller did with the call. */
-function callerShapes(call: Call): Row[] {
-  const { shaping, ts, queuedMs } = call;
-  if (shaping === null) return [];
-  return [{
-    seq: 0,
-    ts,
-    scope: "caller",
-    bucket: shaping.bucket,
-    decision: shaping.decision,
-    retry_after_ms: shaping.retryAfterMs,
-    queue_wait_ms: Math.round(queuedMs),
-    ...tokensOf(call),
-  }];
-}
-
-/** Targets that the plan had and that were not tried. */
-function upstreamShapes(call: Call): Row[] {
-  return call.withheld.map(({ target, reason, waitMs }, seq) => ({
-    seq,
-    ts: call.ts,
-    scope: "target",
-    provider: target.provider.name,
-    model_ref: target.modelRef ?? undefined,
-    model: target.model,
-    dialect: target.dialect,
-    bucket: reason,
-    decision: "skipped",
-    retry_after_ms: Math.round(waitMs ?? 0),
-    ...tokensOf(call),
-  }));
-}
-
-/** How the input was estimated, before anything was learned of its target: by characters. */
-function estimates(call: Call): Row[] {
-  const { features, group, estimate } = call;
-  if (!features || !group || !estimate) return [];
-  const { estimatedInputTokens: input, estimatedToolTokens, estimatedImageTokens } = features;
-  return [{
-    ts: call.ts,
-    inbound_dialect: call.dialect.name,
-    requested_model: group.name,
-    resolved_group: group.name,
-    estimate_method: "chars",
-    estimate_version: "1",
-    estimate_confidence_bucket: estimate.confidence,
-    requested_output_cap_field: features.outputCapField ?? undefined,
-    router_default_output_cap_applied: features.outputCap === null ? 1 : undefined,
-    estimated_input_tokens: input - estimatedToolTokens - estimatedImageTokens -
-      features.mediaTokens,
-    estimated_tool_schema_tokens: estimatedToolTokens,
-    estimated_image_tokens: estimatedImageTokens,
-    estimated_audio_tokens: features.mediaTokens,
-    estimated_total_input_tokens: input,
-    requested_output_cap_tokens: features.outputCap ?? undefined,
-    total_reserved_tokens: tokensOf(call)["total_reserved_tokens"],
-    request_bytes: features.requestBytes,
-    translated_request_bytes: call.attempts.findLast(({ bridge }) => bridge)?.requestBytes,
-  }];
-}
-
 /** One row for each turn of a call that did not go straight, in order. */
 function traceEvents(call: Call, { error, step, status, partial }: Settlement): Row[] {
-  if (error === null && call.attempts.length < 2 && call.withheld.length === 0) return [];
+  const skipped = call.upstreamShapings.filter(({ decision }) => decision === "skipped");
+  if (error === null && call.attempts.length < 2 && skipped.length === 0) return [];
   const events: Row[] = [
-    ...call.withheld.map(({ target, reason }) => ({
+    ...skipped.map(({ target, ts, scope, bucket, backoff }) => ({
       ...targetOf(target),
+      ts,
       step: "send",
       event: "target_skipped",
-      message: reason,
+      message: `${scope}: ${bucket || backoff}`,
     })),
     ...call.attempts.map(attemptEvent),
   ];

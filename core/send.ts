@@ -6,7 +6,7 @@ import { retryDelayMs } from "./retry.ts";
 import { contextExceeded } from "./no_target.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
-import { openTargets, withheldError } from "./withheld.ts";
+import { openTargets, type Withheld, withheldError } from "./withheld.ts";
 
 /**
  * Step 5: walks the plan until a target replies. Each failure decides which targets may follow.
@@ -23,11 +23,12 @@ export async function send(
   parts.retries.countCall(group);
   let left = plan;
   let last: UpstreamError | null = null;
+  const withheld: Withheld[] = [];
   let refusal: GatewayError | null = null;
   for (let index = 0; mayTry(parts, call, group, left, index); index = call.attempts.length) {
     if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
     if (call.cut !== null) throw cutError(call.cut);
-    left = await openTargets(parts, call, parts.health.readyFirst(group, left));
+    left = await openTargets(parts, call, parts.health.readyFirst(group, left), withheld);
     const [target] = left;
     if (!target) break;
     const timeoutMs = attemptTimeout(parts, call, group, target);
@@ -40,7 +41,7 @@ export async function send(
       left = following(call, left, outcome);
     } else return outcome;
   }
-  if (last === null && call.withheld.length > 0) throw withheldError(parts, call);
+  if (last === null && withheld.length > 0) throw withheldError(parts, call, withheld);
   if (refusal && last === null) throw refusal;
   throw upstreamFailure(call, last ?? { class: "upstream_timeout", ...NOTHING });
 }
