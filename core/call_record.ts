@@ -16,8 +16,7 @@ import {
 } from "./record_sections.ts";
 import { scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
-import { shapeColumns, trafficShapeEvents, upstreamShapeEvents } from "./shape_rows.ts";
-import { tokenEstimates } from "./estimate_rows.ts";
+import { shapeColumns } from "./shape_rows.ts";
 import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
