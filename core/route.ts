@@ -68,18 +68,26 @@ export async function decide(parts: Parts, decision: Decision, asking: Asking): 
   }
 }
 
-/** A decision that a call waits for. */
-export function askingOf(call: Call): Asking {
-  return {
-    trial: false,
-    remote: true,
-    role: "serve",
-    runs: call.policyRuns,
-    // Few decisions wait for anything.
-    get signal() {
-      return cutSignal(call);
-    },
-  };
+/** A decision that a call waits for, or, as a `trial`, one that nothing is served by. */
+export function askingOf(call: Call, trial = false): Asking {
+  return new CallAsking(call, trial);
+}
+
+class CallAsking implements Asking {
+  readonly remote = true;
+  readonly role = "serve";
+  readonly runs: Asking["runs"];
+  readonly #call: Call;
+
+  constructor(call: Call, readonly trial: boolean) {
+    this.runs = call.policyRuns;
+    this.#call = call;
+  }
+
+  /** Few decisions wait for anything. */
+  get signal(): AbortSignal {
+    return cutSignal(this.#call);
+  }
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {
