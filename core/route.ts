@@ -68,18 +68,26 @@ export async function decide(parts: Parts, decision: Decision, asking: Asking): 
   }
 }
 
-/** A decision that a call waits for, or, as a `trial`, one that nothing is served by. */
-export function askingOf(call: Call, trial = false): Asking {
-  return new CallAsking(call, trial);
+/** Whether anything is served by a decision, and who may be asked for it. */
+type Terms = Pick<Asking, "trial" | "remote">;
+
+const SERVED: Terms = { trial: false, remote: true };
+
+/** A decision that a call waits for. */
+export function askingOf(call: Call, terms = SERVED): Asking {
+  return new CallAsking(call, terms);
 }
 
 class CallAsking implements Asking {
-  readonly remote = true;
+  readonly trial: boolean;
+  readonly remote: boolean;
   readonly role = "serve";
   readonly runs: Asking["runs"];
   readonly #call: Call;
 
-  constructor(call: Call, readonly trial: boolean) {
+  constructor(call: Call, { trial, remote }: Terms) {
+    this.trial = trial;
+    this.remote = remote;
     this.runs = call.policyRuns;
     this.#call = call;
   }
