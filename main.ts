@@ -8,6 +8,7 @@ import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { keptSalt } from "./core/conversation.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
+import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
@@ -22,11 +23,12 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
-import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
+import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
@@ -50,7 +52,10 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  addPolicyCommands,
+  policyCommands((path) => {
+    const { groups, server } = loadForCommand(path, world, registries).snapshot;
+    return { groups, settings: server.policies, statePath: server.ledger.path };
+  }),
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => {
@@ -132,13 +137,14 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
   const calibration = new Calibration();
   const { path: statePath } = initial.snapshot.server.ledger;
-  const calibrationStore = await openCalibrationKv(await openKv(statePath), { calibration, log });
+  const kv = await openKv(statePath);
+  const calibrationStore = await openCalibrationKv(kv, { calibration, log });
   const state = await openStateKv(statePath);
   const config: LiveConfig = liveConfig({
     initial,
     load,
     log,
-    prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+    prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
     onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
   });
   const gateway = startGateway({
@@ -158,6 +164,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
+    ...await identityOf(kv),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
     plugins,
   });
@@ -172,10 +179,10 @@ const clocks = { now: Date.now, clock };
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
-async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
+async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
   try {
-    return await policies.prepare(groups.values());
+    return await policies.prepare(groups.values(), server.policies);
   } finally {
     await policies.close();
   }
@@ -183,7 +190,7 @@ async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> 
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(snapshot.groups.values());
+  const problems = await policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   if (problems.length > 0) {
     await policies.close();
     throw new ExitError(1, formatProblems(problems));
@@ -210,6 +217,15 @@ function openStores(
     })
     : null;
   return { journal, store };
+}
+
+/** Who this gateway is, and how it names what must not be told. */
+async function identityOf(kv: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(kv);
+  const given = world.env("POINTSMAN_FINGERPRINT_KEY");
+  const key = given ? readFingerprintKey(given) : fingerprintKey;
+  if (key) return { gatewayId, fingerprints: createFingerprints(key) };
+  throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
 }
 
 async function openLedger(

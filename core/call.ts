@@ -1,3 +1,4 @@
+import type { Bag, Placed } from "./bag.ts";
 import type { Bridge } from "./bridge.ts";
 import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
@@ -5,12 +6,15 @@ import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.t
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
+import type { Conversation } from "./conversation.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
+import type { Budget } from "./limits/standing.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
 import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
@@ -26,6 +30,7 @@ import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 import type { PolicyRun } from "./strategy.ts";
 import type { UpstreamFetch } from "./upstream.ts";
+import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
@@ -54,7 +59,7 @@ export interface Parts {
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
-  readonly live: Set<Call>;
+  readonly live: Bag<Call>;
   /** Epoch ms. */
   now(): number;
   /** Monotonic ms. */
@@ -69,6 +74,9 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
+  readonly gatewayId: string;
+  readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced. */
   readonly tracer: Tracer | null;
   /** Told what becomes of calls. */
@@ -165,6 +173,8 @@ export interface Attempt {
   responseBytes: number;
   upstreamRequestId: string | null;
   error: UpstreamError | null;
+  /** What its provider said of the failure, in known words. */
+  told: readonly UpstreamDetail[];
   selected: boolean;
   /** What was learned of its reply; `null` when there was none. */
   facts: ReplyFacts | null;
@@ -172,7 +182,7 @@ export interface Attempt {
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
-export interface Call {
+export interface Call extends Placed {
   readonly id: string;
   /** Epoch ms at which it was accepted. */
   readonly ts: number;
@@ -217,6 +227,9 @@ export interface Call {
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
+  /** Found when first asked for. */
+  conversation: Conversation | null;
+  budget: Budget | null;
   /** Step route; `null` before it. */
   decision: Decision | null;
   classLabel: string | null;

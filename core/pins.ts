@@ -1,7 +1,7 @@
 import { type Call, type Parts, servingAttempt } from "./call.ts";
-import type { Conversation } from "./conversation.ts";
+import { conversationIn } from "./call_facts.ts";
 import type { PinState } from "./decision.ts";
-import type { AffinityOptions, Target } from "./snapshot.ts";
+import type { Group, Target } from "./snapshot.ts";
 
 /** How a call's pin stands, and where among the eligible targets it points. */
 export interface PinFound {
@@ -13,18 +13,19 @@ const NO_PIN: PinFound = { state: "disabled", index: null };
 
 /** Looks for the pin of a call; a `trial` leaves it as it is. */
 export function findPin(
-  { affinity }: Parts,
-  { name, affinity: options }: { readonly name: string; readonly affinity: AffinityOptions },
-  { conversation, eligible, trial }: {
-    conversation(): Conversation;
+  parts: Parts,
+  call: Call,
+  { group, eligible, trial }: {
+    readonly group: Group;
     readonly eligible: readonly Target[];
     readonly trial: boolean;
   },
 ): PinFound {
-  if (!options.enabled) return NO_PIN;
-  const { key } = conversation();
+  const { enabled, ttlMs } = group.affinity;
+  if (!enabled) return NO_PIN;
+  const { key } = conversationIn(parts, call, group);
   if (key === null) return NO_PIN;
-  const found = affinity.find(name, key, { ttlMs: options.ttlMs, used: !trial });
+  const found = parts.affinity.find(group.name, key, { ttlMs, used: !trial });
   if (found.state !== "hit") return { state: found.state, index: null };
   const index = eligible.findIndex(({ id }) => id === found.target);
   return index < 0 ? { state: "ineligible", index: null } : { state: "hit", index };

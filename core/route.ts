@@ -6,7 +6,7 @@ import { filterTargets } from "./filter_targets.ts";
 import { noTarget } from "./no_target.ts";
 import { applyPasses } from "./passes/mod.ts";
 import { checkPlan } from "./plan.ts";
-import { contextOf, conversationFinder } from "./route_context.ts";
+import { contextOf } from "./route_context.ts";
 import type { Target } from "./snapshot.ts";
 import type { Asking } from "./strategy.ts";
 
@@ -30,12 +30,11 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
 export function beginDecision(parts: Parts, call: Call, trial = false): Decision {
   const filtered = filterTargets(call);
   const { group, eligible } = filtered;
-  const conversation = conversationFinder(parts, call, group);
-  const pin = findPin(parts, group, { conversation, eligible, trial });
+  const pin = findPin(parts, call, { group, eligible, trial });
   const error = filtered.eligible.length === 0 ? noTarget(call, filtered) : null;
   return {
     group,
-    context: contextOf(parts, call, { filtered, conversation, pin }),
+    context: contextOf(parts, call, filtered, pin.index),
     eligible,
     arm: "base",
     outcome: outcomeOf(error),
@@ -72,18 +71,34 @@ export async function decide(parts: Parts, decision: Decision, asking: Asking): 
   }
 }
 
+/** Whether anything is served by a decision, and who may be asked for it. */
+type Terms = Pick<Asking, "trial" | "remote">;
+
+const SERVED: Terms = { trial: false, remote: true };
+
 /** A decision that a call waits for. */
-export function askingOf(call: Call): Asking {
-  return {
-    trial: false,
-    remote: true,
-    role: "serve",
-    runs: call.policyRuns,
-    // Few decisions wait for anything.
-    get signal() {
-      return cutSignal(call);
-    },
-  };
+export function askingOf(call: Call, terms = SERVED): Asking {
+  return new CallAsking(call, terms);
+}
+
+class CallAsking implements Asking {
+  readonly trial: boolean;
+  readonly remote: boolean;
+  readonly role = "serve";
+  readonly runs: Asking["runs"];
+  readonly #call: Call;
+
+  constructor(call: Call, { trial, remote }: Terms) {
+    this.trial = trial;
+    this.remote = remote;
+    this.runs = call.policyRuns;
+    this.#call = call;
+  }
+
+  /** Few decisions wait for anything. */
+  get signal(): AbortSignal {
+    return cutSignal(this.#call);
+  }
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {

@@ -1,88 +1,122 @@
 import { hash } from "node:crypto";
-import type { PinFound } from "./pins.ts";
 import type { Call, Parts } from "./call.ts";
-import { type Conversation, conversationOf } from "./conversation.ts";
+import { budgetIn, conversationIn } from "./call_facts.ts";
+import type { ConversationKeySource } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
-import { type Budget, budgetOf } from "./limits/standing.ts";
-import { scopesOf } from "./reserve.ts";
+import type { Budget } from "./limits/standing.ts";
 import type { Group } from "./snapshot.ts";
 import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
-
-/** What was found out about a call before it is decided about. */
-export interface ContextFacts {
-  readonly filtered: Filtered;
-  conversation(): Conversation;
-  readonly pin: PinFound;
-}
 
 /** Everything the decision may depend on. */
 export function contextOf(
   parts: Parts,
   call: Call,
-  { filtered, conversation, pin }: ContextFacts,
+  filtered: Filtered,
+  pinnedIndex: number | null,
 ): RouteContext {
-  const { caller, tokenId } = call.credential;
-  const { affinity, name } = filtered.group;
-  // Few decisions draw, or ask for names: what most do not read is made when it is read, and stays.
-  let seed: number | null = null;
-  let budget: Budget | null = null;
+  return new CallContext(parts, call, filtered, pinnedIndex);
+}
+
+/** A context as the plain JSON that it stands for. */
+export function plainContext(context: RouteContext): RouteContext {
   return {
-    version: 1,
-    requestId: call.id,
-    group: name,
-    now: call.ts,
-    get seed() {
-      return seed ??= seedOf(affinity.enabled ? conversation().key ?? call.id : call.id);
-    },
-    dialect: call.dialect.name,
-    features: filtered.features,
-    get requirements() {
-      return requirementsOf(filtered.features);
-    },
-    caller: {
+    version: context.version,
+    requestId: context.requestId,
+    group: context.group,
+    now: context.now,
+    seed: context.seed,
+    dialect: context.dialect,
+    features: context.features,
+    requirements: context.requirements,
+    caller: context.caller,
+    contract: context.contract,
+    conversationKey: context.conversationKey,
+    conversationKeySource: context.conversationKeySource,
+    pinnedIndex: context.pinnedIndex,
+    budget: context.budget,
+    targets: context.targets,
+    rejected: context.rejected,
+  };
+}
+
+/**
+ * The context of one call. Few decisions draw, or ask for names: what most do not read is made when it
+ * is read, and stays. A class, as accessors of an object literal would keep all that they reach until
+ * the next full collection (seen on V8 15).
+ */
+class CallContext implements RouteContext {
+  readonly version = 1;
+  readonly requestId: string;
+  readonly group: string;
+  readonly now: number;
+  readonly dialect: RouteContext["dialect"];
+  readonly features: RouteContext["features"];
+  readonly caller: RouteContext["caller"];
+  readonly contract = null;
+  readonly pinnedIndex: number | null;
+  readonly targets: readonly TargetView[];
+  readonly rejected: RouteContext["rejected"];
+  readonly #parts: Parts;
+  readonly #call: Call;
+  readonly #group: Group;
+  #seed: number | null = null;
+
+  constructor(
+    parts: Parts,
+    call: Call,
+    { group, features, eligible, rejected }: Filtered,
+    pinnedIndex: number | null,
+  ) {
+    const { caller, tokenId } = call.credential;
+    this.requestId = call.id;
+    this.group = group.name;
+    this.now = call.ts;
+    this.dialect = call.dialect.name;
+    this.features = features;
+    this.caller = {
       id: caller.id,
       user: caller.ownerUser,
       project: caller.project,
       environment: caller.environment,
       tokenId: tokenId || null,
       role: null,
-    },
-    contract: null,
-    get conversationKey() {
-      return conversation().key;
-    },
-    get conversationKeySource() {
-      return conversation().source;
-    },
-    pinnedIndex: pin.index,
-    get budget() {
-      return budget ??= budgetOf(scopesOf(call), parts.ledger.moment());
-    },
-    targets: filtered.eligible.map((target, index): TargetView =>
+    };
+    this.targets = eligible.map((target, index): TargetView =>
       viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
-    ),
-    rejected: filtered.rejected,
-  };
-}
+    );
+    this.rejected = rejected;
+    this.pinnedIndex = pinnedIndex;
+    this.#parts = parts;
+    this.#call = call;
+    this.#group = group;
+  }
 
-/** The conversation of a call, found when it is first asked for. */
-export function conversationFinder(
-  { conversationSalt }: Parts,
-  { headers, wire, credential, snapshot }: Call,
-  { name, affinity }: Group,
-): () => Conversation {
-  let found: Conversation | null = null;
-  return () =>
-    found ??= conversationOf({
-      headers,
-      header: affinity.header,
-      body: wire?.body ?? {},
-      callerId: credential.caller.id,
-      group: name,
-      salt: snapshot.server.conversationSalt || conversationSalt,
-    });
+  get seed(): number {
+    const { affinity } = this.#group;
+    return this.#seed ??= seedOf((affinity.enabled && this.conversationKey) || this.requestId);
+  }
+
+  get requirements(): readonly string[] {
+    return requirementsOf(this.features);
+  }
+
+  get conversationKey(): string | null {
+    return conversationIn(this.#parts, this.#call, this.#group).key;
+  }
+
+  get conversationKeySource(): ConversationKeySource {
+    return conversationIn(this.#parts, this.#call, this.#group).source;
+  }
+
+  get budget(): Budget {
+    return budgetIn(this.#parts, this.#call);
+  }
+
+  toJSON(): RouteContext {
+    return plainContext(this);
+  }
 }
 
 /** The first 4 bytes of the SHA-256: the same conversation, or call, draws alike in every process. */
