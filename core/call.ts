@@ -25,6 +25,7 @@ import type { UpstreamFetch } from "./upstream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
 export interface Parts {
@@ -61,6 +62,8 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
   /** `null` when calls are not traced. */
   readonly tracer: Tracer | null;
   /** Told what becomes of calls. */

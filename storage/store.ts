@@ -68,6 +68,11 @@ class WorkerStore implements UsageStore {
     return this.#status.schema;
   }
 
+  get unshippedBytes(): number | null {
+    const { unshippedBytes } = this.#status;
+    return unshippedBytes < 0 ? null : unshippedBytes;
+  }
+
   get counts(): ShipCounts {
     return this.#status.counts;
   }

@@ -62,13 +62,18 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     "writes to the console",
     /\bconsole\.|\bDeno\.std(?:out|err)\b|\bprocess\.std(?:out|err)\b/,
-    ["core/log.ts", "policies/sandbox/realm_worker.ts", "policies/sdk/collecting.ts"],
+    [
+      "core/log.ts",
+      "core/workers/worker.ts",
+      "policies/sandbox/realm_worker.ts",
+      "policies/sdk/collecting.ts",
+    ],
   ],
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [
     "reaches the network",
     /(?<![.\w] *)fetch\((?!\w+[,:])|\bDeno\.(?:connect|listen|createHttpClient|resolveDns)\b|\bWebSocket\(/,
-    ["core/gateway.ts", "core/upstream.ts", "plugins/"],
+    ["core/gateway.ts", "core/server.ts", "core/upstream.ts", "plugins/"],
   ],
   ["gives up types", /(?::|<|\bas|,|=)\s*any\b(?!\s*:)|\bany\[\]/, []],
 ];

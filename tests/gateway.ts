@@ -109,6 +109,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
     tracer: null,
+    fleet: null,
     plugins,
   });
   return {

@@ -48,6 +48,7 @@ async function serve(path: string): Promise<void> {
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,
     tracer: null,
+    fleet: null,
     plugins: [],
   });
   console.log(gateway.url);
