@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import type { CacheStore } from "./core/cache/entry.ts";
+import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { followedConfig } from "./core/config/followed.ts";
@@ -46,6 +47,7 @@ import {
   openJournal,
   openJournalSoon,
 } from "./storage/journal.ts";
+import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
@@ -307,6 +309,8 @@ async function openSeat<Config extends ConfigInForce>(
   const config = configOf((snapshot) =>
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
+  const calibration = new Calibration();
+  const state = await openKv(snapshot.server.ledger.path);
   const gateway = startGateway({
     ...seat,
     config,
@@ -314,6 +318,8 @@ async function openSeat<Config extends ConfigInForce>(
     builtins: upstreams,
     ledger,
     ledgerStore,
+    calibration,
+    calibrationStore: await openCalibrationKv(state, { calibration, log }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,

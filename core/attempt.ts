@@ -1,4 +1,5 @@
 import type { Bridge } from "./bridge.ts";
+import type { TargetEstimate } from "./calibration.ts";
 import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { openBridge } from "./open_bridge.ts";
@@ -6,6 +7,7 @@ import { openStream, type StreamReply } from "./open_stream.ts";
 import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
+import { NetworkError, received } from "./upstream.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
 import type { Edit, FieldEvent } from "./wire.ts";
 import { endPass } from "./withheld.ts";
@@ -40,7 +42,7 @@ export async function tryTarget(
   const attempt = beginAttempt(parts, call, plan, request);
   call.onCut = () => attempt.abort.abort();
   const { url, headers, body } = request;
-  const fetched = () => parts.fetch(url, { headers, body, signal: attempt.abort.signal });
+  const fetched = () => received(parts.fetch(url, { headers, body, signal: attempt.abort.signal }));
   try {
     const response = await (attempt.trace ? attempt.trace.run(fetched) : fetched());
     attempt.response = response;
@@ -54,18 +56,17 @@ export async function tryTarget(
     return reply;
   } catch (error) {
     attempt.abort.abort();
-    const name = attempt.timedOut ? "upstream_timeout" : "upstream_network";
-    const failed = failure(name, attempt.status);
-    endAttempt(parts, call, attempt, failed, !isOurs(error));
+    const failed = error instanceof NetworkError ? networkFailure(attempt) : null;
+    endAttempt(parts, call, attempt, failed, failed !== null);
     if (call.cut !== null) throw cutError(call.cut);
-    if (isOurs(error)) throw error;
+    // A mistake of ours must not look like an outage of the provider.
+    if (failed === null) throw error;
     return failed;
   }
 }
 
-/** A mistake of ours must not look like an outage of the provider. */
-function isOurs(error: unknown): boolean {
-  return error instanceof ReferenceError || error instanceof RangeError;
+function networkFailure({ timedOut, status }: Attempt): UpstreamError {
+  return failure(timedOut ? "upstream_timeout" : "upstream_network", status);
 }
 
 interface UpstreamRequest {
@@ -74,6 +75,7 @@ interface UpstreamRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly bridge: Bridge | null;
   readonly events: readonly FieldEvent[];
+  readonly estimate: TargetEstimate;
 }
 
 /** The request, or why this target cannot be sent it: its wire cannot hold what others may. */
@@ -104,12 +106,16 @@ function upstreamRequest(
     call.sentProofs ||= kept;
     return kept;
   };
-  const bridge = dialect === call.dialect ? null : openBridge(call, { dialect, target, keeps });
+  const estimate = parts.calibration.plain(target.key, { base: features.estimatedInputTokens });
+  const bridge = dialect === call.dialect
+    ? null
+    : openBridge(call, { dialect, target, estimate, keeps });
   const own = dialect.upstreamHeaders(bridge ? new Headers() : call.headers);
   const head = {
     url: dialect.upstreamUrl(target.provider.baseUrl, bridge ? "" : call.search),
     headers: upstreamHeaders(parts, call, { target, index, own }),
     bridge,
+    estimate,
   };
   if (bridge) return { ...head, body: bridge.body, events: bridge.events };
   const edits = dialect.edits(wire, features, target, keeps);
@@ -172,7 +178,7 @@ function beginAttempt(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-  { body, bridge, events }: UpstreamRequest,
+  { body, bridge, events, estimate }: UpstreamRequest,
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
@@ -182,6 +188,7 @@ function beginAttempt(
     requestBytes: body.length,
     bridge,
     events,
+    estimate,
     abort: new AbortController(),
     response: null,
     deadline: null,

@@ -1,9 +1,11 @@
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
+import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
@@ -21,6 +23,7 @@ import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
+import type { PolicyRun } from "./strategy.ts";
 import type { UpstreamFetch } from "./upstream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
@@ -37,6 +40,7 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly calibration: Calibration;
   readonly proofs: ProofMemory;
   readonly policies: PolicyRunner;
   readonly ledger: Ledger;
@@ -143,6 +147,8 @@ export interface Attempt {
   readonly bridge: Bridge | null;
   /** What became of the caller's fields, as far as it is worth telling. */
   readonly events: readonly FieldEvent[];
+  /** What its tokens are where the provider does not report them. */
+  readonly estimate: TargetEstimate;
   readonly abort: AbortController;
   /**
    * Held for as long as the attempt: once a response is garbage, an abort no longer ends the reading
@@ -172,7 +178,8 @@ export interface Call {
   /** Monotonic ms, as all times below. */
   readonly startedAt: number;
   readonly snapshot: Snapshot;
-  readonly dialect: Dialect;
+  /** That of its path, until its body is read. */
+  dialect: Dialect;
   readonly credential: Credential;
   readonly headers: Headers;
   /** With `?`, or empty. */
@@ -195,6 +202,7 @@ export interface Call {
   /** Step admit. */
   group: Group | null;
   features: RequestFeatures | null;
+  estimate: TokenEstimate | null;
   /** What it holds of its limits; `null` before it took the first. */
   reservation: Reservation | null;
   /** What it took of its caller's pace, and what came of that. */
@@ -208,9 +216,12 @@ export interface Call {
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
-  /** Step route. */
+  /** Step route; `null` before it. */
+  decision: Decision | null;
   classLabel: string | null;
   decideMs: number;
+  /** What each policy did that was asked, in order; `settle` and what watches it read them. */
+  readonly policyRuns: PolicyRun[];
   /** Step send. */
   attempts: Attempt[];
   /** Reasoning of earlier turns was sent to a provider. */
@@ -264,6 +275,14 @@ export function cutCall(call: Call, cut: Cut): void {
   if (call.settled || call.cut !== null) return;
   call.cut = cut;
   call.onCut?.();
+}
+
+/** Aborted when the call is cut, as long as it waits for nothing else. */
+export function cutSignal(call: Call): AbortSignal {
+  const controller = new AbortController();
+  if (call.cut !== null) controller.abort();
+  call.onCut = () => controller.abort();
+  return controller.signal;
 }
 
 /** What the caller of a cut call is told, if it is still there, and what its record says. */

@@ -4,8 +4,9 @@ import type { GroupEstimates } from "./features.ts";
 import type { CallerShape } from "./limits/caller_shapes.ts";
 import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
-import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
-import type { Decide } from "./strategy.ts";
+import type { PolicyHostSettings } from "./policy_runner.ts";
+import type { PolicySettings } from "./policy_settings.ts";
+import type { Decider } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -169,11 +170,12 @@ export interface CacheSettings {
 }
 
 /** A model group: the name callers use instead of a model. */
-export interface Group {
+export interface Group extends Decider {
   readonly name: string;
+  /** Name of the strategy that decides, with the group's options. */
   readonly strategy: string;
-  /** The strategy, created with the group's options. */
-  readonly decide: Decide;
+  /** What decides where the strategy does not. */
+  readonly base: Decider;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
   /** Enabled targets in config order; never empty. */
@@ -241,6 +243,8 @@ export interface ServerSettings {
   /** Mixed into the keys of conversations. */
   readonly conversationSalt: string;
   readonly exposeRouteHeaders: boolean;
+  /** Whether a Responses body on the Chat path is a Responses call. */
+  readonly toleratesResponsesBody: boolean;
   readonly exposeRejections: boolean;
   readonly maxRequestBytes: number;
   readonly bodyTimeoutMs: number;

@@ -1,5 +1,12 @@
 import { randomFrom } from "../core/random.ts";
-import type { Decide, Plan, RouteContext, Strategy, TargetView } from "../core/strategy.ts";
+import type {
+  Decide,
+  Findings,
+  Plan,
+  RouteContext,
+  Strategy,
+  TargetView,
+} from "../core/strategy.ts";
 import { behindWeightless, drawByWeight } from "../core/weighted_order.ts";
 import { type ScoreKeys, type ScoreOptions, scoreOptions } from "./score_options.ts";
 import { broken, rank } from "./score_ranking.ts";
@@ -10,6 +17,7 @@ export const dynamicScore: Strategy<ScoreKeys> = {
   name: "dynamic_score",
   options: scoreOptions,
   create: ({ routing_policy }) => scoring(routing_policy.dynamic_score),
+  findings: ({ routing_policy }) => scoringFindings(routing_policy.dynamic_score),
 };
 
 /** Decides by final score; what is over a threshold comes after what is not. */
@@ -17,13 +25,30 @@ export function scoring(options: ScoreOptions): Decide {
   return (context) => {
     const random = randomFrom(context.seed);
     // Always drawn, so that the numbers after it mean the same in every call.
-    const explores = random() * 100 < options.explore_percent && context.pinnedIndex === null;
+    const explores = doesExplore(context, options, random());
     const ordered = orderOf(context, options, random);
     const [explored] = explores ? drawByWeight(context.targets, random) : [];
     return planOf(
       explored ? [explored, ...ordered.filter((target) => target !== explored)] : ordered,
     );
   };
+}
+
+/** What scoring says of a plan it made of a context. */
+export function scoringFindings(options: ScoreOptions): (context: RouteContext) => Findings {
+  return (context) => ({
+    explored: doesExplore(context, options, randomFrom(context.seed)()),
+    coldStart: context.targets.some((target) => isCold(target, options)),
+    overThreshold: context.targets.every((target) => isOver(target, options)),
+  });
+}
+
+function doesExplore({ pinnedIndex }: RouteContext, options: ScoreOptions, random: number) {
+  return random * 100 < options.explore_percent && pinnedIndex === null;
+}
+
+function isOver(target: TargetView, options: ScoreOptions): boolean {
+  return !isCold(target, options) && broken(target, options.thresholds) !== null;
 }
 
 function orderOf(

@@ -12,7 +12,13 @@ import type {
   RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
-import type { Plan, RouteContext, StrategyServices, TargetSignals } from "@/core/strategy.ts";
+import type {
+  Asking,
+  Plan,
+  RouteContext,
+  StrategyServices,
+  TargetSignals,
+} from "@/core/strategy.ts";
 import { viewOf } from "@/core/target_view.ts";
 import { tokenDigestHex, tokenIdOf } from "@/core/tokens.ts";
 import { Buffer } from "node:buffer";
@@ -84,6 +90,8 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     name: "fast",
     strategy: "failover",
     decide: (): Plan => ({ targetIndex: 0 }),
+    findings: null,
+    base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
     policy: null,
     targets,
     attemptTimeoutMs: 0,
@@ -182,6 +190,7 @@ export function featuresOf(changes: Partial<RequestFeatures> = {}): RequestFeatu
 /** Signals of a target nothing is known of. */
 export const NO_SIGNALS: TargetSignals = {
   ...NOTHING_OBSERVED,
+  inputTokenRatio: null,
   inflight: 0,
   breaker: "closed",
   breakerUntil: null,
@@ -193,6 +202,15 @@ export const SERVICES: StrategyServices = {
   group: "fast",
   policies: null,
   base: () => ({ targetIndex: 0 }),
+};
+
+/** A decision nobody waits for. */
+export const ASKING: Asking = {
+  trial: false,
+  remote: true,
+  role: "serve",
+  signal: new AbortController().signal,
+  runs: [],
 };
 
 /** A context in which these targets are eligible. */
