@@ -259,9 +259,15 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly diagnostics: DiagnosticsSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
+}
+
+/** What is kept of a call besides its usage. */
+export interface DiagnosticsSettings {
+  readonly enabled: boolean;
 }
 
 /** Sums over calls by hour, day and month. */

@@ -80,6 +80,21 @@ function lastFrame(answer: Answer): string {
   return framesOf(answer.bytes).at(-1) ?? "";
 }
 
+/** More digits than a double keeps. */
+const LONG_NUMBER = JSON.rawJSON("9223372036854775807");
+
+function toolOf(dialect: DialectName, schema: object): object {
+  const [name, description] = ["find", "finds"];
+  switch (dialect) {
+    case "openai-chat":
+      return { type: "function", function: { name, description, parameters: schema } };
+    case "openai-responses":
+      return { type: "function", name, description, parameters: schema, strict: false };
+    case "anthropic":
+      return { name, description, input_schema: schema };
+  }
+}
+
 for (const [from, to] of PAIRS) {
   const model = groupOf(to);
 
@@ -102,6 +117,18 @@ for (const [from, to] of PAIRS) {
           assert(row["input_tokens"] > 0 && row["output_tokens"] > 0);
         });
       }
+    });
+  });
+
+  Deno.test(`a tool schema of a ${from} caller reaches a ${to} target with every digit`, async () => {
+    const schema = { type: "object", properties: { id: { maximum: LONG_NUMBER } } };
+    await inGateway(echo("echo"), async (gateway, upstream) => {
+      const answer = await call(gateway.url, from, {
+        body: { model, tools: [toolOf(from, schema)] },
+      });
+      assert.equal(answer.status, 200, answer.text);
+      const sent = new TextDecoder().decode(upstream.requests[0]!.body);
+      assert(sent.includes(JSON.stringify(schema)), sent);
     });
   });
 
@@ -319,6 +346,48 @@ Deno.test("what a bridge left behind is told by name, never by value", async () 
     assert.deepEqual(kept.map(({ field_name }) => field_name), ["store"]);
     const stored = await gateway.usageRows();
     assert.equal(stored.length, 2);
+  });
+});
+
+/** A reply with an item of the provider's own, and an end that says something else than what came. */
+const ODD_EVENTS: readonly Loose[] = [
+  { type: "response.created", response: { id: "resp_1", model: "up-1", output: [] } },
+  {
+    type: "response.output_item.done",
+    output_index: 0,
+    item: { type: "web_search_call", id: "ws_1", status: "completed" },
+  },
+  {
+    type: "response.output_item.added",
+    output_index: 1,
+    item: { type: "message", id: "msg_1", role: "assistant", content: [] },
+  },
+  { type: "response.output_text.delta", output_index: 1, content_index: 0, delta: "streamed" },
+  { type: "response.output_text.done", output_index: 1, content_index: 0, text: "other" },
+  {
+    type: "response.completed",
+    response: {
+      id: "resp_1",
+      model: "up-1",
+      status: "completed",
+      usage: { input_tokens: 3, output_tokens: 2, total_tokens: 5 },
+    },
+  },
+];
+
+Deno.test("what of a reply has no place in the caller's dialect is told by name", async () => {
+  const stream = ODD_EVENTS.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+  await inGateway(sse(stream), async (gateway) => {
+    const body = { model: groupOf("openai-responses") };
+    const answer = await call(gateway.url, "openai-chat", { stream: true, body });
+    assert.equal(textOf("openai-chat", answer), "streamed");
+    const [line] = await gateway.settled(1);
+    const events: Loose[] = line!["request_translation_field_events"];
+    const told = events.filter(({ field_name: name }) => name === "content");
+    assert.deepEqual(told.map(({ action, reason }) => [action, reason]), [
+      ["stripped", "no-counterpart"],
+      ["rewritten", "stream_mismatch"],
+    ]);
   });
 });
 
