@@ -17,6 +17,7 @@ import {
 } from "./core/config/reload.ts";
 import { keepRestartOnly } from "./core/config/restart_only.ts";
 import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
+import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
@@ -47,6 +48,7 @@ import {
   openJournal,
   openJournalSoon,
 } from "./storage/journal.ts";
+import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
@@ -323,6 +325,7 @@ async function openSeat<Config extends ConfigInForce>(
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
+    ...await identityOf(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
   return { gateway, config };
@@ -389,6 +392,15 @@ function holdState(ledger: LedgerSettings): void {
   } catch (error) {
     throw stateError(ledger, error);
   }
+}
+
+/** Who this gateway is, and how it names what must not be told. */
+async function identityOf(state: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(state);
+  const given = world.env("POINTSMAN_FINGERPRINT_KEY");
+  const key = given ? readFingerprintKey(given) : fingerprintKey;
+  if (key) return { gatewayId, fingerprints: createFingerprints(key) };
+  throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
 }
 
 async function openLedger(

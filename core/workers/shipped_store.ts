@@ -1,4 +1,10 @@
-import type { CallerTotals, ShipCounts, ShipFailures, UsageStore } from "../record.ts";
+import type {
+  CallerTotals,
+  MigrationCounts,
+  ShipCounts,
+  ShipFailures,
+  UsageStore,
+} from "../record.ts";
 import type { Shipping, SupervisorSide } from "./messages.ts";
 
 /** The usage database of a worker: its supervisor has it. */
@@ -6,6 +12,7 @@ export class ShippedStore implements UsageStore {
   readonly #supervisor: Pick<SupervisorSide, "totals">;
   #shipping: Shipping;
   /** Those of the supervisor stand in `/metrics`. */
+  readonly migrations: MigrationCounts = { version: 0, pending: 0 };
   readonly counts: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
   readonly failures: ShipFailures = { database: 0, worker: 0 };
 

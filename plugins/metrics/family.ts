@@ -11,7 +11,7 @@ export interface FamilyName {
   readonly help: string;
   readonly labels?: readonly string[];
   /** What the value of several processes is; their sum, if it does not say. */
-  readonly across?: "first" | "max" | "min";
+  readonly across?: "average" | "first" | "max" | "min";
 }
 
 /** A family as it was declared. */

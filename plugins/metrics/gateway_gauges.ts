@@ -37,10 +37,19 @@ function declareStore({ counted, gauge }: Exposition, store: UsageStore): void {
     help: "Failures to ship: of the database, or of the storage worker.",
     labels: ["class"],
   }, () => Object.entries(store.failures).map(([name, value]) => [{ class: name }, value]));
-  gauge(
-    { name: "usage_db_up", help: "1 while the usage database takes lines." },
-    () => [[{}, Number(store.up)]],
+  const show = (name: string, help: string, read: () => number) =>
+    gauge({ name, help }, () => [[{}, read()]]);
+  show(
+    "migration_schema_version",
+    "The last migration of the usage database; 0 while that is not known.",
+    () => store.migrations.version,
   );
+  show(
+    "migration_pending",
+    "Migrations that the usage database lacks.",
+    () => store.migrations.pending,
+  );
+  show("usage_db_up", "1 while the usage database takes lines.", () => Number(store.up));
 }
 
 function declareConfig({ counted, gauge }: Exposition, config: ConfigInForce): void {
