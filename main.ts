@@ -40,7 +40,7 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import {
   type JournalWorld,
@@ -74,7 +74,10 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  addPolicyCommands,
+  policyCommands((path) => {
+    const { groups, server } = loadForCommand(path, world, registries).snapshot;
+    return { groups, settings: server.policies, statePath: server.ledger.path };
+  }),
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => {
@@ -204,7 +207,7 @@ async function serveAlone(
       initial,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
       onSwap,
     }));
   return gateway;
@@ -287,7 +290,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
       initial: snapshot,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values()),
+      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
       onSwap,
     }));
   return {
@@ -344,10 +347,10 @@ const HELD_MS = 10_000;
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
-async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
+async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
   try {
-    return await policies.prepare(groups.values());
+    return await policies.prepare(groups.values(), server.policies);
   } finally {
     await policies.close();
   }
@@ -355,7 +358,7 @@ async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> 
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(snapshot.groups.values());
+  const problems = await policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   if (problems.length > 0) {
     await policies.close();
     throw new ExitError(1, formatProblems(problems));

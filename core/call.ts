@@ -1,3 +1,4 @@
+import type { Bag, Placed } from "./bag.ts";
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
@@ -53,7 +54,7 @@ export interface Parts {
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
-  readonly live: Set<Call>;
+  readonly live: Bag<Call>;
   /** Epoch ms. */
   now(): number;
   /** Monotonic ms. */
@@ -178,7 +179,7 @@ export interface Attempt {
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
-export interface Call {
+export interface Call extends Placed {
   readonly id: string;
   /** Epoch ms at which it was accepted. */
   readonly ts: number;

@@ -1,3 +1,4 @@
+import { Bag } from "./bag.ts";
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
@@ -114,7 +115,7 @@ function partsOf(options: GatewayOptions): Parts {
     proofs: createProofMemory(),
     log,
     build: options.build,
-    live: new Set(),
+    live: new Bag(),
     retries: createRetryBudget(clock),
     deadlines: createDeadlines(clock),
     now,

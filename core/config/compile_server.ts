@@ -60,16 +60,28 @@ export function compileServer(
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,
     },
-    policies: compilePolicies(config),
+    policies: compilePolicies(config, folder),
     ...compileUsage(config),
   };
 }
 
-function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"] {
+function compilePolicies(
+  { policies }: ServerConfig,
+  folder: string,
+): ServerSettings["policies"] {
   const { faults, window_ms, open_ms, max_open_ms } = policies.quarantine;
   return {
     hosts: policies.hosts,
     watch: policies.watch,
+    isolation: policies.isolation,
+    trust: {
+      // A policy in the gateway's own process can end it: only known authors may.
+      required: policies.require_signature || policies.isolation === "worker",
+      keys: policies.public_keys.map(({ key_id, path }) => ({
+        keyId: key_id,
+        path: resolve(folder, path),
+      })),
+    },
     quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
 }
