@@ -5,7 +5,7 @@ import type { CacheStore } from "./core/cache/entry.ts";
 import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
-import { followedConfig } from "./core/config/followed.ts";
+import { FollowedConfig } from "./core/config/followed.ts";
 import { listenText } from "./core/config/listen.ts";
 import { loadConfig, type LoadResult } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
@@ -286,7 +286,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
   const origin = start.steady - clock();
   const seat = { snapshot, log, policies, plugins, journal, store, fleet, origin };
   const { gateway, config } = await openSeat(seat, (onSwap) =>
-    followedConfig({
+    new FollowedConfig({
       initial: snapshot,
       load,
       log,
@@ -295,7 +295,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
     }));
   return {
     url: gateway.url,
-    configure: config.follow,
+    configure: (files) => config.follow(files),
     counts: async () =>
       (await Promise.all(plugins.map((plugin) => plugin.counts?.() ?? []))).flat(),
     ship,

@@ -6,15 +6,9 @@ import { type ConfigInForce, logProblems } from "./reload.ts";
 import { keepRestartOnly } from "./restart_only.ts";
 import type { ConfigFiles } from "./sources.ts";
 
-/** The configuration of a process that is told when it changes. */
-export interface FollowedConfig extends ConfigInForce {
-  /** Brings a configuration into force that somebody has found good; tells whether it was taken. */
-  follow(files: ConfigFiles): Promise<boolean>;
-}
-
 /** What a followed configuration needs. */
 export interface FollowedConfigOptions {
-  /** What the gateway started with. */
+  /** What the process started with. */
   readonly initial: Snapshot;
   load(files: ConfigFiles): LoadResult;
   readonly log: Log;
@@ -24,42 +18,49 @@ export interface FollowedConfigOptions {
   onSwap(snapshot: Snapshot): void;
 }
 
-/** Holds the snapshot in force; what it waits for a restart with is the supervisor's to tell. */
-export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
-  const { initial, load, log, prepare, onSwap } = options;
-  const reloads = { applied: 0, rejected: 0 };
-  let snapshot = initial;
-  let restartRequired = false;
-  let turn: Promise<unknown> = Promise.resolve();
+/** The configuration of a process that is told when it changes; what waits for a restart is kept. */
+export class FollowedConfig implements ConfigInForce {
+  readonly reloads = { applied: 0, rejected: 0 };
+  restartRequired = false;
+  readonly #options: FollowedConfigOptions;
+  #snapshot: Snapshot;
+  #turn: Promise<unknown> = Promise.resolve();
 
-  async function follow(files: ConfigFiles): Promise<boolean> {
+  constructor(options: FollowedConfigOptions) {
+    this.#options = options;
+    this.#snapshot = options.initial;
+  }
+
+  current(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /**
+   * Brings a configuration into force that somebody has found good; tells whether it was taken. One
+   * after the other: the last one said is the one in force.
+   */
+  follow(files: ConfigFiles): Promise<boolean> {
+    const taken = this.#turn.then(() => this.#follow(files));
+    this.#turn = taken.catch(() => {});
+    return taken;
+  }
+
+  [Symbol.dispose](): void {}
+
+  async #follow(files: ConfigFiles): Promise<boolean> {
+    const { load, log, prepare, onSwap } = this.#options;
     const result = load(files);
     const problems = result.ok ? await prepare(result.snapshot) : result.problems;
     if (!result.ok || problems.length > 0) {
       logProblems(log, problems);
-      reloads.rejected += 1;
+      this.reloads.rejected += 1;
       return false;
     }
-    const merged = keepRestartOnly(snapshot, result.snapshot);
-    snapshot = merged.snapshot;
-    restartRequired = merged.waiting.length > 0;
-    reloads.applied += 1;
-    onSwap(snapshot);
+    const merged = keepRestartOnly(this.#snapshot, result.snapshot);
+    this.#snapshot = merged.snapshot;
+    this.restartRequired = merged.waiting.length > 0;
+    this.reloads.applied += 1;
+    onSwap(this.#snapshot);
     return true;
   }
-
-  return {
-    current: () => snapshot,
-    reloads,
-    get restartRequired() {
-      return restartRequired;
-    },
-    // One after the other, so that the last one said is the one in force.
-    follow(files) {
-      const mine = turn.then(() => follow(files));
-      turn = mine.catch(() => {});
-      return mine;
-    },
-    [Symbol.dispose]() {},
-  };
 }
