@@ -1,10 +1,13 @@
+import type { BreakerOptions } from "./breaker.ts";
+import type { EgressRules } from "./egress.ts";
+
 /** What a group asks of the policy it names, by where the policy runs. */
-export type PolicySettings = ScriptPolicySettings;
+export type PolicySettings = ScriptPolicySettings | ExternalPolicySettings;
 
 /** A policy in TypeScript, run by the policy host; times in ms. */
 export interface ScriptPolicySettings {
   readonly kind: "script";
-  /** Absolute path of the TypeScript file. */
+  /** Absolute path of the TypeScript file, or of the manifest of a built policy. */
   readonly path: string;
   /** Absolute folder that the policy and what it imports must lie in. */
   readonly root: string;
@@ -14,4 +17,21 @@ export interface ScriptPolicySettings {
   readonly heapMb: number;
   /** Decisions under way at once; more wait. */
   readonly maxConcurrent: number;
+  /** `host:port` that it may reach. */
+  readonly net: readonly string[];
+}
+
+/** A policy that another server holds; times in ms, sizes in bytes. */
+export interface ExternalPolicySettings {
+  readonly kind: "external";
+  readonly url: string;
+  readonly egress: EgressRules;
+  /** Connect to last byte. */
+  readonly timeoutMs: number;
+  readonly maxResponseBytes: number;
+  /** By lower-case name; they may hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly breaker: BreakerOptions;
+  /** How long a plan is used again; 0: never. */
+  readonly verdictTtlMs: number;
 }

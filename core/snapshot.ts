@@ -1,3 +1,4 @@
+import type { BreakerOptions } from "./breaker.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
@@ -66,20 +67,6 @@ export interface RequestShapeSupport {
   readonly supportsLargeCodingAgentPayloads: boolean;
   readonly requiredInputModalities: readonly string[];
   readonly unsupportedRequestFeatures: ReadonlySet<string>;
-}
-
-/** Limits that open and close a target's breaker; times in ms, `errorRate` 0..1. */
-export interface BreakerOptions {
-  readonly enabled: boolean;
-  readonly consecutiveFailures: number;
-  readonly errorRate: number;
-  readonly minRequests: number;
-  readonly windowMs: number;
-  readonly openMs: number;
-  readonly multiplier: number;
-  readonly maxOpenMs: number;
-  readonly accessOpenMs: number;
-  readonly halfOpenProbes: number;
 }
 
 /** How a target was evaluated; `validatedAt` is epoch ms, scores 0..1. */
@@ -236,6 +223,8 @@ export interface Credential {
 /** Settings of the server that a call needs; sizes in bytes, times in ms. */
 export interface ServerSettings {
   readonly listen: { readonly hostname: string; readonly port: number };
+  /** Serving processes on that port. */
+  readonly workers: number;
   readonly defaultModelGroup: string | null;
   readonly tokenIssuer: string;
   /** Mixed into the keys of conversations. */
@@ -257,15 +246,18 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
-  readonly diagnostics: DiagnosticsSettings;
+  readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
 }
 
 /** What is kept of a call besides its usage. */
-export interface DiagnosticsSettings {
+export interface DiagnosticSettings {
   readonly enabled: boolean;
+  readonly storeUpstreamErrors: boolean;
+  /** Of one value that a provider said. */
+  readonly maxErrorBytes: number;
 }
 
 /** Sums over calls by hour, day and month. */
@@ -355,6 +347,8 @@ export interface LedgerSettings {
   readonly path: string;
   /** Whether other processes count in the same store. */
   readonly shared: boolean;
+  /** Whether no other gateway may use it. */
+  readonly exclusive: boolean;
   /** Calls of limited callers while the store is down: refused, or admitted for `graceMs`. */
   readonly onFailure: "refuse" | "grace";
   readonly graceMs: number;

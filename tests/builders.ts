@@ -1,8 +1,8 @@
+import type { BreakerOptions } from "@/core/breaker.ts";
 import type { ChatRequest } from "@/core/chat.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import { NOTHING_OBSERVED } from "@/core/observations.ts";
 import type {
-  BreakerOptions,
   Caller,
   Credential,
   Group,
@@ -173,6 +173,16 @@ const WIRE: WireFeatures = {
   otherChars: 0,
   mediaTokens: 0,
   imageUrls: [],
+  shape: {
+    inputTextBytes: 0,
+    inputItems: 0,
+    systemMessages: 0,
+    developerMessages: 0,
+    assistantMessages: 0,
+    toolResults: 0,
+    functionCallOutputs: 0,
+    present: [],
+  },
 };
 
 /** What a dialect reads from one message of the user, `hello world`. */

@@ -5,6 +5,7 @@ import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
+import { createFingerprints } from "@/core/fingerprints.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
@@ -62,7 +63,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
+  const prepare = (snapshot: Snapshot) =>
+    policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb, rollups, retention } = initial.snapshot.server;
@@ -111,7 +113,10 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
+    gatewayId: "gw_0123456789abcdef",
+    fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins,
   });
   return {

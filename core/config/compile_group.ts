@@ -28,7 +28,7 @@ export function compileGroup(
   const settings = {
     name,
     strategy: group.strategy,
-    options,
+    options: strategy.recorded ? strategy.recorded(options) : options,
     targets,
     attemptTimeoutMs: group.attempt_timeout_ms ?? upstream.default_attempt_timeout_ms,
     streamIdleTimeoutMs: group.stream_idle_timeout_ms ?? upstream.stream_idle_timeout_ms,
