@@ -55,13 +55,9 @@ import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
-<<<<<<< HEAD
 import { openStateKv } from "./storage/state_kv.ts";
-import { openUsageStore } from "./storage/store.ts";
-=======
 import { lockState } from "./storage/state_lock.ts";
 import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
->>>>>>> origin/main
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
 
@@ -168,54 +164,12 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const { server } = initial.snapshot;
   log.configure(server.logging);
   logProblems(log, initial.problems);
-<<<<<<< HEAD
-  await validateSchema(initial.snapshot.server.usageDb, world);
-  await startPolicies(policies, initial.snapshot);
-  const plugins = createPlugins();
-  const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
-  const ledger = new Ledger(clocks);
-  const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
-  const calibration = new Calibration();
-  const { path: statePath } = initial.snapshot.server.ledger;
-  const kv = await openKv(statePath);
-  const calibrationStore = await openCalibrationKv(kv, { calibration, log });
-  const state = await openStateKv(statePath);
-  const config: LiveConfig = liveConfig({
-    initial,
-    load,
-    log,
-    prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
-  });
-  const gateway = startGateway({
-    config,
-    dialects,
-    builtins: upstreams,
-    journal,
-    store,
-    policies,
-    ledger,
-    ledgerStore,
-    calibration,
-    calibrationStore,
-    state,
-    conversationSalt: await keptSalt(state),
-    cacheStore: await openCache(initial.snapshot.server, log),
-    log,
-    build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await identityOf(kv),
-    tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
-    plugins,
-  });
-=======
   await validateSchema(server.usageDb, world);
   holdState(server.ledger);
   const loaded = { path, initial, load, files };
   const gateway = server.workers === 1
     ? await serveAlone(loaded, { log, policies })
     : await supervise(loaded, log);
->>>>>>> origin/main
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
   return gateway;
 }
@@ -363,7 +317,9 @@ async function openSeat<Config extends ConfigInForce>(
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
   const calibration = new Calibration();
-  const state = await openKv(snapshot.server.ledger.path);
+  const { path } = snapshot.server.ledger;
+  const kv = await openKv(path);
+  const state = await openStateKv(path);
   const gateway = startGateway({
     ...seat,
     config,
@@ -372,11 +328,13 @@ async function openSeat<Config extends ConfigInForce>(
     ledger,
     ledgerStore,
     calibration,
-    calibrationStore: await openCalibrationKv(state, { calibration, log }),
+    calibrationStore: await openCalibrationKv(kv, { calibration, log }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await identityOf(state),
+    ...await identityOf(kv),
+    state,
+    conversationSalt: await keptSalt(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
   return { gateway, config };
