@@ -23,6 +23,7 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import { feedbackSpools } from "./storage/feedback_spool.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
@@ -116,7 +117,7 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const load = () => loadConfig(path, diskSources(world), { ...registries, policies, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
@@ -145,6 +146,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     journal,
     store,
     policies,
+    openSpool: feedbackSpools(initial.snapshot.server.logging.path),
     ledger,
     ledgerStore,
     calibration,
@@ -168,7 +170,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies({ groups }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
     return await policies.prepare(groups.values());
   } finally {

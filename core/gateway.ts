@@ -16,6 +16,7 @@ import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
+import type { OpenSpool } from "./spool.ts";
 import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -39,6 +40,8 @@ export interface GatewayOptions {
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Where lines for policies wait. */
+  readonly openSpool: OpenSpool;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -58,6 +61,7 @@ export interface Gateway {
 export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins } = options;
   const parts = partsOf(options);
+  options.policies.deliver(options.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
   const server = startServer(parts, { listen: config.current().server.listen, plugins });
   let stopping: Promise<void> | null = null;
