@@ -1,3 +1,4 @@
+import { Bag } from "./bag.ts";
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
@@ -8,6 +9,7 @@ import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
 import { CallerShapes } from "./limits/caller_shapes.ts";
 import { UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Ledger } from "./limits/ledger.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
@@ -45,6 +47,8 @@ export interface GatewayOptions {
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
+  readonly gatewayId: string;
+  readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
   readonly tracer: Tracer | null;
   readonly plugins: readonly Plugin[];
@@ -111,7 +115,7 @@ function partsOf(options: GatewayOptions): Parts {
     proofs: createProofMemory(),
     log,
     build: options.build,
-    live: new Set(),
+    live: new Bag(),
     retries: createRetryBudget(clock),
     deadlines: createDeadlines(clock),
     now,
@@ -123,6 +127,8 @@ function partsOf(options: GatewayOptions): Parts {
     watchers: options.plugins,
     drain: { draining: false },
     replica: options.replica,
+    gatewayId: options.gatewayId,
+    fingerprints: options.fingerprints,
   };
 }
 

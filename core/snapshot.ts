@@ -244,15 +244,18 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
-  readonly diagnostics: DiagnosticsSettings;
+  readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
 }
 
 /** What is kept of a call besides its usage. */
-export interface DiagnosticsSettings {
+export interface DiagnosticSettings {
   readonly enabled: boolean;
+  readonly storeUpstreamErrors: boolean;
+  /** Of one value that a provider said. */
+  readonly maxErrorBytes: number;
 }
 
 /** Sums over calls by hour, day and month. */

@@ -9,9 +9,14 @@ import type { ServerConfig } from "./schema_server.ts";
 /** Turns what `server` says about reports, rollups and retention into settings. */
 export function compileUsage(
   config: ServerConfig,
-): Pick<ServerSettings, "rollups" | "retention" | "baselines"> {
-  const { rollups, retention, admin_reports: reports } = config;
+): Pick<ServerSettings, "diagnostics" | "rollups" | "retention" | "baselines"> {
+  const { diagnostics, rollups, retention, admin_reports: reports } = config;
   return {
+    diagnostics: {
+      enabled: diagnostics.enabled,
+      storeUpstreamErrors: diagnostics.store_sanitized_upstream_errors,
+      maxErrorBytes: diagnostics.max_error_bytes,
+    },
     rollups: { auto: rollups.auto, finalizeAfterDays: rollups.finalize_after_days },
     retention: {
       enabled: retention.enabled,
