@@ -29,7 +29,7 @@ export function createPolicyRunner({ log, clock, now, resolve }: RunnerOptions):
   return {
     decide: (group, context, asking) =>
       external.get(group)?.decide(context, asking) ?? scripts.decide(group, context, asking),
-    prepare: (groups) => scripts.prepare(groups),
+    prepare: (groups, settings) => scripts.prepare(groups, settings),
     adopt(groups, settings) {
       const all = [...groups];
       scripts.adopt(all, settings);

@@ -8,9 +8,14 @@ const SEGMENT_BYTES = 1024 * 1024;
 
 const NEWLINE = 10;
 
-/** Spools of groups, beside the journal that is at `path`. */
-export function feedbackSpools(path: string): OpenSpool {
-  return (group) => new FeedbackSpool(dirname(path), `feedback.${encodeURIComponent(group)}`);
+/**
+ * Spools of groups, beside the journal that is at `path`.
+ *
+ * @param writer which of several processes writes; 0: the only one
+ */
+export function feedbackSpools(path: string, writer: number): OpenSpool {
+  return (group) =>
+    new FeedbackSpool(dirname(path), `feedback.${writer}.${encodeURIComponent(group)}`);
 }
 
 /**

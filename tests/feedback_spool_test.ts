@@ -10,7 +10,8 @@ async function folder() {
   const dir = await Deno.makeTempDir();
   return {
     dir,
-    open: (group = "fast") => feedbackSpools(join(dir, "journal", "requests.jsonl"))(group),
+    open: (group = "fast", writer = 0) =>
+      feedbackSpools(join(dir, "journal", "requests.jsonl"), writer)(group),
     files: () => [...Deno.readDirSync(join(dir, "journal"))].map(({ name }) => name).sort(),
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
@@ -68,13 +69,13 @@ Deno.test("spool removes what is delivered from the disk", async () => {
   const line = "y".repeat(1 << 18);
   for (let count = 0; count < 12; count++) spool.append(line, 1 << 24);
   assert.deepEqual(place.files(), [
-    "feedback.fast.00000001.jsonl",
-    "feedback.fast.00000002.jsonl",
-    "feedback.fast.00000003.jsonl",
-    "feedback.fast.offset",
+    "feedback.0.fast.00000001.jsonl",
+    "feedback.0.fast.00000002.jsonl",
+    "feedback.0.fast.00000003.jsonl",
+    "feedback.0.fast.offset",
   ]);
   assert.equal(drain(spool).length, 12);
-  assert.deepEqual(place.files(), ["feedback.fast.00000003.jsonl", "feedback.fast.offset"]);
+  assert.deepEqual(place.files(), ["feedback.0.fast.00000003.jsonl", "feedback.0.fast.offset"]);
   spool.append("{}", MAX);
   assert.deepEqual(drain(spool), ["{}"]);
 });
@@ -87,30 +88,32 @@ Deno.test("spool goes on behind a torn line, and with the oldest when its offset
     spool.remove(spool.first()!);
   }
   const journal = join(place.dir, "journal");
-  Deno.writeTextFileSync(join(journal, "feedback.fast.00000001.jsonl"), '{"n":', { append: true });
+  Deno.writeTextFileSync(join(journal, "feedback.0.fast.00000001.jsonl"), '{"n":', {
+    append: true,
+  });
   {
     using spool = place.open();
     spool.append('{"n":3}', MAX);
     assert.deepEqual(drain(spool), numbered(1, 4));
   }
-  Deno.writeTextFileSync(join(journal, "feedback.fast.offset"), "broken");
+  Deno.writeTextFileSync(join(journal, "feedback.0.fast.offset"), "broken");
   {
     using spool = place.open();
     assert.deepEqual(drain(spool), numbered(0, 4));
   }
-  Deno.truncateSync(join(journal, "feedback.fast.00000001.jsonl"), 8);
+  Deno.truncateSync(join(journal, "feedback.0.fast.00000001.jsonl"), 8);
   using spool = place.open();
   spool.append('{"n":8}', MAX);
   assert.deepEqual(drain(spool), ['{"n":8}']);
 });
 
-Deno.test("spools of groups do not mix, whatever the groups are called", async () => {
+Deno.test("spools of groups and of processes do not mix, whatever the groups are called", async () => {
   await using place = await folder();
   using first = place.open("team/fast");
   using second = place.open("team");
   using third = place.open("team.00000001");
-  first.append("1", MAX);
-  second.append("2", MAX);
-  third.append("3", MAX);
-  assert.deepEqual([first, second, third].map(drain), [["1"], ["2"], ["3"]]);
+  using fourth = place.open("team", 1);
+  const spools = [first, second, third, fourth];
+  spools.forEach((spool, index) => spool.append(String(index), MAX));
+  assert.deepEqual(spools.map(drain), [["0"], ["1"], ["2"], ["3"]]);
 });

@@ -49,13 +49,14 @@ async function serve(path: string): Promise<void> {
     calibrationStore: null,
     cacheStore: null,
     policies: createPolicyRunner({ log, ...clocks }),
-    openSpool: feedbackSpools(logging.path),
+    openSpool: feedbackSpools(logging.path, 0),
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,
     gatewayId: "gw_0000000000000000",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins: [],
   });
   console.log(gateway.url);
