@@ -9,6 +9,7 @@ import {
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import { type Budget, budgetOf } from "./limits/standing.ts";
+import { requestContent } from "./request_content.ts";
 import { scopesOf } from "./reserve.ts";
 import type { Group } from "./snapshot.ts";
 import type { RouteContext, TargetView } from "./strategy.ts";
@@ -19,7 +20,7 @@ export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteCo
   return new CallContext(parts, call, filtered);
 }
 
-/** A context as the plain JSON that it stands for. */
+/** A context as the plain JSON that it stands for, without the content that a group's policy may see. */
 export function plainContext(context: RouteContext): RouteContext {
   return {
     version: context.version,
@@ -109,8 +110,10 @@ class CallContext implements RouteContext {
     return this.#budget ??= budgetOf(scopesOf(this.#call), this.#parts.ledger.moment());
   }
 
+  /** What policies are given. */
   toJSON(): RouteContext {
-    return plainContext(this);
+    const plain = plainContext(this);
+    return this.#group.includeRequest ? { ...plain, ...requestContent(this.#call) } : plain;
   }
 
   get #known(): Conversation {

@@ -93,6 +93,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     findings: null,
     base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
     policy: null,
+    includeRequest: false,
     targets,
     attemptTimeoutMs: 0,
     streamIdleTimeoutMs: 120_000,
