@@ -17,6 +17,7 @@ import {
 } from "./core/config/reload.ts";
 import { keepRestartOnly } from "./core/config/restart_only.ts";
 import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
+import { keptSalt } from "./core/conversation.ts";
 import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
@@ -42,6 +43,7 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import { feedbackSpools } from "./storage/feedback_spool.ts";
 import {
   type JournalWorld,
   type OpenJournal,
@@ -54,6 +56,7 @@ import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openStateKv } from "./storage/state_kv.ts";
 import { lockState } from "./storage/state_lock.ts";
 import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
@@ -154,7 +157,7 @@ interface Loaded {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const { sources, files } = recording(diskSources(world));
   const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
@@ -265,7 +268,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
   const { worker, workers, path, listen } = start;
   const log = createLog(FIRST_LOG, { now, line: printError, worker });
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const load = (files: ConfigFiles) =>
     loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
   const [first, latest] = [load(start.first), load(start.latest)];
@@ -315,20 +318,25 @@ async function openSeat<Config extends ConfigInForce>(
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
   const calibration = new Calibration();
-  const state = await openKv(snapshot.server.ledger.path);
+  const { path } = snapshot.server.ledger;
+  const kv = await openKv(path);
+  const state = await openStateKv(path);
   const gateway = startGateway({
     ...seat,
     config,
     dialects,
     builtins: upstreams,
+    openSpool: feedbackSpools(snapshot.server.logging.path, seat.fleet?.worker ?? 0),
     ledger,
     ledgerStore,
     calibration,
-    calibrationStore: await openCalibrationKv(state, { calibration, log }),
+    calibrationStore: await openCalibrationKv(kv, { calibration, log }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await identityOf(state),
+    ...await identityOf(kv),
+    state,
+    conversationSalt: await keptSalt(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
   return { gateway, config };
@@ -348,7 +356,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
     return await policies.prepare(groups.values(), server.policies);
   } finally {
@@ -398,8 +406,8 @@ function holdState(ledger: LedgerSettings): void {
 }
 
 /** Who this gateway is, and how it names what must not be told. */
-async function identityOf(state: Deno.Kv) {
-  const { gatewayId, fingerprintKey } = await readIdentity(state);
+async function identityOf(kv: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(kv);
   const given = world.env("POINTSMAN_FINGERPRINT_KEY");
   const key = given ? readFingerprintKey(given) : fingerprintKey;
   if (key) return { gatewayId, fingerprints: createFingerprints(key) };
