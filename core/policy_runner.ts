@@ -1,12 +1,40 @@
 import type { Problem } from "./config/problem.ts";
+import type { OpenSpool } from "./spool.ts";
 import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyDecider } from "./strategy.ts";
+
+/** Where policies run: in processes of their own, or in threads of the gateway. */
+export type Isolation = "process" | "worker";
+
+/** Whose policies may decide. */
+export interface PolicyTrust {
+  /** Whether a policy without a signature is refused. */
+  readonly required: boolean;
+  /** Ed25519 keys by their ids; absolute paths of PEM files. */
+  readonly keys: readonly { readonly keyId: string; readonly path: string }[];
+}
 
 /** A group's policy as the runner knows it. */
 export interface PolicyGroup {
   readonly name: string;
   /** `null`: the group has no policy. */
   readonly policy: PolicySettings | null;
+}
+
+/** Tells policies what became of the calls they were asked about. */
+export interface PolicyFeedback {
+  /** Keeps a line about a call for the group's policy, to be delivered. Never throws. */
+  feed(group: string, line: string): void;
+  /** Begins to deliver such lines, also those that an earlier process has left. */
+  deliver(open: OpenSpool): void;
+  /** Lines that were given up since the start, and bytes that wait. */
+  readonly feedback: FeedbackCounts;
+}
+
+/** What became of lines for policies, and what waits. */
+export interface FeedbackCounts {
+  readonly dropped: number;
+  readonly waitingBytes: number;
 }
 
 /** How the policies stand; fixed codes. */
@@ -16,9 +44,12 @@ export type PolicyState = "ok" | "unavailable" | "quarantined";
  * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
  * follows the configuration.
  */
-export interface PolicyRunner extends PolicyDecider {
+export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]>;
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]>;
   /** Brings what was prepared into force. */
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
   /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
@@ -35,6 +66,8 @@ export interface PolicyHostSettings {
   readonly hosts: number;
   /** Whether a change of a source brings a new version into force. */
   readonly watch: boolean;
+  readonly isolation: Isolation;
+  readonly trust: PolicyTrust;
   readonly quarantine: QuarantineSettings;
 }
 

@@ -30,6 +30,10 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   migration_schema_version: ["gauge", ""],
   output_tokens_per_second: ["histogram", "provider model"],
   overhead_seconds: ["histogram", "group"],
+  policy_decisions_total: ["counter", "group kind outcome"],
+  policy_duration_seconds: ["histogram", "group"],
+  policy_faults_total: ["counter", "group fault"],
+  policy_feedback_dropped_total: ["counter", ""],
   process_heap_used_bytes: ["gauge", "worker"],
   process_resident_memory_bytes: ["gauge", "worker"],
   process_uptime_seconds: ["gauge", "worker"],
@@ -54,6 +58,7 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   upstream_inflight: ["gauge", "provider model"],
   upstream_ttfb_seconds: ["histogram", "provider model outcome"],
   usage_db_up: ["gauge", ""],
+  worker_restarts_total: ["counter", ""],
 };
 
 /** Families that `server.metrics.caller_label` adds. */
