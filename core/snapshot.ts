@@ -5,7 +5,7 @@ import type { CallerShape } from "./limits/caller_shapes.ts";
 import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
-import type { Decide } from "./strategy.ts";
+import type { Decide, DecisionAccount, GroupChoice, RouteContext } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -174,6 +174,10 @@ export interface Group {
   readonly strategy: string;
   /** The strategy, created with the group's options. */
   readonly decide: Decide;
+  /** Tells how a decision came about; `null`: the strategy has nothing to tell. */
+  readonly account: ((context: RouteContext) => DecisionAccount) | null;
+  /** What decides, by name. */
+  readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
   /** Enabled targets in config order; never empty. */
@@ -253,9 +257,23 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly decisionTelemetry: TelemetrySettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
+}
+
+/** What is recorded of decisions. */
+export interface TelemetrySettings {
+  readonly enabled: boolean;
+  /** Share of calls that are recorded in full, percent. */
+  readonly samplePercent: number;
+  readonly contexts: boolean;
+  readonly candidates: boolean;
+  readonly cacheReasons: boolean;
+  /** Rows per call. */
+  readonly maxCandidates: number;
+  readonly maxFilterReasons: number;
 }
 
 /** Sums over calls by hour, day and month. */

@@ -167,12 +167,51 @@ export interface PolicyOptions {
   readonly maxConcurrent: number;
 }
 
+/** A strategy, by name, and its options as its schema read them. */
+export interface StrategyChoice {
+  readonly strategy: string;
+  /** `null` where a policy decides. */
+  readonly options: unknown;
+}
+
+/** What decides about a group, and what does where a policy fails and the group says `fallback`. */
+export interface GroupChoice extends StrategyChoice {
+  readonly base: StrategyChoice;
+  readonly fallsBack: boolean;
+}
+
+/** One summand of the scores of a decision: a score times a coefficient, for each target. */
+export interface ScoreSummand {
+  /** Name of the term that it is part of. */
+  readonly term: string;
+  readonly score: string;
+  readonly coefficient: number;
+  /** In [0, 1], by index of the target; 0 for one that the term does not count for. */
+  readonly values: readonly number[];
+}
+
+/** How a strategy came to its plan. */
+export interface DecisionAccount {
+  /** The first target was drawn to learn about it. */
+  readonly explored: boolean;
+  /** Too little was known of a target. */
+  readonly coldStart: boolean;
+  /** All targets were beyond a threshold. */
+  readonly overThreshold: boolean;
+  readonly summands: readonly ScoreSummand[];
+  /** By index of the target. */
+  readonly raw: readonly number[];
+  readonly final: readonly number[];
+}
+
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */
 export interface Strategy<Options = unknown> {
   readonly name: string;
   /** Keys of the group that belong to this strategy; strict. */
   readonly options: z.ZodObject & z.ZodType<Options>;
   create(options: Options, services: StrategyServices): Decide;
+  /** Tells how a decision on a context comes about, when somebody asks; it decides nothing. */
+  account?(options: Options): (context: RouteContext) => DecisionAccount;
   /** The policy it asks; a strategy without this member decides by itself. */
   policy?(options: Options): PolicyOptions;
 }

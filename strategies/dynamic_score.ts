@@ -1,8 +1,15 @@
 import { randomFrom } from "../core/random.ts";
-import type { Decide, Plan, RouteContext, Strategy, TargetView } from "../core/strategy.ts";
+import type {
+  Decide,
+  DecisionAccount,
+  Plan,
+  RouteContext,
+  Strategy,
+  TargetView,
+} from "../core/strategy.ts";
 import { behindWeightless, drawByWeight } from "../core/weighted_order.ts";
 import { type ScoreKeys, type ScoreOptions, scoreOptions } from "./score_options.ts";
-import { broken, rank } from "./score_ranking.ts";
+import { broken, rank, summandsOf } from "./score_ranking.ts";
 import { isCold } from "./scores.ts";
 
 /** Targets by weight and score: what they cost, how fast and how reliable they were. */
@@ -10,20 +17,46 @@ export const dynamicScore: Strategy<ScoreKeys> = {
   name: "dynamic_score",
   options: scoreOptions,
   create: ({ routing_policy }) => scoring(routing_policy.dynamic_score),
+  account: ({ routing_policy }) => accounting(routing_policy.dynamic_score),
 };
 
 /** Decides by final score; what is over a threshold comes after what is not. */
 export function scoring(options: ScoreOptions): Decide {
   return (context) => {
     const random = randomFrom(context.seed);
-    // Always drawn, so that the numbers after it mean the same in every call.
-    const explores = random() * 100 < options.explore_percent && context.pinnedIndex === null;
+    const explores = mayExplore(context, options, random);
     const ordered = orderOf(context, options, random);
     const [explored] = explores ? drawByWeight(context.targets, random) : [];
     return planOf(
       explored ? [explored, ...ordered.filter((target) => target !== explored)] : ordered,
     );
   };
+}
+
+/** Tells what decides by final score. */
+export function accounting(options: ScoreOptions): (context: RouteContext) => DecisionAccount {
+  return (context) => {
+    const { raw, final, cold } = rank(context, options);
+    return {
+      explored: mayExplore(context, options, randomFrom(context.seed)),
+      coldStart: cold.includes(true),
+      overThreshold: context.targets.every((target) =>
+        !isCold(target, options) && broken(target, options.thresholds) !== null
+      ),
+      summands: summandsOf(context, options),
+      raw,
+      final,
+    };
+  };
+}
+
+/** Always drawn, so that the numbers after it mean the same in every call. */
+function mayExplore(
+  { pinnedIndex }: RouteContext,
+  options: ScoreOptions,
+  random: () => number,
+): boolean {
+  return random() * 100 < options.explore_percent && pinnedIndex === null;
 }
 
 function orderOf(

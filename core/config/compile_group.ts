@@ -43,6 +43,16 @@ export function compileGroup(
       policies: facts.policies ?? null,
       base: baseOf(name, group, facts),
     }),
+    account: strategy.account?.(options) ?? null,
+    choice: {
+      strategy: strategy.name,
+      options: strategy.policy ? null : options,
+      base: {
+        strategy: group.base_strategy,
+        options: strategyOf(group.base_strategy, group, facts).options,
+      },
+      fallsBack: "on_error" in group && group.on_error === "fallback",
+    },
     policy: policyOf(strategy.policy?.(options), facts),
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),

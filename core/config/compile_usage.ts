@@ -9,9 +9,10 @@ import type { ServerConfig } from "./schema_server.ts";
 /** Turns what `server` says about reports, rollups and retention into settings. */
 export function compileUsage(
   config: ServerConfig,
-): Pick<ServerSettings, "rollups" | "retention" | "baselines"> {
+): Pick<ServerSettings, "rollups" | "retention" | "baselines" | "decisionTelemetry"> {
   const { rollups, retention, admin_reports: reports } = config;
   return {
+    decisionTelemetry: telemetry(config),
     rollups: { auto: rollups.auto, finalizeAfterDays: rollups.finalize_after_days },
     retention: {
       enabled: retention.enabled,
@@ -30,6 +31,18 @@ export function compileUsage(
         output: baseline.output_price_per_million_usd,
       };
     }),
+  };
+}
+
+function telemetry({ decision_telemetry: written }: ServerConfig) {
+  return {
+    enabled: written.enabled,
+    samplePercent: written.sample_percent,
+    contexts: written.record_contexts,
+    candidates: written.record_candidates,
+    cacheReasons: written.record_cache_reasons,
+    maxCandidates: written.max_candidates,
+    maxFilterReasons: written.max_filter_reasons,
   };
 }
 

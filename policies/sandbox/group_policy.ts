@@ -158,7 +158,8 @@ function verdictOf(answer: HostAnswer, context: RouteContext, digest: string): P
   }
 }
 
-function planFault(error: unknown): PolicyFault {
+/** The fault of a plan that does not hold. */
+export function planFault(error: unknown): PolicyFault {
   if (error instanceof SyntaxError) return "policy-output-invalid";
   if (!(error instanceof GatewayError)) throw error;
   return error.details["fault"] === "policy-ineligible-target"

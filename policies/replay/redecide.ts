@@ -1,0 +1,175 @@
+import { hash } from "node:crypto";
+import type { RecordedCall, RecordedDecision } from "../../core/decision_store.ts";
+import type { RouteContext } from "../../core/strategy.ts";
+import {
+  type GroupStatics,
+  RecordError,
+  unpackContext,
+} from "../../core/telemetry/context_record.ts";
+import { ENGINE } from "../../core/telemetry/engine.ts";
+import { candidateOutcome, servedOutcome } from "./candidate_outcome.ts";
+import type { Decider, Deciders } from "./deciders.ts";
+import type { Candidate } from "./job_messages.ts";
+import {
+  type CallOutcome,
+  type Difference,
+  packCalls,
+  type PageOutcome,
+  type Verdict,
+  VERDICTS,
+} from "./page_outcome.ts";
+import { type Planned, plansOf } from "./plans.ts";
+
+/** Decisions that go to a sandbox together. */
+const BATCH = 256;
+
+/** Differences that a report lists. */
+export const MAX_DIFFERENCES = 20;
+
+/** A record as far as it can be decided about again. */
+export interface ReadRecord<Record extends RecordedDecision = RecordedDecision> {
+  readonly record: Record;
+  readonly context: RouteContext;
+  readonly statics: GroupStatics;
+  /** What decided, or why that cannot be asked. */
+  readonly decider: Decider | "remote" | "missing" | "needsContent";
+}
+
+/** What decides in place of what decided; it may be of the group. */
+export type CandidateOf = (read: ReadRecord) => ReadRecord["decider"];
+
+/** Decides about the records of a page again: as they were, and by the candidate. */
+export async function redecidePage(
+  records: readonly RecordedCall[],
+  { deciders, candidate }: {
+    readonly deciders: Deciders;
+    readonly candidate: CandidateOf | null;
+  },
+): Promise<PageOutcome> {
+  const verdicts = Object.fromEntries(VERDICTS.map((name) => [name, 0])) as Record<Verdict, number>;
+  const differences: Difference[] = [];
+  const undecided = { needsContent: 0, remote: 0 };
+  const calls: CallOutcome[] = [];
+  for (let at = 0; at < records.length; at += BATCH) {
+    const read = await readRecords(records.slice(at, at + BATCH), deciders, verdicts);
+    const again = await planned(read, ({ decider }) => decider);
+    read.forEach((item, index) => {
+      const verdict = verdictOf(item, again[index]!);
+      verdicts[verdict] += 1;
+      if (verdict === "different" && differences.length < MAX_DIFFERENCES) {
+        differences.push(differenceOf(item, again[index]!));
+      }
+    });
+    const other = candidate === null ? null : await planned(read, candidate, again);
+    for (const [index, item] of read.entries()) {
+      const plan = other?.[index];
+      if (plan === "needsContent") undecided.needsContent += 1;
+      else if (plan === "remote" || plan === "missing") undecided.remote += 1;
+      else {
+        calls.push({
+          ...servedOutcome(item),
+          candidate: plan ? await candidateOutcome(item, plan, deciders) : null,
+        });
+      }
+    }
+  }
+  return { verdicts, differences, undecided, calls: packCalls(calls) };
+}
+
+/** Makes the candidate of a replay. */
+export function candidateOf(candidate: Candidate, deciders: Deciders): CandidateOf {
+  switch (candidate.kind) {
+    case "stored":
+      return ({ decider }) => decider;
+    case "script": {
+      const decider = deciders.script(candidate.code);
+      return ({ record }) => record.contentSha256 === null ? decider : "needsContent";
+    }
+    case "strategy": {
+      const { strategy } = candidate;
+      return ({ statics }) =>
+        deciders.builtin(statics.strategy === strategy ? statics : { strategy, options: null });
+    }
+  }
+}
+
+async function readRecords(
+  records: readonly RecordedCall[],
+  deciders: Deciders,
+  verdicts: Record<Verdict, number>,
+): Promise<readonly ReadRecord<RecordedCall>[]> {
+  const read: ReadRecord<RecordedCall>[] = [];
+  for (const record of records) {
+    try {
+      read.push(await readRecord(record, deciders));
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      verdicts.corrupt += 1;
+    }
+  }
+  return read;
+}
+
+/**
+ * Reads a record, and finds what decided.
+ *
+ * @throws {RecordError} when it is not what was written
+ */
+export async function readRecord<Record extends RecordedDecision>(
+  record: Record,
+  deciders: Deciders,
+): Promise<ReadRecord<Record>> {
+  const statics = await deciders.statics(record);
+  const context = unpackContext({ z: record.contextZ, sha256: record.contextSha256 }, statics);
+  const isWhole = context.requestId === record.requestId && context.group === record.group &&
+    context.seed === record.seed &&
+    (record.planSha256 === null || record.planSha256 === hash("sha256", record.planJson, "hex"));
+  if (!isWhole) throw new RecordError("Cannot read a record: its parts do not belong together");
+  const found = await deciders.of(record, statics);
+  const seesContent = record.contentSha256 !== null && record.policyDigest !== null;
+  return { record, context, statics, decider: seesContent ? "needsContent" : found };
+}
+
+/** Plans where something can decide, else why not; what was decided already is not asked again. */
+async function planned(
+  read: readonly ReadRecord[],
+  deciderOf: CandidateOf,
+  known: readonly (Planned | string)[] = [],
+): Promise<readonly (Planned | "remote" | "missing" | "needsContent")[]> {
+  const deciders = read.map((item) => deciderOf(item));
+  const isKnown = (index: number) =>
+    known[index] !== undefined && deciders[index] === read[index]!.decider;
+  const open = [...read.keys()].filter((index) =>
+    typeof deciders[index] === "object" && !isKnown(index)
+  );
+  const plans = await plansOf(
+    open.flatMap((index) => {
+      const decider = deciders[index]!;
+      return typeof decider === "object" ? [{ decider, context: read[index]!.context }] : [];
+    }),
+  );
+  const made = new Map(open.map((index, place) => [index, plans[place]!]));
+  return deciders.map((decider, index) => {
+    if (typeof decider === "string") return decider;
+    const plan = made.get(index) ?? known[index];
+    return typeof plan === "object" ? plan : "missing";
+  });
+}
+
+/** How the second plan compares; a fault is a difference, since the first was a plan. */
+export function verdictOf(
+  { record }: Pick<ReadRecord, "record">,
+  again: Planned | "remote" | "missing" | "needsContent",
+): Verdict {
+  if (typeof again === "string") return again;
+  if (again.kind === "plan" && again.json === record.planJson) return "identical";
+  return record.engine === ENGINE ? "different" : "engineChanged";
+}
+
+function differenceOf(
+  { record }: ReadRecord,
+  again: Planned | string,
+): Difference {
+  const redecided = typeof again === "object" && again.kind === "plan" ? again.json : null;
+  return { requestId: record.requestId, stored: record.planJson, redecided };
+}
