@@ -51,6 +51,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     admitted: false,
     classLabel: null,
     decideMs: 0,
+    policyRuns: [],
     attempts: [],
     sentProofs: false,
     withoutProofs: false,

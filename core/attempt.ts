@@ -6,6 +6,7 @@ import { openStream, type StreamReply } from "./open_stream.ts";
 import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
+import { NetworkError, received } from "./upstream.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
 import type { Edit, FieldEvent } from "./wire.ts";
 import { endPass } from "./withheld.ts";
@@ -40,7 +41,7 @@ export async function tryTarget(
   const attempt = beginAttempt(parts, call, plan, request);
   call.onCut = () => attempt.abort.abort();
   const { url, headers, body } = request;
-  const fetched = () => parts.fetch(url, { headers, body, signal: attempt.abort.signal });
+  const fetched = () => received(parts.fetch(url, { headers, body, signal: attempt.abort.signal }));
   try {
     const response = await (attempt.trace ? attempt.trace.run(fetched) : fetched());
     attempt.response = response;
@@ -54,18 +55,17 @@ export async function tryTarget(
     return reply;
   } catch (error) {
     attempt.abort.abort();
-    const name = attempt.timedOut ? "upstream_timeout" : "upstream_network";
-    const failed = failure(name, attempt.status);
-    endAttempt(parts, call, attempt, failed, !isOurs(error));
+    const failed = error instanceof NetworkError ? networkFailure(attempt) : null;
+    endAttempt(parts, call, attempt, failed, failed !== null);
     if (call.cut !== null) throw cutError(call.cut);
-    if (isOurs(error)) throw error;
+    // A mistake of ours must not look like an outage of the provider.
+    if (failed === null) throw error;
     return failed;
   }
 }
 
-/** A mistake of ours must not look like an outage of the provider. */
-function isOurs(error: unknown): boolean {
-  return error instanceof ReferenceError || error instanceof RangeError;
+function networkFailure({ timedOut, status }: Attempt): UpstreamError {
+  return failure(timedOut ? "upstream_timeout" : "upstream_network", status);
 }
 
 interface UpstreamRequest {

@@ -21,6 +21,7 @@ import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
+import type { PolicyRun } from "./strategy.ts";
 import type { UpstreamFetch } from "./upstream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
@@ -169,7 +170,8 @@ export interface Call {
   /** Monotonic ms, as all times below. */
   readonly startedAt: number;
   readonly snapshot: Snapshot;
-  readonly dialect: Dialect;
+  /** That of its path, until its body is read. */
+  dialect: Dialect;
   readonly credential: Credential;
   readonly headers: Headers;
   /** With `?`, or empty. */
@@ -208,6 +210,8 @@ export interface Call {
   /** Step route. */
   classLabel: string | null;
   decideMs: number;
+  /** What each policy did that was asked, in order; `settle` and what watches it read them. */
+  readonly policyRuns: PolicyRun[];
   /** Step send. */
   attempts: Attempt[];
   /** Reasoning of earlier turns was sent to a provider. */
@@ -261,6 +265,14 @@ export function cutCall(call: Call, cut: Cut): void {
   if (call.settled || call.cut !== null) return;
   call.cut = cut;
   call.onCut?.();
+}
+
+/** Aborted when the call is cut, as long as it waits for nothing else. */
+export function cutSignal(call: Call): AbortSignal {
+  const controller = new AbortController();
+  if (call.cut !== null) controller.abort();
+  call.onCut = () => controller.abort();
+  return controller.signal;
 }
 
 /** What the caller of a cut call is told, if it is still there, and what its record says. */

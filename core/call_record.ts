@@ -299,8 +299,10 @@ function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
 export function outcomeOf(
   call: Call,
   attempt: Attempt,
-): UpstreamClass | "client_disconnect" | "ok" {
-  return attempt.error?.class ?? (leftDuring(call, attempt) ? "client_disconnect" : "ok");
+): UpstreamClass | "client_disconnect" | "internal_error" | "ok" {
+  if (attempt.error) return attempt.error.class;
+  if (leftDuring(call, attempt)) return "client_disconnect";
+  return attempt.selected ? "ok" : "internal_error";
 }
 
 /** Whether the caller left while this attempt was under way. */

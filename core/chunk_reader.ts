@@ -1,3 +1,5 @@
+import { received } from "./upstream.ts";
+
 /** Bytes read at once. */
 const READ_BYTES = 16_384;
 
@@ -8,6 +10,7 @@ export type Chunk =
 
 /** Reads a body chunk by chunk. */
 export interface ChunkReader {
+  /** @throws {NetworkError} */
   read(): Promise<Chunk>;
   /** Stops the other side. Never rejects. */
   cancel(): void;
@@ -41,7 +44,7 @@ function reusing(reader: ReadableStreamBYOBReader): ChunkReader {
     async read() {
       // The end takes the buffer with it.
       if (ended) return END;
-      const { done, value } = await reader.read(new Uint8Array(buffer));
+      const { done, value } = await received(reader.read(new Uint8Array(buffer)));
       if (done || value === undefined) {
         ended = true;
         return END;
@@ -58,7 +61,7 @@ function asTheyCome(
 ): ChunkReader {
   return {
     async read() {
-      const { done, value } = await reader.read();
+      const { done, value } = await received(reader.read());
       return done ? END : { done, value };
     },
     cancel: () => void reader.cancel().catch(() => {}),

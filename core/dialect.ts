@@ -32,6 +32,13 @@ export interface Dialect {
   speaks(path: string, headers: Headers): boolean;
 
   /**
+   * The call of another dialect that a body on this dialect's path holds; `null`: none. Asked only
+   * where the configuration tolerates it.
+   *
+   * @throws {GatewayError} when it has a field whose meaning is unclear on this path
+   */
+  readAsOther?(request: WireRequest): OtherDialect | null;
+  /**
    * What eligibility and policies need, in one walk of the body.
    *
    * @throws {GatewayError} `invalid-request` (or a more exact 400) naming the field whose type is wrong
@@ -96,6 +103,12 @@ export interface Dialect {
   encodeModel(model: ListedModel): JsonObject;
   /** A file of models that agents of this dialect are set up with. */
   readonly catalog?: ModelCatalog;
+}
+
+/** A body, as the dialect that it is really in reads it. */
+export interface OtherDialect {
+  readonly dialect: DialectName;
+  readonly wire: WireRequest;
 }
 
 /** A file of models for agents. */

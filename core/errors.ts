@@ -9,6 +9,7 @@ export const ERRORS = {
   "invalid-request": { status: 400, retry: "never" },
   "missing-model": { status: 400, retry: "never" },
   "responses-body-on-chat-endpoint-disabled": { status: 400, retry: "never" },
+  "responses-body-field-unsupported": { status: 400, retry: "never" },
   "responses-background-unsupported": { status: 400, retry: "never" },
   "context-length-exceeded": { status: 400, retry: "never" },
   "provider-hosted-tools-forbidden": { status: 400, retry: "never" },

@@ -5,11 +5,11 @@ import { tryCall } from "./engine.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
 import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
-import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { checkPlan } from "./plan.ts";
 import { countCall } from "./reserve.ts";
-import { contextOf, filterTargets, noTarget, ordered } from "./route.ts";
+import { askingOf, contextOf, filterTargets, noTarget, ordered } from "./route.ts";
 import type { Group, Target } from "./snapshot.ts";
-import type { Plan, RouteContext } from "./strategy.ts";
+import type { Asking, CheckedPlan, Plan, RouteContext } from "./strategy.ts";
 
 const MAX_DRAWS = 10_000;
 
@@ -50,9 +50,10 @@ async function explained(parts: Parts, call: Call, draws: number): Promise<JsonO
   await countCall(parts, call);
   const { group, features, eligible, rejected } = filterTargets(call);
   const context = contextOf(parts, call, { group, features, eligible, rejected });
+  const asking: Asking = { ...askingOf(call), trial: true };
   const decided = eligible.length === 0
     ? noTarget(call, group, features, rejected)
-    : await decide(group, context);
+    : await decide(group, context, asking);
   const plan = decided instanceof GatewayError ? null : decided;
   const shown = shownTargets(call, group, context);
   return {
@@ -79,7 +80,7 @@ async function explained(parts: Parts, call: Call, draws: number): Promise<JsonO
     error: decided instanceof GatewayError ? errorOf(decided) : null,
     plan: plan ? plain(plan.plan) : null,
     ...(draws > 0 && group.policy === null && plan
-      ? { draws: drawn(group, context, { draws, idOf: shown.idOf }) }
+      ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
   };
 }
@@ -94,9 +95,13 @@ interface Decided {
   readonly checked: CheckedPlan;
 }
 
-async function decide(group: Group, context: RouteContext): Promise<Decided | GatewayError> {
+async function decide(
+  group: Group,
+  context: RouteContext,
+  asking: Asking,
+): Promise<Decided | GatewayError> {
   try {
-    const plan = await group.decide(context, true);
+    const plan = await group.decide(context, asking);
     return { plan, checked: checkPlan(plan, context) };
   } catch (error) {
     return asGatewayError(error);
@@ -153,13 +158,17 @@ function shownTargets(call: Call, { targets }: Group, context: RouteContext) {
 function drawn(
   group: Group,
   context: RouteContext,
-  { draws, idOf }: { readonly draws: number; idOf(index: number): string },
+  { draws, asking, idOf }: {
+    readonly draws: number;
+    readonly asking: Asking;
+    idOf(index: number): string;
+  },
 ): JsonObject {
   const counts = new Map<number, number>();
   for (let draw = 0; draw < draws; draw++) {
     // Multiples of the golden ratio spread over all seeds.
     const again = { ...context, seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
-    const plan = group.decide(again, true);
+    const plan = group.decide(again, asking);
     if (plan instanceof Promise) break;
     const first = checkPlan(plan, again).order[0] ?? 0;
     counts.set(first, (counts.get(first) ?? 0) + 1);

@@ -1,31 +1,15 @@
 import type { Attempt, Call, Parts } from "./call.ts";
 import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.ts";
-import type { ReplyFacts, Tap } from "./dialect.ts";
-import { type Outlet, passThrough, translating } from "./outlet.ts";
+import type { FrameKind, ReplyFacts, Tap } from "./dialect.ts";
+import { type Outlet, type PassedBatch, passThrough, translating } from "./outlet.ts";
 import { askedContext, isEventStream, readWhole, wholeReply } from "./read_unary.ts";
 import { streamOfReply } from "./reply_form.ts";
 import type { Target } from "./snapshot.ts";
 import { createFrameReader, type FrameReader } from "./sse.ts";
-import { type ReadBatch, tapBatch } from "./tap_batch.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 /** After the first preamble frame a stream is committed even if no content came, ms. */
 const PREAMBLE_MS = 500;
-
-/** A batch, and what becomes of it. */
-export interface PassedBatch {
-  readonly batch: ReadBatch;
-  /** What the caller gets of it. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What the outlet could not carry of it. */
-  readonly fault: UpstreamError | null;
-}
-
-/** Shows a batch to the outlet. */
-export function passBatch(outlet: Outlet, batch: ReadBatch): PassedBatch {
-  const bytes = outlet.pass(batch);
-  return { batch, bytes, fault: outlet.fault };
-}
 
 /** A stream whose first frames show that it is a reply. */
 export interface StreamReply {
@@ -127,27 +111,31 @@ async function peek(
       return { held, pending };
     }
     if (!chunk.done) attempt.responseBytes += chunk.value.length;
-    const batch = tapBatch(
-      opening.tap,
+    const passed = opening.outlet.pass(
       chunk.done ? opening.frames.rest() : opening.frames.push(chunk.value),
     );
-    const passed = passBatch(opening.outlet, batch);
-    const { fault } = passed;
+    const { kinds, fault } = passed;
     held.push(passed);
-    if (fault && !batch.kinds.includes("content")) return fault;
-    if (commits(batch, opening)) return { held, pending: null };
-    if (batch.kinds.includes("error")) return faultOf(opening.tap, attempt);
-    if (chunk.done) return failure("empty_stream", attempt.status);
-    if (batch.kinds.length > 0 && commitAt === Infinity) commitAt = parts.clock() + PREAMBLE_MS;
+    if (fault && !kinds.includes("content")) return fault;
+    if (commits(kinds, opening)) return { held, pending: null };
+    if (kinds.includes("error")) return faultOf(opening.tap, attempt);
+    if (chunk.done || kinds.includes("terminal")) return failure("empty_stream", attempt.status);
+    if (kinds.length > 0 && commitAt === Infinity) commitAt = parts.clock() + PREAMBLE_MS;
   }
 }
 
 /** Content before an error in one batch is content all the same: it must reach the caller. */
-function commits({ kinds }: ReadBatch, { frames }: Opening): boolean {
+function commits(kinds: readonly FrameKind[], { frames, tap }: Opening): boolean {
   const deciding = kinds.find((kind) =>
     kind === "content" || kind === "terminal" || kind === "error"
   );
-  return deciding === "content" || deciding === "terminal" || frames.overflowed;
+  if (deciding === "terminal") return saysHowItEnded(tap.facts());
+  return deciding === "content" || frames.overflowed;
+}
+
+/** A reply without content says at least why; an end alone is no reply. */
+function saysHowItEnded({ finishReason, usage }: ReplyFacts): boolean {
+  return finishReason !== null || usage !== null;
 }
 
 function faultOf(tap: Tap, attempt: Attempt): UpstreamError {

@@ -1,22 +1,29 @@
 import type { Bridge } from "./bridge.ts";
-import type { Tap } from "./dialect.ts";
+import type { FrameKind, Tap } from "./dialect.ts";
 import type { GatewayError } from "./errors.ts";
 import type { FrameBatch } from "./sse.ts";
-import type { ReadBatch } from "./tap_batch.ts";
 import { failure, type UpstreamError } from "./upstream_error.ts";
 
-/** How the frames of a provider's stream reach the caller. */
+/** A batch of frames, and what became of it. */
+export interface PassedBatch {
+  /** What the tap said about each frame, up to the one that broke the stream. */
+  readonly kinds: readonly FrameKind[];
+  /** What the caller gets of it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What the outlet could not carry of it. */
+  readonly fault: UpstreamError | null;
+}
+
+/** How the frames of a provider's stream reach the caller; the tap reads what passes, and no more. */
 export interface Outlet {
-  /** What the caller gets of a batch. */
-  pass(batch: ReadBatch): Uint8Array<ArrayBuffer>;
-  /** What the caller gets of the unfinished tail of a stream that closed where it may. */
-  close(rest: ReadBatch): Uint8Array<ArrayBuffer>;
+  /** Takes the next frames. */
+  pass(batch: FrameBatch): PassedBatch;
+  /** Takes the unfinished tail of a stream that closed; `null` when it broke off. */
+  close(rest: FrameBatch): PassedBatch | null;
   /** What ends a stream that cannot go on. */
   fail(error: GatewayError, requestId: string): Uint8Array<ArrayBuffer>;
   /** Whether an error event of the provider is what the caller gets. */
   readonly passesErrors: boolean;
-  /** What the outlet cannot carry; `null` while all goes well. */
-  readonly fault: UpstreamError | null;
   /** A frame that keeps a silent stream open; `null`: nothing is ever added. */
   readonly keepAlive: Uint8Array<ArrayBuffer> | null;
 }
@@ -28,16 +35,23 @@ const NOTHING = new Uint8Array(0);
 
 /** Same dialect: the bytes pass as they came. */
 export function passThrough(tap: Tap, frames: { readonly overflowed: boolean }): Outlet {
+  const pass = (batch: FrameBatch) => {
+    const kinds = batch.frames.map(({ frame }) => tap.read(frame));
+    return { kinds, bytes: seen(batch, kinds), fault: null };
+  };
   return {
-    pass: passing,
-    close: (rest) => rest.kinds.includes("terminal") ? passing(rest) : NOTHING,
+    pass,
+    close(rest) {
+      const passed = pass(rest);
+      if (!tap.complete() && !frames.overflowed) return null;
+      return passed.kinds.includes("terminal") ? passed : { ...passed, bytes: NOTHING };
+    },
     fail(error, requestId) {
       // What flowed unread may have stopped inside a frame.
       const apart = frames.overflowed ? "\n\n" : "";
       return encoder.encode(apart + tap.errorFrame(error, requestId));
     },
     passesErrors: true,
-    fault: null,
     keepAlive: null,
   };
 }
@@ -48,24 +62,37 @@ export function translating(bridge: Bridge, options: {
   readonly frames: { readonly overflowed: boolean };
   readonly keepAlive: string;
 }): Outlet {
-  const translator = bridge.stream(() => options.tap.facts());
+  const { tap } = options;
+  const translator = bridge.stream(() => tap.facts());
   const keepAlive = encoder.encode(options.keepAlive);
   let begun = false;
-  const write = ({ frames }: FrameBatch) => {
+
+  // A frame that is too large to be read cannot be translated.
+  const fault = () =>
+    options.frames.overflowed ? failure("upstream_bad_response", 200) : translator.fault;
+
+  function write({ frames }: FrameBatch, end: () => string): PassedBatch {
+    const kinds: FrameKind[] = [];
     let text = "";
-    for (const { frame } of frames) text += translator.write(frame);
+    for (const { frame } of frames) {
+      // What lies behind the end of a stream reaches nobody, and counts for nothing.
+      if (translator.fault !== null) break;
+      kinds.push(tap.read(frame));
+      text += translator.write(frame);
+    }
+    text += end();
     begun ||= text !== "";
-    return text;
-  };
+    return { kinds, bytes: encoder.encode(text), fault: fault() };
+  }
+
   return {
-    pass: (batch) => encoder.encode(write(batch)),
-    close: (rest) => encoder.encode(write(rest) + translator.end()),
+    pass: (batch) => write(batch, () => ""),
+    close(rest) {
+      const passed = write(rest, () => tap.complete() ? translator.end() : "");
+      return tap.complete() || passed.fault ? passed : null;
+    },
     fail: (error, requestId) => encoder.encode(translator.fail(error, requestId)),
     passesErrors: false,
-    get fault() {
-      // A frame that is too large to be read cannot be translated.
-      return options.frames.overflowed ? failure("upstream_bad_response", 200) : translator.fault;
-    },
     get keepAlive() {
       return begun ? keepAlive : COMMENT;
     },
@@ -73,7 +100,10 @@ export function translating(bridge: Bridge, options: {
 }
 
 /** The bytes of a batch without the frames that are not the caller's to see. */
-function passing({ bytes, frames, kinds }: ReadBatch): Uint8Array<ArrayBuffer> {
+function seen(
+  { bytes, frames }: FrameBatch,
+  kinds: readonly FrameKind[],
+): Uint8Array<ArrayBuffer> {
   if (!kinds.includes("withheld")) return bytes;
   const kept = frames.filter((_, index) => kinds[index] !== "withheld");
   const out = new Uint8Array(kept.reduce((sum, { start, end }) => sum + end - start, 0));

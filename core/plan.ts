@@ -1,11 +1,6 @@
 import { GatewayError } from "./errors.ts";
-import type { Plan, RouteContext, TargetSelector } from "./strategy.ts";
-
-/** A plan that holds: indexes into the context's targets, the first one first, none twice. */
-export interface CheckedPlan {
-  readonly order: readonly number[];
-  readonly classLabel: string | null;
-}
+import type { PolicyFault } from "./policy_fault.ts";
+import type { CheckedPlan, Plan, PolicyOutcome, RouteContext, TargetSelector } from "./strategy.ts";
 
 const CLASS_LABEL = /^[A-Za-z0-9_.:-]{1,64}$/;
 
@@ -32,6 +27,24 @@ export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
     order: [...new Set([first, ...rest])],
     classLabel: plan.classLabel === undefined ? null : safeLabel(plan.classLabel),
   };
+}
+
+/** Reads a plan that came as JSON, and checks it. */
+export function readPlan(text: string, context: RouteContext): PolicyOutcome {
+  try {
+    const plan = JSON.parse(text);
+    return { kind: "plan", plan, checked: checkPlan(plan, context) };
+  } catch (error) {
+    return { kind: "fault", fault: faultOf(error) };
+  }
+}
+
+function faultOf(error: unknown): PolicyFault {
+  if (error instanceof SyntaxError) return "policy-output-invalid";
+  if (!(error instanceof GatewayError)) throw error;
+  return error.details["fault"] === "policy-ineligible-target"
+    ? "policy-ineligible-target"
+    : "policy-plan-invalid";
 }
 
 function firstTarget(plan: Plan, context: RouteContext): number {

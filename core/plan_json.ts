@@ -1,5 +1,4 @@
-import type { CheckedPlan } from "./plan.ts";
-import type { Plan } from "./strategy.ts";
+import type { CheckedPlan, Plan } from "./strategy.ts";
 
 const MAX_ENTRIES = 8;
 const MAX_NAME = 64;

@@ -1,19 +1,6 @@
 import type { Problem } from "./config/problem.ts";
+import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyDecider } from "./strategy.ts";
-
-/** What a group asks of the policy host; times in ms. */
-export interface PolicySettings {
-  /** Absolute path of the TypeScript file. */
-  readonly path: string;
-  /** Absolute folder that the policy and what it imports must lie in. */
-  readonly root: string;
-  /** Running time of a decision. */
-  readonly timeoutMs: number;
-  /** Heap above which its process is replaced, MiB. */
-  readonly heapMb: number;
-  /** Decisions under way at once; more wait. */
-  readonly maxConcurrent: number;
-}
 
 /** A group's policy as the runner knows it. */
 export interface PolicyGroup {

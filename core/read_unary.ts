@@ -4,6 +4,7 @@ import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
 import { decodedRequest, replyContext, shownUsage } from "./open_bridge.ts";
 import { type OtherForm, type Reformed, replyOfStream } from "./reply_form.ts";
+import { received } from "./upstream.ts";
 import { failure, type UpstreamError } from "./upstream_error.ts";
 
 /** A complete reply, as the caller gets it. */
@@ -71,20 +72,31 @@ export function wholeReply(dialect: Dialect, bytes: Uint8Array<ArrayBuffer>): Re
   return isObject(body) && facts ? { body, bytes, facts } : null;
 }
 
-/** The body of an answer; `null` when it is too large. */
+/**
+ * The body of an answer; `null` when it is too large.
+ *
+ * @throws {NetworkError}
+ */
 export async function readWhole(
   response: Response,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
   const length = Number(response.headers.get("content-length") ?? NaN);
-  if (length <= maxBytes) return await response.bytes();
+  if (length <= maxBytes) return await received(response.bytes());
   if (length > maxBytes) {
     await response.body?.cancel();
     return null;
   }
+  return await received(readUpTo(maxBytes, response.body ?? new Blob().stream()));
+}
+
+async function readUpTo(
+  maxBytes: number,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const tooLarge = new Error("too large");
   try {
-    return await readLimited(response.body ?? new Blob().stream(), maxBytes, () => tooLarge);
+    return await readLimited(body, maxBytes, () => tooLarge);
   } catch (error) {
     if (error === tooLarge) return null;
     throw error;

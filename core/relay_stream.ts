@@ -3,10 +3,11 @@ import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
 import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
-import { passBatch, type PassedBatch, type StreamReply } from "./open_stream.ts";
+import type { StreamReply } from "./open_stream.ts";
+import type { PassedBatch } from "./outlet.ts";
 import { upstreamFailure } from "./send.ts";
 import { settle } from "./settle.ts";
-import { type ReadBatch, tapBatch } from "./tap_batch.ts";
+import { NetworkError } from "./upstream.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
@@ -74,7 +75,7 @@ class StreamRelay {
         if (await this.#pass(next, controller)) return;
       }
     } catch (error) {
-      this.#break(controller, this.#failure(), error);
+      this.#break(controller, this.#failure(error), error);
     }
   }
 
@@ -85,25 +86,25 @@ class StreamRelay {
   }
 
   async #read(): Promise<PassedBatch | null> {
-    const { source, frames, tap, outlet, attempt } = this.#reply;
+    const { source, frames, outlet, attempt } = this.#reply;
     this.#waitingSince = this.#parts.clock();
     const chunk = await (this.#pending ?? source.read());
     this.#waitingSince = null;
     this.#pending = null;
     if (chunk.done) return null;
     attempt.responseBytes += chunk.value.length;
-    return passBatch(outlet, tapBatch(tap, frames.push(chunk.value)));
+    return outlet.pass(frames.push(chunk.value));
   }
 
   /** The record is written before the bytes that tell the caller that its call is complete. */
   async #pass(passed: PassedBatch, controller: Controller): Promise<boolean> {
-    const { batch, bytes } = passed;
-    this.#note(batch);
+    const { kinds, bytes } = passed;
+    this.#note(passed);
     const { outlet, status } = this.#reply;
     const error = this.#streamError(passed);
     const told = error && upstreamFailure(this.#call, error);
     if (error && told) await this.#finish(told.status, told, error);
-    else if (batch.kinds.includes("terminal")) await this.#finish(status, null, null);
+    else if (kinds.includes("terminal")) await this.#finish(status, null, null);
     this.#give(controller, bytes);
     if (told && !outlet.passesErrors) this.#tell(controller, told);
     return bytes.length > 0 || this.#ended;
@@ -117,7 +118,7 @@ class StreamRelay {
     controller.enqueue(bytes);
   }
 
-  #note({ kinds, bytes }: ReadBatch): void {
+  #note({ kinds, bytes }: PassedBatch): void {
     if (this.#call.firstContentAt !== null) return;
     const unread = this.#reply.frames.overflowed && bytes.length > 0;
     if (!kinds.includes("content") && !unread) return;
@@ -126,15 +127,13 @@ class StreamRelay {
   }
 
   async #close(controller: Controller): Promise<void> {
-    const { frames, tap, outlet, status } = this.#reply;
-    const rest = tapBatch(tap, frames.rest());
-    const whole = tap.complete() || frames.overflowed;
-    const bytes = whole ? outlet.close(rest) : null;
-    if (bytes === null || outlet.fault) {
-      return this.#break(controller, outlet.fault ?? failure("upstream_network", 200));
+    const { frames, outlet, status } = this.#reply;
+    const passed = outlet.close(frames.rest());
+    if (passed === null || passed.fault) {
+      return this.#break(controller, passed?.fault ?? failure("upstream_network", 200));
     }
     await this.#finish(status, null, null);
-    this.#give(controller, bytes);
+    this.#give(controller, passed.bytes);
     this.#rest();
     controller.close();
   }
@@ -150,10 +149,11 @@ class StreamRelay {
     this.#tell(controller, told);
   }
 
-  /** `null` when the fault is ours: nothing was being read when it was thrown. */
-  #failure(): UpstreamError | null {
-    if (this.#silent || this.#reply.attempt.timedOut) return failure("upstream_timeout", 200);
-    return this.#waitingSince === null ? null : failure("upstream_network", 200);
+  /** `null` when the fault is ours. */
+  #failure(thrown: unknown): UpstreamError | null {
+    if (!(thrown instanceof NetworkError)) return null;
+    const late = this.#silent || this.#reply.attempt.timedOut;
+    return failure(late ? "upstream_timeout" : "upstream_network", 200);
   }
 
   #cut(controller: Controller): void {
@@ -210,10 +210,10 @@ class StreamRelay {
     return durable;
   }
 
-  #streamError({ batch, fault }: PassedBatch): UpstreamError | null {
+  #streamError({ kinds, fault }: PassedBatch): UpstreamError | null {
     if (this.#call.settled) return null;
     const { tap } = this.#reply;
-    return fault ?? (batch.kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
+    return fault ?? (kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
   }
 
   /** Keeps a silent stream open, where it may be added to. */

@@ -1,15 +1,22 @@
 import { hash } from "node:crypto";
-import type { Call, Parts } from "./call.ts";
+import { type Call, cutSignal, type Parts } from "./call.ts";
 import { type Conversation, type ConversationFacts, conversationOf } from "./conversation.ts";
 import { CONTEXT_EXCEEDED, rejections, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
 import type { RequestFeatures } from "./features.ts";
 import { budgetOf } from "./limits/standing.ts";
 import { readDecoded } from "./open_bridge.ts";
-import { type CheckedPlan, checkPlan } from "./plan.ts";
+import { checkPlan } from "./plan.ts";
 import { scopesOf } from "./reserve.ts";
 import type { Group, Target } from "./snapshot.ts";
-import type { RejectedTarget, RouteContext, TargetSignals, TargetView } from "./strategy.ts";
+import type {
+  Asking,
+  CheckedPlan,
+  RejectedTarget,
+  RouteContext,
+  TargetSignals,
+  TargetView,
+} from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /**
@@ -22,11 +29,25 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   if (eligible.length === 0) throw noTarget(call, group, features, rejected);
   const context = contextOf(parts, call, { group, features, eligible, rejected });
   const started = parts.clock();
-  const decided = group.decide(context);
+  const decided = group.decide(context, askingOf(call));
   const plan = checkPlan(decided instanceof Promise ? await decided : decided, context);
   call.decideMs = parts.clock() - started;
   call.classLabel = plan.classLabel;
   return ordered(plan, eligible);
+}
+
+/** A decision that a call waits for. */
+export function askingOf(call: Call): Asking {
+  return {
+    trial: false,
+    remote: true,
+    role: "serve",
+    runs: call.policyRuns,
+    // Few decisions wait for anything.
+    get signal() {
+      return cutSignal(call);
+    },
+  };
 }
 
 /** Targets in the order of a plan. */

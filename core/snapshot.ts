@@ -4,7 +4,8 @@ import type { GroupEstimates } from "./features.ts";
 import type { CallerShape } from "./limits/caller_shapes.ts";
 import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
-import type { PolicyHostSettings, PolicySettings } from "./policy_runner.ts";
+import type { PolicyHostSettings } from "./policy_runner.ts";
+import type { PolicySettings } from "./policy_settings.ts";
 import type { Decide, DecisionAccount, GroupChoice, RouteContext } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
@@ -243,6 +244,8 @@ export interface ServerSettings {
   /** Mixed into the keys of conversations. */
   readonly conversationSalt: string;
   readonly exposeRouteHeaders: boolean;
+  /** Whether a Responses body on the Chat path is a Responses call. */
+  readonly toleratesResponsesBody: boolean;
   readonly exposeRejections: boolean;
   readonly maxRequestBytes: number;
   readonly bodyTimeoutMs: number;

@@ -4,6 +4,7 @@ import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { PolicyFault } from "./policy_fault.ts";
+import type { PolicySettings } from "./policy_settings.ts";
 
 /** What is observed of a target; `null`: nothing yet. Rates 0..1, times in ms, `...Until` epoch ms. */
 export interface TargetSignals {
@@ -126,26 +127,78 @@ export interface Plan {
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** A plan that holds: indexes into the context's targets, the first one first, none twice. */
+export interface CheckedPlan {
+  readonly order: readonly number[];
+  readonly classLabel: string | null;
+}
+
+/** As whom a policy is asked: it serves, it is being rolled out, or it only runs beside. */
+export type PolicyRole = "serve" | "rollout" | "shadow";
+
+/** How a decision is asked for. */
+export interface Asking {
+  /** Nothing is served by it: a fault of a policy counts for nothing. */
+  readonly trial: boolean;
+  /** Whether a policy that another server holds may be asked. */
+  readonly remote: boolean;
+  readonly role: PolicyRole;
+  /** Aborted as soon as nobody waits for the decision. */
+  readonly signal: AbortSignal;
+  /** Takes the runs of policies, in their order. */
+  readonly runs: PolicyRun[];
+}
+
 /**
  * Decides about one call.
  *
- * @param trial nothing is served by it: a fault of a policy counts for nothing
+ * @throws {GatewayError} `routing-policy-error` when a policy that must decide does not
  */
-export type Decide = (context: RouteContext, trial?: boolean) => Plan | Promise<Plan>;
+export type Decide = (context: RouteContext, asking: Asking) => Plan | Promise<Plan>;
 
-/** What came of asking a policy. `digest` is the SHA-256 of its bundle in hex. */
-export type PolicyVerdict =
-  | { readonly kind: "plan"; readonly plan: Plan; readonly digest: string }
-  | { readonly kind: "fault"; readonly fault: PolicyFault; readonly digest: string | null };
+/** What asking a policy took; whole microseconds and bytes, `null` where there is no such thing. */
+export interface PolicyCost {
+  readonly durationUs: number;
+  /** Of that, waiting for a place. */
+  readonly queueUs: number;
+  /** Number of the process that decided. */
+  readonly hostId: number | null;
+  readonly responseBytes: number | null;
+}
+
+/** A plan that was checked, or why there is none. */
+export type PolicyOutcome =
+  | { readonly kind: "plan"; readonly plan: Plan; readonly checked: CheckedPlan }
+  | { readonly kind: "fault"; readonly fault: PolicyFault };
+
+/** What came of asking a policy. `digest` is the SHA-256 of its bundle in hex; `null`: it has none. */
+export type PolicyVerdict = PolicyOutcome & {
+  readonly digest: string | null;
+  readonly cost: PolicyCost;
+};
+
+/** One run of a policy: what metrics and records tell of it. */
+export interface PolicyRun {
+  readonly role: PolicyRole;
+  readonly kind: PolicySettings["kind"];
+  readonly digest: string | null;
+  /** `fallback`: it failed, and the base strategy decided. */
+  readonly outcome: "success" | "fallback" | "error";
+  readonly fault: PolicyFault | null;
+  /** `null` where it failed. */
+  readonly plan: CheckedPlan | null;
+  readonly cost: PolicyCost;
+}
 
 /** Asks the policies of groups, away from the gateway. */
 export interface PolicyDecider {
   /**
-   * Asks the policy of a group. Never throws; a plan was checked against the context.
+   * Asks the policy of a group; a plan was checked against the context. A policy in quarantine is
+   * asked for a trial all the same, and the outcome counts for none.
    *
-   * @param trial the outcome counts for no quarantine, and a policy in quarantine is asked
+   * @throws the reason of `asking.signal` once that is aborted; nothing else
    */
-  decide(group: string, context: RouteContext, trial?: boolean): Promise<PolicyVerdict>;
+  decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict>;
 }
 
 /** What a strategy is handed beside its options. */
@@ -156,15 +209,6 @@ export interface StrategyServices {
   readonly policies: PolicyDecider | null;
   /** The group's `base_strategy`. */
   readonly base: Decide;
-}
-
-/** The policy that a group's strategy asks, as its options state it; times in ms. */
-export interface PolicyOptions {
-  /** Relative to the folder of the configuration. */
-  readonly script: string;
-  readonly timeoutMs: number;
-  readonly heapMb: number;
-  readonly maxConcurrent: number;
 }
 
 /** A strategy, by name, and its options as its schema read them. */
@@ -212,6 +256,10 @@ export interface Strategy<Options = unknown> {
   create(options: Options, services: StrategyServices): Decide;
   /** Tells how a decision on a context comes about, when somebody asks; it decides nothing. */
   account?(options: Options): (context: RouteContext) => DecisionAccount;
-  /** The policy it asks; a strategy without this member decides by itself. */
-  policy?(options: Options): PolicyOptions;
+  /**
+   * The policy it asks; a strategy without this member decides by itself.
+   *
+   * @param folder absolute; what relative paths start at
+   */
+  policy?(options: Options, folder: string): PolicySettings;
 }

@@ -21,6 +21,27 @@ export interface BuiltinUpstream {
   readonly fetch: UpstreamFetch;
 }
 
+/**
+ * The connection to a provider failed, or was ended. Whatever else is thrown while an attempt is under
+ * way is a mistake of ours, and no fault of the provider.
+ */
+export class NetworkError extends Error {
+  override readonly name = "NetworkError";
+}
+
+/**
+ * Waits for what a provider sends.
+ *
+ * @throws {NetworkError}
+ */
+export async function received<Value>(pending: Promise<Value>): Promise<Value> {
+  try {
+    return await pending;
+  } catch (cause) {
+    throw new NetworkError("Cannot hear the provider", { cause });
+  }
+}
+
 const BUILTIN = /^builtin:([^/]+)/;
 
 /**

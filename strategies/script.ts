@@ -1,7 +1,8 @@
+import { resolve } from "node:path";
 import type { z } from "zod";
 import { block, choice, filled, whole } from "../core/config/kinds.ts";
-import { GatewayError } from "../core/errors.ts";
-import type { PolicyVerdict, Strategy } from "../core/strategy.ts";
+import type { Strategy } from "../core/strategy.ts";
+import { askPolicy } from "./ask_policy.ts";
 
 const options = block({
   script: filled("path").describe("the policy, a `.ts` file in the folder of this file"),
@@ -17,26 +18,13 @@ const options = block({
 export const script: Strategy<z.infer<typeof options>> = {
   name: "script",
   options,
-  policy: (options) => ({
-    script: options.script,
+  policy: (options, folder) => ({
+    kind: "script",
+    path: resolve(folder, options.script),
+    root: folder,
     timeoutMs: options.script_timeout_ms,
     heapMb: options.script_heap_mb,
     maxConcurrent: options.script_max_concurrent,
   }),
-  create: ({ on_error }, { group, policies, base }) => async (context, trial) => {
-    const verdict = await policies?.decide(group, context, trial) ?? UNAVAILABLE;
-    if (verdict.kind === "plan") return verdict.plan;
-    if (on_error === "fallback") return base(context);
-    throw policyError(group, verdict);
-  },
+  create: ({ on_error }, services) => askPolicy("script", on_error, services),
 };
-
-const UNAVAILABLE: PolicyVerdict = { kind: "fault", fault: "policy-unavailable", digest: null };
-
-function policyError(group: string, { fault, digest }: PolicyVerdict & { kind: "fault" }) {
-  return new GatewayError(
-    "routing-policy-error",
-    `Cannot route: the policy of group "${group}" did not decide: ${fault}`,
-    { group, policy: digest?.slice(0, 12) ?? null, fault },
-  );
-}

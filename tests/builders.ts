@@ -12,7 +12,13 @@ import type {
   RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
-import type { Plan, RouteContext, StrategyServices, TargetSignals } from "@/core/strategy.ts";
+import type {
+  Asking,
+  Plan,
+  RouteContext,
+  StrategyServices,
+  TargetSignals,
+} from "@/core/strategy.ts";
 import { viewOf } from "@/core/target_view.ts";
 import { tokenDigestHex, tokenIdOf } from "@/core/tokens.ts";
 import { Buffer } from "node:buffer";
@@ -193,6 +199,15 @@ export const SERVICES: StrategyServices = {
   group: "fast",
   policies: null,
   base: () => ({ targetIndex: 0 }),
+};
+
+/** A decision nobody waits for. */
+export const ASKING: Asking = {
+  trial: false,
+  remote: true,
+  role: "serve",
+  signal: new AbortController().signal,
+  runs: [],
 };
 
 /** A context in which these targets are eligible. */

@@ -257,16 +257,6 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "tolerance for bodies of another endpoint",
-    yaml: top(
-      "server: { openai_compatibility: { tolerate_responses_body_on_chat_endpoint: true } }",
-    ),
-    expected: [
-      "config.yaml:1:77: server.openai_compatibility.tolerate_responses_body_on_chat_endpoint: " +
-      "true is not available yet",
-    ],
-  },
-  {
     name: "limits that are none",
     yaml: BASE.replace(
       "id: ci,",

@@ -3,6 +3,7 @@ import type { DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { completeFeatures, type WireFeatures } from "@/core/features.ts";
 import { dialects } from "@/dialects/mod.ts";
+import { openAiChat } from "@/dialects/openai_chat/mod.ts";
 import { wireOf } from "./dialect_target.ts";
 
 const TURN: Readonly<Record<DialectName, string>> = {
@@ -93,6 +94,33 @@ Deno.test("openai-chat refuses a Responses body", () => {
     const { type } = refusal("openai-chat", `"messages":[],"${field}":{}`);
     assert.equal(type, "responses-body-on-chat-endpoint-disabled");
   }
+});
+
+/** A Responses body that came by the Chat path, and the field that is unclear there. */
+const UNCLEAR: readonly (readonly [string, string])[] = [
+  ['"input":"x","include":["a"]', "include"],
+  ['"input":"x","truncation":"auto"', "truncation"],
+  ['"instructions":"x","metadata":{}', "metadata"],
+  ['"input":"x","store":false', "store"],
+  ['"input":"x","messages":[]', "messages"],
+  ['"input":"x","max_output_tokens":5,"max_tokens":5', "max_tokens"],
+  ['"input":"x","max_tokens":5,"max_completion_tokens":5', "max_completion_tokens"],
+  ['"input":"x","tools":[{"type":"web_search"}]', "tools"],
+  ['"text":{"format":{"type":"text"}},"response_format":{"type":"text"}', "response_format"],
+];
+
+for (const [rest, field] of UNCLEAR) {
+  Deno.test(`openai-chat takes no ${field} in a Responses body`, () => {
+    assert.throws(() => openAiChat.readAsOther?.(wireOf(`{"model":"fast",${rest}}`)), {
+      type: "responses-body-field-unsupported",
+      details: { field },
+    });
+  });
+}
+
+Deno.test("openai-chat takes a Chat body for nothing else", () => {
+  const body = '{"model":"fast","messages":[],"store":true,"metadata":{},"input":null}';
+  assert.equal(openAiChat.readAsOther?.(wireOf(body)), null);
 });
 
 Deno.test("openai-responses refuses background", () => {

@@ -8,7 +8,7 @@ import { readExpression } from "@/strategies/score_expression.ts";
 import { type ScoreOptions, scoreOptions } from "@/strategies/score_options.ts";
 import { rank } from "@/strategies/score_ranking.ts";
 import { strategies } from "@/strategies/mod.ts";
-import { SERVICES } from "./builders.ts";
+import { ASKING, SERVICES } from "./builders.ts";
 
 const optionsOf = (stated: object = {}): ScoreOptions =>
   scoreOptions.parse({ routing_policy: { dynamic_score: stated } }).routing_policy.dynamic_score;
@@ -69,7 +69,7 @@ Deno.test("dynamic_score gives the published numbers", () => {
 
 /** Ids in the order they are tried. */
 function order(stated: object, given: RouteContext): readonly string[] {
-  const plan = scoring(optionsOf({ explore_percent: 0, ...stated }))(given);
+  const plan = scoring(optionsOf({ explore_percent: 0, ...stated }))(given, ASKING);
   assert(!(plan instanceof Promise));
   return checkPlan(plan, given).order.map((index) => given.targets[index]!.id);
 }
@@ -117,7 +117,10 @@ Deno.test("dynamic_score explores by weight for the share of calls it is told, a
   const decide = scoring(optionsOf({ explore_percent: 30, max_score_adjustment_percent: 100 }));
   const firsts = (pinnedIndex: number | null) =>
     Array.from({ length: 4_000 }, (_, seed) => {
-      const plan = decide({ ...EXAMPLE, seed: Math.imul(seed, 0x9e37_79b1) >>> 0, pinnedIndex });
+      const plan = decide(
+        { ...EXAMPLE, seed: Math.imul(seed, 0x9e37_79b1) >>> 0, pinnedIndex },
+        ASKING,
+      );
       return plan instanceof Promise ? null : plan.targetIndex;
     });
   const share = firsts(null).filter((index) => index !== 0).length / 4_000;
@@ -132,7 +135,7 @@ Deno.test("dynamic_score draws by weight while a target is cold", () => {
   }));
   const decide = scoring(optionsOf({ explore_percent: 0, max_score_adjustment_percent: 100 }));
   const firsts = new Set(Array.from({ length: 200 }, (_, seed) => {
-    const plan = decide({ ...EXAMPLE, targets, seed });
+    const plan = decide({ ...EXAMPLE, targets, seed }, ASKING);
     return plan instanceof Promise ? null : plan.targetIndex;
   }));
   assert.deepEqual([...firsts].sort(), [0, 1, 2]);
@@ -185,7 +188,7 @@ Deno.test("dynamic_score keeps the configured order of targets that are equal", 
       targets: Array(count).fill(stated) as StatedContext["targets"] & object,
     });
     const ids = given.targets.map(({ index }) => index);
-    const plan = scoring(optionsOf({ ...EVERY_SCORE, explore_percent: 0 }))(given);
+    const plan = scoring(optionsOf({ ...EVERY_SCORE, explore_percent: 0 }))(given, ASKING);
     assert(!(plan instanceof Promise));
     assert.deepEqual(checkPlan(plan, given).order, ids);
   }));
@@ -225,7 +228,7 @@ for (const [name, expected] of PRESETS) {
   Deno.test(`strategy ${name} orders by its one score`, () => {
     const { options, create } = strategies.get(name);
     const keys = { routing_policy: { dynamic_score: { explore_percent: 0 } } };
-    const plan = create(options.parse(keys), SERVICES)(EXAMPLE);
+    const plan = create(options.parse(keys), SERVICES)(EXAMPLE, ASKING);
     assert(!(plan instanceof Promise));
     const ids = checkPlan(plan, EXAMPLE).order.map((index) => EXAMPLE.targets[index]!.id);
     assert.deepEqual(ids, expected);

@@ -4,12 +4,12 @@ import type { Bridge } from "@/core/bridge.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { createStreamTranslator } from "@/core/stream_translator.ts";
 import { createFrameReader } from "@/core/sse.ts";
-import { tapBatch } from "@/core/tap_batch.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { PAIRS } from "./bridge_groups.ts";
 import { wireOf } from "./dialect_target.ts";
 import { recordings } from "./recordings.ts";
+import { sampleReply } from "./upstream.ts";
 
 const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
@@ -42,14 +42,27 @@ Deno.test("a bridge keeps a stream open by a comment until the stream has begun"
   const tap = dialects.get("openai-chat").tap({ withholdUsage: false });
   const frames = createFrameReader({ maxFrameBytes: 1_024 });
   const outlet = translating(bridge("anthropic", "openai-chat"), { tap, frames, keepAlive: PING });
-  const pass = (text: string) =>
-    outlet.pass(tapBatch(tap, frames.push(new TextEncoder().encode(text))));
+  const pass = (text: string) => outlet.pass(frames.push(new TextEncoder().encode(text))).bytes;
   const kept = () => new TextDecoder().decode(outlet.keepAlive ?? undefined);
   assert.equal(pass(": still at work\n\n").length, 0);
   assert.equal(kept(), ":\n\n", "nothing stands before message_start");
   pass('data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');
   assert.equal(kept(), PING);
 });
+
+for (const [from, to] of PAIRS) {
+  Deno.test(`${from}>${to}: what lies behind garbage in one chunk counts for nothing`, async () => {
+    const stream = await sampleReply(to, { stream: true });
+    const garbage = new TextEncoder().encode("data: <html>\n\n".repeat(3));
+    const tap = dialects.get(to).tap({ withholdUsage: false });
+    const frames = createFrameReader({ maxFrameBytes: 1 << 20 });
+    const outlet = translating(bridge(from, to), { tap, frames, keepAlive: PING });
+    const { kinds, fault } = outlet.pass(frames.push(new Uint8Array([...garbage, ...stream])));
+    assert.equal(fault?.class, "upstream_bad_response");
+    assert(!kinds.includes("content") && !kinds.includes("terminal"));
+    assert.deepEqual([tap.facts().contentBytes, tap.facts().usage], [0, null]);
+  });
+}
 
 /** What a caller gets of a stream that comes in pieces of a size, in bytes. */
 function relayed(
@@ -63,9 +76,9 @@ function relayed(
   let text = "";
   const write = (bytes: Uint8Array) => void (text += new TextDecoder().decode(bytes));
   for (let at = 0; at < stream.length; at += size) {
-    write(outlet.pass(tapBatch(tap, frames.push(stream.slice(at, at + size)))));
+    write(outlet.pass(frames.push(stream.slice(at, at + size))).bytes);
   }
-  write(outlet.close(tapBatch(tap, frames.rest())));
+  write(outlet.close(frames.rest())!.bytes);
   return text;
 }
 

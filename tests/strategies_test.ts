@@ -4,7 +4,7 @@ import { deepFreeze } from "@/core/config/canonical.ts";
 import { checkPlan } from "@/core/plan.ts";
 import type { Decide, RouteContext } from "@/core/strategy.ts";
 import { strategies } from "@/strategies/mod.ts";
-import { contextOf, SERVICES, targetsWeighing } from "./builders.ts";
+import { ASKING, contextOf, SERVICES, targetsWeighing } from "./builders.ts";
 import { STRATEGY_CASES } from "./strategy_cases.ts";
 
 /** A frozen context of targets with these weights. */
@@ -14,7 +14,7 @@ function weighing(weights: readonly number[], seed = 42): RouteContext {
 
 /** The places of the targets a strategy would try, from 1. */
 function order(decide: Decide, context: RouteContext): readonly number[] {
-  const plan = decide(context);
+  const plan = decide(context, ASKING);
   assert(!(plan instanceof Promise), "a built-in strategy decides without waiting");
   return checkPlan(plan, context).order.map((index) => index + 1);
 }

@@ -23,11 +23,6 @@ export function* checkServer(root: Json, facts: CheckFacts): Iterable<Finding> {
     };
   }
   if (textOf(member(server, "usage_db", "driver")) === "postgres") yield* needsDsn(server);
-  const tolerance = ["openai_compatibility", "tolerate_responses_body_on_chat_endpoint"] as const;
-  if (member(server, ...tolerance) === true) {
-    const path = ["server", ...tolerance];
-    yield { code: "unusable", path, at: "value", message: "true is not available yet" };
-  }
   yield* cacheKey(member(server, "cache"), facts);
   yield* demoToken(root, facts.listen);
 }

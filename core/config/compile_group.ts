@@ -1,7 +1,6 @@
-import { resolve } from "node:path";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
-import type { Decide, PolicyOptions } from "../strategy.ts";
+import type { Decide } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -53,7 +52,7 @@ export function compileGroup(
       },
       fallsBack: "on_error" in group && group.on_error === "fallback",
     },
-    policy: policyOf(strategy.policy?.(options), facts),
+    policy: strategy.policy?.(options, facts.folder) ?? null,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
@@ -73,12 +72,6 @@ function baseOf(name: string, group: GroupConfig, facts: CompileFacts): Decide {
   const { strategy, options } = strategyOf(group.base_strategy, group, facts);
   const base: Decide = () => ({ targetIndex: 0 });
   return strategy.create(options, { group: name, policies: null, base });
-}
-
-function policyOf(policy: PolicyOptions | undefined, { folder }: CompileFacts): Group["policy"] {
-  if (!policy) return null;
-  const { script, ...limits } = policy;
-  return { path: resolve(folder, script), root: folder, ...limits };
 }
 
 /** A target's settings; of its provider only what is no secret. */

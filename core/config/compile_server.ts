@@ -20,6 +20,7 @@ export function compileServer(
     tokenIssuer: config.token_issuer,
     conversationSalt: config.conversation_salt,
     exposeRouteHeaders: config.expose_route_headers,
+    toleratesResponsesBody: config.openai_compatibility.tolerate_responses_body_on_chat_endpoint,
     exposeRejections: config.expose_rejections,
     maxRequestBytes: config.max_request_bytes,
     bodyTimeoutMs: config.body_timeout_ms,

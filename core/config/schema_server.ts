@@ -112,7 +112,7 @@ const metrics = block({
 
 const compatibility = block({
   tolerate_responses_body_on_chat_endpoint: flag().default(false)
-    .describe("a Responses body on the Chat path; `true` is not available yet"),
+    .describe("whether a Responses body on the Chat path is a Responses call, not a 400"),
 });
 
 const eligibility = block({

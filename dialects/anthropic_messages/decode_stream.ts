@@ -1,5 +1,5 @@
 import type { PartHead, Proof, StreamEvent } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
 import { NO_USAGE } from "@/core/usage.ts";
@@ -59,8 +59,9 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
   #done = false;
   #garbage = 0;
   #usage: JsonObject = {};
-  #stop: JsonObject = {};
-  #extra: JsonObject = {};
+  /** What `message_delta` frames said, by member: the last word counts. */
+  readonly #stop = new Map<string, Json | undefined>();
+  readonly #extra = new Map<string, Json | undefined>();
 
   step({ event, data }: SseFrame): readonly StreamEvent[] {
     if (this.#done || data === "") return NOTHING;
@@ -90,7 +91,7 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
 
   end(): readonly StreamEvent[] {
     if (this.#done) return NOTHING;
-    const ended = typeof this.#stop["stop_reason"] === "string";
+    const ended = typeof this.#stop.get("stop_reason") === "string";
     return ended ? this.#finish() : this.#break(failure("upstream_network", 200));
   }
 
@@ -199,25 +200,26 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
 
   #noteStop(value: JsonObject): void {
     this.#usage = mergedUsage(this.#usage, value["usage"]);
-    this.#stop = { ...this.#stop, ...unreadMembers(objectOrEmpty(value["delta"]), []) };
-    this.#extra = { ...this.#extra, ...unreadMembers(value, ["type", "delta", "usage"]) };
+    note(this.#stop, unreadMembers(objectOrEmpty(value["delta"]), []));
+    note(this.#extra, unreadMembers(value, ["type", "delta", "usage"]));
   }
 
   #finish(): readonly StreamEvent[] {
     this.#done = true;
-    const finish = decodeFinish(this.#stop, this.#held);
+    const stop: JsonObject = Object.fromEntries(this.#stop);
+    const finish = decodeFinish(stop, this.#held);
     const out = this.#started ? [] : [...this.#start({})];
     const cut = isCut(finish);
     this.#settleBareCall(out, cut);
     for (const block of this.#blocks.values()) this.#close(block, out, cut);
-    const refusal = refusalText(this.#stop);
+    const refusal = refusalText(stop);
     if (refusal !== "") this.#refuse(refusal, out);
-    const { stop_reason: _, stop_sequence: __, ...rest } = this.#stop;
+    const { stop_reason: _, stop_sequence: __, ...rest } = stop;
     out.push({
       type: "message_end",
       finish,
       usage: messageUsage(this.#usage) ?? NO_USAGE,
-      extra: ownExtra({ ...rest, ...this.#extra }),
+      extra: ownExtra({ ...rest, ...Object.fromEntries(this.#extra) }),
     });
     return out;
   }
@@ -229,6 +231,10 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
     out.push({ type: "part_delta", index, text });
     out.push({ type: "part_end", index });
   }
+}
+
+function note(known: Map<string, Json | undefined>, members: JsonObject): void {
+  for (const [name, member] of Object.entries(members)) known.set(name, member);
 }
 
 function kindOf({ type }: JsonObject): Kind {

@@ -58,11 +58,20 @@ export function messageUsage(usage: JsonObject): UsageReport | null {
   });
 }
 
+/** Members of `usage` that are read. */
+const USAGE_MEMBERS = [
+  "cache_creation_input_tokens",
+  "cache_read_input_tokens",
+  "input_tokens",
+  "output_tokens",
+  "output_tokens_details",
+] as const;
+
 /** The usage known so far of a stream: its numbers are cumulative, and null says nothing. */
 export function mergedUsage(before: JsonObject, usage: Json | undefined): JsonObject {
   if (!isObject(usage)) return before;
-  const stated = Object.entries(usage).filter(([, field]) => field !== null);
-  return { ...before, ...Object.fromEntries(stated) };
+  const known = USAGE_MEMBERS.map((name) => [name, usage[name] ?? before[name]] as const);
+  return Object.fromEntries(known.filter(([, field]) => field !== undefined));
 }
 
 /** UTF-8 bytes of text, thinking and tool input of one block. */

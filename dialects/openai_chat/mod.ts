@@ -11,6 +11,7 @@ import { encodeChatStream } from "./encode_stream.ts";
 import { encodeChatError, encodeChatTokenCount } from "./errors.ts";
 import { readChatReply } from "./reply.ts";
 import { chatFeatures } from "./request.ts";
+import { readAsResponses } from "./responses_body.ts";
 import { tapChat } from "./stream.ts";
 
 /** OpenAI Chat Completions; also what paths speak that belong to no dialect. */
@@ -23,6 +24,7 @@ export const openAiChat: Dialect = {
   authScheme: "bearer",
   // What clients expect where nothing says otherwise.
   speaks: () => true,
+  readAsOther: readAsResponses,
   features: chatFeatures,
   edits: chatEdits,
   upstreamUrl: (baseUrl) => `${baseUrl}/chat/completions`,

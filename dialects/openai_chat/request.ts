@@ -26,16 +26,7 @@ import {
   type Tally,
 } from "../tally.ts";
 import { openAiToolChoice } from "../tool_choice.ts";
-
-/** Fields that only a Responses body has. */
-const RESPONSES_FIELDS = [
-  "input",
-  "instructions",
-  "reasoning",
-  "text",
-  "previous_response_id",
-  "max_output_tokens",
-] as const;
+import { responsesField } from "./responses_body.ts";
 
 /**
  * Reads the features of a Chat Completions body.
@@ -71,8 +62,8 @@ export function chatFeatures({ body }: WireRequest): WireFeatures {
 }
 
 function refuseResponsesBody(body: JsonObject): void {
-  const field = RESPONSES_FIELDS.find((name) => (body[name] ?? null) !== null);
-  if (field === undefined) return;
+  const field = responsesField(body);
+  if (field === null) return;
   throw new GatewayError(
     "responses-body-on-chat-endpoint-disabled",
     `Cannot read ${field} on the Chat path: it belongs to a Responses body`,

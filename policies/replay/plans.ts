@@ -1,9 +1,7 @@
-import { planFault } from "../sandbox/group_policy.ts";
 import type { HostAnswer } from "../sandbox/host_process.ts";
-import { GatewayError } from "../../core/errors.ts";
-import { checkPlan } from "../../core/plan.ts";
+import { checkPlan, readPlan } from "../../core/plan.ts";
 import { planJson } from "../../core/plan_json.ts";
-import type { Plan, RouteContext } from "../../core/strategy.ts";
+import type { Asking, CheckedPlan, Plan, RouteContext } from "../../core/strategy.ts";
 import type { Decider } from "./deciders.ts";
 import type { ReplaySandbox } from "./sandbox.ts";
 
@@ -42,22 +40,27 @@ async function builtinPlan(
   { decide }: Decider & { kind: "builtin" },
   context: RouteContext,
 ): Promise<Planned> {
-  const plan = decide(context);
-  return checked(plan instanceof Promise ? await plan : plan, context);
+  const decided = decide(context, ASKING);
+  const plan = decided instanceof Promise ? await decided : decided;
+  return held(plan, checkPlan(plan, context));
 }
+
+/** Nobody is served, and nobody is asked. */
+const ASKING: Asking = {
+  trial: true,
+  remote: false,
+  role: "serve",
+  signal: new AbortController().signal,
+  runs: [],
+};
 
 function scriptPlan(answer: HostAnswer, context: RouteContext): Planned {
   if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable" };
   if (answer.kind === "fault") return { kind: "fault", fault: answer.fault };
-  try {
-    return checked(JSON.parse(answer.text), context);
-  } catch (error) {
-    if (!(error instanceof SyntaxError) && !(error instanceof GatewayError)) throw error;
-    return { kind: "fault", fault: planFault(error) };
-  }
+  const outcome = readPlan(answer.text, context);
+  return outcome.kind === "plan" ? held(outcome.plan, outcome.checked) : outcome;
 }
 
-function checked(plan: Plan, context: RouteContext): Planned {
-  const held = checkPlan(plan, context);
-  return { kind: "plan", json: planJson(plan, held), order: held.order };
+function held(plan: Plan, checked: CheckedPlan): Planned {
+  return { kind: "plan", json: planJson(plan, checked), order: checked.order };
 }

@@ -1,9 +1,14 @@
-import { GatewayError } from "../../core/errors.ts";
+import { Buffer } from "node:buffer";
 import type { Log } from "../../core/log.ts";
-import { checkPlan } from "../../core/plan.ts";
+import { readPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
 import type { PolicyHostSettings, PolicyState } from "../../core/policy_runner.ts";
-import type { PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import type {
+  PolicyCost,
+  PolicyOutcome,
+  PolicyVerdict,
+  RouteContext,
+} from "../../core/strategy.ts";
 import type { HostAnswer } from "./host_process.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
@@ -73,24 +78,37 @@ export class GroupPolicy {
     const { digest } = this.#version.bundle;
     const quarantine = this.#quarantine;
     const admission = trial ? "run" : quarantine.admit(this.#options.clock());
-    if (admission === "refuse") return { kind: "fault", fault: "policy-quarantined", digest };
-    const verdict = verdictOf(await this.#ask(JSON.stringify(context)), context, digest);
+    if (admission === "refuse") {
+      return { kind: "fault", fault: "policy-quarantined", digest, cost: NO_COST };
+    }
+    const { answer, cost } = await this.#ask(JSON.stringify(context));
+    const verdict = { ...outcomeOf(answer, context), digest, cost };
     if (verdict.kind === "fault") this.#tell(verdict, context);
     if (!trial) this.#count(quarantine, admission, verdict);
     return verdict;
   }
 
   /** What waited in a process that ended goes once to another one. */
-  async #ask(context: string): Promise<HostAnswer> {
+  async #ask(context: string): Promise<Asked> {
+    const { clock } = this.#options;
+    const started = clock();
+    let waitedMs = 0;
+    const end = (answer: HostAnswer, hostId: number | null): Asked => {
+      const responseBytes = answer.kind === "plan" ? Buffer.byteLength(answer.text) : null;
+      const durationUs = micros(clock() - started);
+      return { answer, cost: { durationUs, queueUs: micros(waitedMs), hostId, responseBytes } };
+    };
     for (let round = 0; round < 2; round++) {
+      const queued = clock();
       const taken = this.#queue.take();
       const place = taken instanceof Promise ? await taken : taken;
-      if (typeof place === "string") return { kind: "fault", fault: place, detail: "" };
+      waitedMs += clock() - queued;
+      if (typeof place === "string") return end({ kind: "fault", fault: place, detail: "" }, null);
       const answer = await place.decide(context);
       this.#queue.release();
-      if (answer.kind !== "lost") return answer;
+      if (answer.kind !== "lost") return end(answer, place.pid);
     }
-    return { kind: "fault", fault: "policy-unavailable", detail: "" };
+    return end({ kind: "fault", fault: "policy-unavailable", detail: "" }, null);
   }
 
   #serve(version: PolicyVersion): void {
@@ -140,29 +158,22 @@ export class GroupPolicy {
   }
 }
 
+interface Asked {
+  readonly answer: HostAnswer;
+  readonly cost: PolicyCost;
+}
+
+const NO_COST: PolicyCost = { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null };
+
+const micros = (ms: number) => Math.round(ms * 1000);
+
 /** How logs and errors name a version: the first 12 hex digits of its digest. */
 export function shortDigest(digest: string): string {
   return digest.slice(0, 12);
 }
 
-/** A plan is checked against its context, like that of any strategy. */
-function verdictOf(answer: HostAnswer, context: RouteContext, digest: string): PolicyVerdict {
-  if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable", digest };
-  if (answer.kind === "fault") return { kind: "fault", fault: answer.fault, digest };
-  try {
-    const plan = JSON.parse(answer.text);
-    checkPlan(plan, context);
-    return { kind: "plan", plan, digest };
-  } catch (error) {
-    return { kind: "fault", fault: planFault(error), digest };
-  }
-}
-
-/** The fault of a plan that does not hold. */
-export function planFault(error: unknown): PolicyFault {
-  if (error instanceof SyntaxError) return "policy-output-invalid";
-  if (!(error instanceof GatewayError)) throw error;
-  return error.details["fault"] === "policy-ineligible-target"
-    ? "policy-ineligible-target"
-    : "policy-plan-invalid";
+function outcomeOf(answer: HostAnswer, context: RouteContext): PolicyOutcome {
+  if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable" };
+  if (answer.kind === "fault") return { kind: "fault", fault: answer.fault };
+  return readPlan(answer.text, context);
 }

@@ -6,9 +6,10 @@ import type {
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicySettings,
   PolicyState,
 } from "../../core/policy_runner.ts";
+import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
@@ -69,14 +70,10 @@ class ProcessRunner implements PolicyRunner {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
   }
 
-  async decide(
-    group: string,
-    context: Parameters<PolicyRunner["decide"]>[1],
-    trial = false,
-  ): ReturnType<PolicyRunner["decide"]> {
+  async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
     const policy = this.#groups.get(group);
-    if (!policy) return { kind: "fault", fault: "policy-unavailable", digest: null };
-    return await policy.decide(context, trial);
+    if (!policy) return UNAVAILABLE;
+    return await policy.decide(context, asking.trial);
   }
 
   prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
@@ -131,7 +128,7 @@ class ProcessRunner implements PolicyRunner {
   /** A version, loaded; `null` when the one in force is the same; or why there is none. */
   async #version(
     group: string,
-    settings: PolicySettings,
+    settings: ScriptPolicySettings,
   ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
     const result = await this.#bundler.bundle(settings.path, settings.root);
     if (!result.ok) return result.flaws;
@@ -179,7 +176,7 @@ class ProcessRunner implements PolicyRunner {
     this.#prepared = new Map();
   }
 
-  #fitSpare(policies: readonly PolicySettings[]): void {
+  #fitSpare(policies: readonly ScriptPolicySettings[]): void {
     const running = [...this.#groups.values()].map(({ version }) => version.settings);
     this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
   }
@@ -231,10 +228,17 @@ class ProcessRunner implements PolicyRunner {
   }
 }
 
+const UNAVAILABLE: PolicyVerdict = {
+  kind: "fault",
+  fault: "policy-unavailable",
+  digest: null,
+  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
+};
+
 /** From the worst. */
 const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];
 
-function isSame(first: PolicySettings, second: PolicySettings): boolean {
+function isSame(first: ScriptPolicySettings, second: ScriptPolicySettings): boolean {
   return JSON.stringify(first) === JSON.stringify(second);
 }
 

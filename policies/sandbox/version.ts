@@ -1,4 +1,4 @@
-import type { PolicySettings } from "../../core/policy_runner.ts";
+import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { Bundle } from "./bundle.ts";
 import type { HostAnswer, HostProcess } from "./host_process.ts";
 import type { SpareHost } from "./spare_host.ts";
@@ -11,7 +11,7 @@ const FAILED: HostAnswer = { kind: "lost" };
 /** What a version needs. */
 export interface VersionOptions {
   readonly bundle: Bundle;
-  readonly settings: PolicySettings;
+  readonly settings: ScriptPolicySettings;
   readonly spare: SpareHost;
   /** Whether faults say what was thrown, and where. */
   readonly traces: boolean;
@@ -30,7 +30,7 @@ export interface VersionOwner {
 /** A bundle and the processes that decide with it. Those that end or wear out are replaced. */
 export class PolicyVersion {
   readonly bundle: Bundle;
-  readonly settings: PolicySettings;
+  readonly settings: ScriptPolicySettings;
   readonly #options: VersionOptions;
   readonly #hosts = new Set<HostProcess>();
   #owner: VersionOwner | null = null;

@@ -161,6 +161,13 @@ async function faultsOfUnary(dialect: DialectName): Promise<readonly FaultCase[]
   ];
 }
 
+/** A stream that ends, and says nothing before. */
+const END_ALONE: Readonly<Record<DialectName, string>> = {
+  "anthropic": 'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+  "openai-chat": "data: [DONE]\n\n",
+  "openai-responses": 'event: response.completed\ndata: {"type":"response.completed"}\n\n',
+};
+
 /** Faults of a stream. */
 async function faultsOfStreams(dialect: DialectName): Promise<readonly FaultCase[]> {
   const stream = await sampleReply(dialect, { stream: true });
@@ -171,6 +178,7 @@ async function faultsOfStreams(dialect: DialectName): Promise<readonly FaultCase
   const ours = { committed: "ours", ...at200 } as const;
   return [
     { name: "empty-stream", behaviour: empty("text/event-stream"), ...at200, ...EMPTY },
+    { name: "end-alone", behaviour: sse(END_ALONE[dialect]), ...at200, ...EMPTY },
     { name: "preamble-only", behaviour: sse(opening), ...at200, ...EMPTY },
     { name: "json-for-stream", behaviour: reply({ a: 1 }), ...at200, ...BAD },
     { name: "reset-after-headers", behaviour: partial("", "reset"), ...at200, ...NETWORK },

@@ -264,3 +264,50 @@ Deno.test("gateway sends on of a query only what its dialect knows", async () =>
     assert.deepEqual(paths, ["/v1/messages?beta=true", "/v1/messages", "/v1/chat/completions"]);
   });
 });
+
+/** A Responses body as sent to the Chat path, and as its provider gets it. */
+const TOLERATED: readonly (readonly [string, string])[] = [
+  [
+    `{"model":"fast","input":"hi","reasoning":{"effort":"high"}}`,
+    `{"model":"up-1","input":"hi","reasoning":{"effort":"high"}}`,
+  ],
+  [
+    `{"input":"hi","text":{"verbosity":"low"},"model":"fast","response_format":{"json_schema":{"schema":{"const":9007199254740993}, "name":"n"},"type":"json_schema"}}`,
+    `{"input":"hi","text":{"format":{"type":"json_schema","schema":{"const":9007199254740993},"name":"n"},"verbosity":"low"},"model":"up-1"}`,
+  ],
+  [
+    `{"input":"hi","model":"fast","response_format":{"type":"json_object"}}`,
+    `{"input":"hi","model":"up-1","text":{"format":{"type":"json_object"}}}`,
+  ],
+];
+
+Deno.test("gateway takes a Responses body on the Chat path as what it is, where told to", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: { openai_compatibility: { tolerate_responses_body_on_chat_endpoint: true } },
+  });
+  for (const [raw, expected] of TOLERATED) {
+    const answer = await call(gateway.url, "openai-chat", { raw });
+    assert.equal(answer.json()["object"], "response");
+    const got = upstream.requests.at(-1)!;
+    assert.deepEqual([got.path, decoder.decode(got.body)], ["/v1/responses", expected]);
+  }
+  const chat = await call(gateway.url, "openai-chat");
+  assert.equal(chat.json()["object"], "chat.completion");
+  const refused = await call(gateway.url, "openai-chat", {
+    raw: `{"model":"fast","input":"hi","store":false}`,
+  });
+  assert.deepEqual(
+    [refused.status, refused.json()["error"]["type"]],
+    [400, "responses-body-field-unsupported"],
+  );
+  const dialects = gateway.rows().map((row) => row["inbound_dialect"]);
+  assert.deepEqual(dialects, [
+    "openai-responses",
+    "openai-responses",
+    "openai-responses",
+    "openai-chat",
+    "openai-chat",
+  ]);
+});
