@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import type { CacheStore } from "./core/cache/entry.ts";
+import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { loadConfig } from "./core/config/load.ts";
@@ -23,6 +24,7 @@ import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
 import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
@@ -126,6 +128,9 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
   const ledger = new Ledger(clocks);
   const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
+  const calibration = new Calibration();
+  const state = await openKv(initial.snapshot.server.ledger.path);
+  const calibrationStore = await openCalibrationKv(state, { calibration, log });
   const config: LiveConfig = liveConfig({
     initial,
     load,
@@ -142,6 +147,8 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     policies,
     ledger,
     ledgerStore,
+    calibration,
+    calibrationStore,
     cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,

@@ -1,7 +1,7 @@
 import { findCached } from "./cached_reply.ts";
 import type { Call, Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
-import { completeFeatures } from "./features.ts";
+import { completeFeatures, estimated } from "./features.ts";
 import { admitImages } from "./image_urls.ts";
 import { reserveCall, reserveSlot, reserveTokens } from "./reserve.ts";
 import type { Group, Snapshot } from "./snapshot.ts";
@@ -13,7 +13,7 @@ import { shapeStart, shapeTokens } from "./shape_call.ts";
  * @throws {GatewayError} as `understand`, `upstream-failed` for an image URL, and the limits' own
  */
 export async function admit(parts: Parts, call: Call): Promise<void> {
-  understand(call);
+  understand(parts, call);
   // Only queues, host names and a store that is shared give something to wait for.
   for (const step of FIRST) {
     const waiting = step(parts, call);
@@ -34,20 +34,22 @@ const HIT: readonly AdmitStep[] = [reserveSlot];
 const MISS: readonly AdmitStep[] = [reserveTokens, shapeTokens, reserveSlot];
 
 /**
- * Finds the group and completes the features: all that token counting needs.
+ * Finds the group, completes the features and estimates the input: all that token counting needs.
  *
  * @throws {GatewayError} `missing-model`, `model-not-allowed`
  */
-export function understand(call: Call): void {
+export function understand({ calibration }: Parts, call: Call): void {
   const { wire, wireFeatures } = call;
   if (!wire || !wireFeatures) throw new TypeError("Cannot admit a call that was not decoded");
   const group = groupFor(call.snapshot, call);
   call.group = group;
   const tools = wire.members.get("tools");
-  call.features = completeFeatures(wireFeatures, {
+  const features = completeFeatures(wireFeatures, {
     requestBytes: wire.bytes.length,
     toolSchemaBytes: tools ? tools.end - tools.start : 0,
   }, group.estimates);
+  call.features = features;
+  call.estimate = calibration.estimate(group.targets, estimated(features));
 }
 
 /** Refuses image URLs that lead into private networks. */

@@ -1,4 +1,5 @@
 import type { Bridge } from "./bridge.ts";
+import type { TargetEstimate } from "./calibration.ts";
 import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { openBridge } from "./open_bridge.ts";
@@ -74,6 +75,7 @@ interface UpstreamRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly bridge: Bridge | null;
   readonly events: readonly FieldEvent[];
+  readonly estimate: TargetEstimate;
 }
 
 /** The request, or why this target cannot be sent it: its wire cannot hold what others may. */
@@ -104,12 +106,16 @@ function upstreamRequest(
     call.sentProofs ||= kept;
     return kept;
   };
-  const bridge = dialect === call.dialect ? null : openBridge(call, { dialect, target, keeps });
+  const estimate = parts.calibration.plain(target.key, { base: features.estimatedInputTokens });
+  const bridge = dialect === call.dialect
+    ? null
+    : openBridge(call, { dialect, target, estimate, keeps });
   const own = dialect.upstreamHeaders(bridge ? new Headers() : call.headers);
   const head = {
     url: dialect.upstreamUrl(target.provider.baseUrl, bridge ? "" : call.search),
     headers: upstreamHeaders(parts, call, { target, index, own }),
     bridge,
+    estimate,
   };
   if (bridge) return { ...head, body: bridge.body, events: bridge.events };
   const edits = dialect.edits(wire, features, target, keeps);
@@ -172,7 +178,7 @@ function beginAttempt(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-  { body, bridge, events }: UpstreamRequest,
+  { body, bridge, events, estimate }: UpstreamRequest,
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
@@ -182,6 +188,7 @@ function beginAttempt(
     requestBytes: body.length,
     bridge,
     events,
+    estimate,
     abort: new AbortController(),
     response: null,
     deadline: null,

@@ -1,9 +1,11 @@
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
+import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
@@ -37,6 +39,7 @@ export interface Parts {
   /** `null` when the usage database is off. */
   readonly store: UsageStore | null;
   readonly health: Health;
+  readonly calibration: Calibration;
   readonly proofs: ProofMemory;
   readonly policies: PolicyRunner;
   readonly ledger: Ledger;
@@ -141,6 +144,8 @@ export interface Attempt {
   readonly bridge: Bridge | null;
   /** What became of the caller's fields, as far as it is worth telling. */
   readonly events: readonly FieldEvent[];
+  /** What its tokens are where the provider does not report them. */
+  readonly estimate: TargetEstimate;
   readonly abort: AbortController;
   /**
    * Held for as long as the attempt: once a response is garbage, an abort no longer ends the reading
@@ -194,6 +199,7 @@ export interface Call {
   /** Step admit. */
   group: Group | null;
   features: RequestFeatures | null;
+  estimate: TokenEstimate | null;
   /** What it holds of its limits; `null` before it took the first. */
   reservation: Reservation | null;
   /** What it took of its caller's pace, and what came of that. */
@@ -207,7 +213,8 @@ export interface Call {
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
-  /** Step route. */
+  /** Step route; `null` before it. */
+  decision: Decision | null;
   classLabel: string | null;
   decideMs: number;
   /** What each policy did that was asked, in order; `settle` and what watches it read them. */

@@ -193,9 +193,10 @@ function cacheColumns({ cache }: Parts, call: Call): Row {
   };
 }
 
-function shapeColumns({ shaping, queuedMs, features }: Call): Row {
+function shapeColumns(call: Call): Row {
+  const { shaping, queuedMs } = call;
   if (shaping === null) return {};
-  const { input, output } = features ? reservedTokens(features) : { input: 0, output: 0 };
+  const { input, output } = reservedTokens(call);
   return {
     traffic_shape_applied: 1,
     traffic_shape_decision: shaping.decision,
@@ -243,13 +244,13 @@ function otherCost(call: Call): bigint | null {
   return total;
 }
 
-function attemptCost(call: Call, { facts, target }: Attempt): bigint | null {
+function attemptCost(call: Call, { facts, target, estimate }: Attempt): bigint | null {
   const reported = facts && { ...facts, contentBytes: 0 };
   const settled = settleUsage({
     facts: reported,
     complete: true,
     delivered: true,
-    estimatedInput: 0,
+    estimate: { ...estimate, input: 0 },
   });
   return costOf({ ...settled, imageCount: call.features?.imageCount ?? 0 }, target.prices).total;
 }

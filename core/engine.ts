@@ -57,7 +57,7 @@ export function countTokens(parts: Parts, dialect: Dialect, arrival: Arrival): P
     parts,
     dialect,
     arrival,
-    (call) => Math.max(1, call.features?.estimatedInputTokens ?? 1),
+    (call) => Math.max(1, call.estimate?.plain ?? 1),
   );
 }
 
@@ -77,7 +77,7 @@ export async function tryCall<Result>(
   try {
     mayCall(parts, call);
     await decode(parts, call, arrival.request);
-    understand(call);
+    understand(parts, call);
     await shapeStart(parts, call);
     await admitImageUrls(parts, call);
     return await look(call);

@@ -2,14 +2,15 @@ import { idHeaders, json } from "./answer.ts";
 import type { Call, Parts } from "./call.ts";
 import type { Endpoint, Visit } from "./endpoints.ts";
 import { tryCall } from "./engine.ts";
-import { asGatewayError, GatewayError } from "./errors.ts";
+import type { Decision } from "./decision.ts";
+import { GatewayError } from "./errors.ts";
 import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
 import { checkPlan } from "./plan.ts";
 import { countCall } from "./reserve.ts";
-import { askingOf, contextOf, filterTargets, noTarget, ordered } from "./route.ts";
-import type { Group, Target } from "./snapshot.ts";
-import type { Asking, CheckedPlan, Plan, RouteContext } from "./strategy.ts";
+import { askingOf, beginDecision, decide } from "./route.ts";
+import type { Group } from "./snapshot.ts";
+import type { Asking, RouteContext } from "./strategy.ts";
 
 const MAX_DRAWS = 10_000;
 
@@ -48,20 +49,17 @@ function drawsOf({ search }: Visit): number {
 
 async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
   await countCall(parts, call);
-  const { group, features, eligible, rejected } = filterTargets(call);
-  const context = contextOf(parts, call, { group, features, eligible, rejected });
+  const decision = beginDecision(parts, call);
   const asking: Asking = { ...askingOf(call), trial: true };
-  const decided = eligible.length === 0
-    ? noTarget(call, group, features, rejected)
-    : await decide(group, context, asking);
-  const plan = decided instanceof GatewayError ? null : decided;
-  const shown = shownTargets(call, group, context);
+  await decide(parts, decision, asking);
+  const { group, context, plan } = decision;
+  const shown = shownTargets(call, decision);
   return {
     requestId: call.id,
     group: group.name,
     dialect: call.dialect.name,
     strategy: group.strategy,
-    arm: "base",
+    arm: decision.arm,
     configFingerprint: call.snapshot.fingerprint,
     policy: parts.policies.digestOf(group.name),
     now: context.now,
@@ -71,14 +69,14 @@ async function explained(parts: Parts, call: Call, draws: number): Promise<JsonO
     conversation: {
       key: context.conversationKey,
       source: context.conversationKeySource,
-      pin: "disabled",
+      pin: decision.pinState,
     },
-    budget: { pressure: context.budget.pressure, rule: null },
-    eligible: shown.eligible(plan?.checked ?? null),
+    budget: { pressure: context.budget.pressure, rule: decision.budgetRule },
+    eligible: shown.eligible,
     rejected: shown.rejected,
-    passes: plan ? passesOf(parts, group, plan.checked, eligible) : [],
-    error: decided instanceof GatewayError ? errorOf(decided) : null,
-    plan: plan ? plain(plan.plan) : null,
+    passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
+    error: decision.error ? errorOf(decision.error) : null,
+    plan: plan && plain(plan),
     ...(draws > 0 && group.policy === null && plan
       ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
@@ -90,63 +88,31 @@ function plain(value: object): JsonObject {
   return JSON.parse(JSON.stringify(value));
 }
 
-interface Decided {
-  readonly plan: Plan;
-  readonly checked: CheckedPlan;
-}
-
-async function decide(
-  group: Group,
-  context: RouteContext,
-  asking: Asking,
-): Promise<Decided | GatewayError> {
-  try {
-    const plan = await group.decide(context, asking);
-    return { plan, checked: checkPlan(plan, context) };
-  } catch (error) {
-    return asGatewayError(error);
-  }
-}
-
 function errorOf({ type, message, details }: GatewayError): JsonObject {
   return { type, message, details: { ...details } };
 }
 
-/** The order as each stage leaves it, in indexes of `eligible`. */
-function passesOf(
-  parts: Parts,
-  group: Group,
-  plan: CheckedPlan,
-  eligible: readonly Target[],
-): JsonObject[] {
-  const available = parts.health.readyFirst(group, ordered(plan, eligible));
-  return [
-    { pass: "strategy", order: [...plan.order] },
-    { pass: "availability", order: available.map((target) => eligible.indexOf(target)) },
-  ];
-}
-
 /** Targets as the caller may see them: by name, or by their place where names are hidden. */
-function shownTargets(call: Call, { targets }: Group, context: RouteContext) {
+function shownTargets(call: Call, { group, context, checked }: Decision) {
   const open = call.snapshot.server.exposeRouteHeaders;
-  const place = (id: string) => `target-${targets.find((target) => target.id === id)?.groupIndex}`;
+  const place = (id: string) =>
+    `target-${group.targets.find((target) => target.id === id)?.groupIndex}`;
   const named = ({ id, provider, model }: { id: string; provider: string; model: string }) =>
     open ? { id, provider, model } : { id: place(id) };
+  const rank = (index: number) =>
+    checked?.order.includes(index) ? checked.order.indexOf(index) + 1 : null;
   return {
     idOf: (index: number) => {
       const target = context.targets[index];
       return target ? named(target).id : "";
     },
-    eligible: (plan: CheckedPlan | null) =>
-      context.targets.map((target): JsonObject => ({
-        index: target.index,
-        ...named(target),
-        rank: plan && plan.order.includes(target.index)
-          ? plan.order.indexOf(target.index) + 1
-          : null,
-        expectedCostNusd: expectedCostNusd(context, target),
-        signals: { ...target.signals },
-      })),
+    eligible: context.targets.map((target): JsonObject => ({
+      index: target.index,
+      ...named(target),
+      rank: rank(target.index),
+      expectedCostNusd: expectedCostNusd(context, target),
+      signals: { ...target.signals },
+    })),
     rejected: context.rejected.map((target): JsonObject => ({
       ...named(target),
       reasons: [...target.reasons],

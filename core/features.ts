@@ -1,3 +1,5 @@
+import type { Estimated } from "./calibration.ts";
+
 /** How a request chooses among its tools. */
 export type ToolChoiceMode = "omitted" | "auto" | "none" | "required" | "named" | "null";
 
@@ -127,6 +129,16 @@ export function completeFeatures(
     estimatedToolTokens,
     estimatedImageTokens,
     complexity: complexity(wire, estimatedInputTokens),
+  };
+}
+
+/** What an estimate of a request depends on. */
+export function estimated(
+  { estimatedInputTokens, inputModalities }: RequestFeatures,
+): Estimated {
+  return {
+    base: estimatedInputTokens,
+    hasMedia: inputModalities.some((kind) => kind !== "text"),
   };
 }
 

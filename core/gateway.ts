@@ -1,5 +1,6 @@
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
+import type { Calibration, CalibrationStore } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
 import type { LiveConfig } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
@@ -32,6 +33,9 @@ export interface GatewayOptions {
   readonly store: UsageStore | null;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;
+  readonly calibration: Calibration;
+  /** `null`: what is learned ends with the process. */
+  readonly calibrationStore: CalibrationStore | null;
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
@@ -68,8 +72,9 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, ledgerStore, store, plugins, policies } = options;
+  const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  await calibrationStore?.close();
   await ledgerStore.close();
   await journal.close();
   await store?.close(SHIP_MS);
@@ -79,7 +84,7 @@ async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
 }
 
 function partsOf(options: GatewayOptions): Parts {
-  const { config, log } = options;
+  const { config, calibration, log } = options;
   const now = Date.now;
   const clock = () => performance.now();
   const random = Math.random;
@@ -96,7 +101,8 @@ function partsOf(options: GatewayOptions): Parts {
     callerShapes: new CallerShapes({ clock, processes }),
     upstreamShapes: new UpstreamShapes({ clock, random, processes }),
     policies: options.policies,
-    health: createHealth({ now, clock, random, log }),
+    health: createHealth({ now, clock, random, calibration, log }),
+    calibration,
     proofs: createProofMemory(),
     log,
     build: options.build,

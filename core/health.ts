@@ -1,4 +1,5 @@
 import { Breaker } from "./breaker.ts";
+import type { Calibration } from "./calibration.ts";
 import type { Log } from "./log.ts";
 import { type Observation, Observations } from "./observations.ts";
 import type { Group, Target } from "./snapshot.ts";
@@ -32,6 +33,8 @@ export interface Health {
   signals(target: Target): TargetSignals;
   /** Counts how an attempt went. */
   observe(target: Target, observation: Observation): void;
+  /** Whether calls should go elsewhere now: its breaker is open, or its provider limits us. */
+  isFailing(group: Group, target: Target): boolean;
   /**
    * Targets in their order, those that fail now behind the others. A half-open target keeps its place
    * while its probe is free; when all fail, the order stands.
@@ -47,11 +50,12 @@ export interface HealthWorld {
   now(): number;
   clock(): number;
   random(): number;
+  readonly calibration: Pick<Calibration, "inputTokenRatio">;
   readonly log: Log;
 }
 
 /** Builds the health of all targets, empty. */
-export function createHealth({ now, clock, random, log }: HealthWorld): Health {
+export function createHealth({ now, clock, random, calibration, log }: HealthWorld): Health {
   const targets = new Map<string, TargetHealth>();
 
   function of(target: Target): TargetHealth {
@@ -108,12 +112,14 @@ export function createHealth({ now, clock, random, log }: HealthWorld): Health {
       const shift = now() - clock();
       return {
         ...observations.observed(clock()),
+        inputTokenRatio: calibration.inputTokenRatio(target.key),
         inflight,
         breaker: breaker.state(clock()),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
         backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
       };
     },
+    isFailing,
     observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
       const failing = plan.filter((target) => isFailing(group, target));

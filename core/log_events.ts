@@ -21,6 +21,7 @@ export const LOG_EVENTS = {
   breaker_closed: TARGET,
   breaker_opened: [...TARGET, "error", "status"],
   cache_failed: ["reason"],
+  calibration_failed: ["reason"],
   call_failed: [...CALL, "error", "class", "hint", "cause"],
   call_settled: CALL,
   chore_failed: ["name", "reason"],

@@ -19,7 +19,7 @@ export interface Observation {
 /** What the observed attempts of a target say. */
 export type Observed = Omit<
   TargetSignals,
-  "inflight" | "breaker" | "breakerUntil" | "backoffUntil"
+  "inputTokenRatio" | "inflight" | "breaker" | "breakerUntil" | "backoffUntil"
 >;
 
 /** Attempts older than this are forgotten, ms. */
@@ -57,7 +57,6 @@ export const NOTHING_OBSERVED: Observed = Object.freeze({
   timeoutRate: null,
   meanOutputTokens: null,
   cachedInputShare: null,
-  inputTokenRatio: null,
 });
 
 /** The attempts of a target over a sliding window of ten minutes. All times are monotonic ms. */
@@ -150,7 +149,6 @@ function summaryOf(slices: readonly Slice[]): Observed {
     timeoutRate: share(sum("timeouts"), observations),
     meanOutputTokens: sum("reported") === 0 ? null : Math.round(sum("output") / sum("reported")),
     cachedInputShare: share(sum("cachedInput"), sum("input")),
-    inputTokenRatio: null,
   };
 }
 

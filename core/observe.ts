@@ -1,4 +1,5 @@
 import { type Attempt, type Call, type Parts } from "./call.ts";
+import { estimated } from "./features.ts";
 import type { Usage } from "./usage.ts";
 import { UPSTREAM_CLASSES } from "./upstream_error.ts";
 
@@ -20,6 +21,22 @@ export function observeAttempts(parts: Parts, call: Call, usage: Usage): void {
       ttfbMs: content === null ? null : Math.max(0, content - attempt.startedAt),
       usage: attempt.selected && usage.source === "upstream" ? usage : null,
     });
+  }
+}
+
+/**
+ * Learns from the usage that a provider reported. Output counts only where all of it was delivered:
+ * not when reasoning stayed hidden, nor when the reply was cut.
+ */
+export function calibrate({ calibration }: Parts, call: Call, { target, facts }: Attempt): void {
+  const usage = facts?.usage;
+  if (!facts || !usage || !call.features) return;
+  if (usage.input !== null) {
+    calibration.learnInput(target.key, estimated(call.features), usage.input);
+  }
+  const whole = facts.finishReason !== null && !usage.reasoning;
+  if (whole && usage.output !== null) {
+    calibration.learnOutput(target.key, facts.contentBytes, usage.output);
   }
 }
 

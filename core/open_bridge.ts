@@ -1,4 +1,5 @@
 import type { Bridge } from "./bridge.ts";
+import type { TargetEstimate } from "./calibration.ts";
 import type { Call } from "./call.ts";
 import type { ChatRequest, Message, Part, Proof } from "./chat.ts";
 import type { DecodedRequest, Dialect, ReplyContext, ReplyFacts } from "./dialect.ts";
@@ -51,6 +52,7 @@ export function replyContext(call: Call, request: ChatRequest): ReplyContext {
 export interface Far {
   readonly dialect: Dialect;
   readonly target: Target;
+  readonly estimate: TargetEstimate;
   /** Whether the target's provider takes a proof of reasoning; empty: unsigned reasoning. */
   keeps(proof: string): boolean;
 }
@@ -60,7 +62,8 @@ export interface Far {
  *
  * @throws {GatewayError} `invalid-request` when the target's wire cannot hold the request
  */
-export function openBridge(call: Call, { dialect, target, keeps }: Far): Bridge {
+export function openBridge(call: Call, far: Far): Bridge {
+  const { dialect, target, keeps } = far;
   const { request } = decodedRequest(call);
   const messages = withProofs(request.messages, dialect.name, keeps);
   const lowered = lowerTools({ ...request, model: target.model, messages }, dialect.toolLimits);
@@ -71,7 +74,7 @@ export function openBridge(call: Call, { dialect, target, keeps }: Far): Bridge 
     body: jsonBytes(encoded.body),
     events: [...lowered.events, ...encoded.events],
     asked: lowered.request,
-    ...wayBack(call, dialect, lowered),
+    ...wayBack(call, far, lowered),
   };
 }
 
@@ -100,7 +103,7 @@ function withProofs(
 
 function wayBack(
   call: Call,
-  dialect: Dialect,
+  { dialect, estimate }: Far,
   lowered: LoweredTools,
 ): Pick<Bridge, "reply" | "stream"> {
   const context = replyContext(call, decodedRequest(call).request);
@@ -112,7 +115,7 @@ function wayBack(
       return jsonBytes(call.dialect.encodeResponse({
         ...response,
         createdAt: response.createdAt || createdAt,
-        usage: shownUsage(call, facts),
+        usage: shownUsage(estimate, facts),
       }, context));
     },
     stream: (facts) =>
@@ -121,18 +124,13 @@ function wayBack(
         restore: lowered.restoreStream(),
         encoder: call.dialect.encodeStream(context),
         createdAt,
-        estimatedInput: estimatedInput(call),
-        usage: () => shownUsage(call, facts()),
+        estimatedInput: estimate.input,
+        usage: () => shownUsage(estimate, facts()),
       }),
   };
 }
 
 /** The caller is shown what the call is settled to. */
-export function shownUsage(call: Call, facts: ReplyFacts): UsageReport {
-  const ending = { facts, complete: true, delivered: true };
-  return settleUsage({ ...ending, estimatedInput: estimatedInput(call) });
-}
-
-function estimatedInput({ features }: Call): number {
-  return Math.max(1, features?.estimatedInputTokens ?? 1);
+export function shownUsage(estimate: TargetEstimate, facts: ReplyFacts): UsageReport {
+  return settleUsage({ facts, complete: true, delivered: true, estimate });
 }

@@ -58,10 +58,10 @@ export function isEventStream(headers: Headers): boolean {
 }
 
 /** What the provider itself was asked, for a reply in the other form. */
-export function askedContext(call: Call, { bridge }: Attempt): OtherForm {
+export function askedContext(call: Call, { bridge, estimate }: Attempt): OtherForm {
   return {
     ...replyContext(call, bridge?.asked ?? decodedRequest(call).request),
-    usage: (facts) => shownUsage(call, facts),
+    usage: (facts) => shownUsage(estimate, facts),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Call, Parts } from "./call.ts";
 import type { Cost } from "./cost.ts";
 import { GatewayError } from "./errors.ts";
-import type { RequestFeatures } from "./features.ts";
+import { estimated } from "./features.ts";
 import { type Charge, NO_CHARGE } from "./limits/account.ts";
 import type { Reservation } from "./limits/ledger.ts";
 import { isLimited, type Need } from "./limits/limit.ts";
@@ -10,25 +10,16 @@ import type { Scope } from "./limits/standing.ts";
 import type { Target } from "./snapshot.ts";
 import type { Usage } from "./usage.ts";
 
-/**
- * How far real input may lie above the estimate, as long as nothing was learned of the target: what
- * is reserved is what must not be passed.
- */
-const INPUT_MARGIN = 1.25;
-
 const ONE_LOOK: Need = [["rpm", 1]];
 const ONE_CALL: Need = [["rpm", 1], ["day.requests", 1], ["month.requests", 1]];
 const ONE_SLOT: Need = [["concurrent", 1]];
 
 /** The tokens that are reserved for a call: never fewer than it is expected to use. */
-export function reservedTokens(features: RequestFeatures): {
+export function reservedTokens({ features, estimate }: Call): {
   readonly input: number;
   readonly output: number;
 } {
-  return {
-    input: Math.ceil(features.estimatedInputTokens * INPUT_MARGIN),
-    output: features.reservedOutputTokens,
-  };
+  return { input: estimate?.upper ?? 0, output: features?.reservedOutputTokens ?? 0 };
 }
 
 /**
@@ -69,9 +60,7 @@ function open(parts: Parts, call: Call): void {
  * @throws {GatewayError} `tpm-exceeded`, `quota-exhausted`, `key-exhausted`
  */
 export function reserveTokens(parts: Parts, call: Call): Promise<void> | undefined {
-  const { features } = call;
-  if (!features) throw new TypeError("Cannot reserve for a call that was not decoded");
-  const { input, output } = reservedTokens(features);
+  const { input, output } = reservedTokens(call);
   const tokens = input + output;
   return take(parts, call, [
     ["tpm", tokens],
@@ -96,21 +85,24 @@ export function reserveCost(
   call: Call,
   target: Target,
 ): Refusal | null | Promise<Refusal | null> {
-  const { features } = call;
-  if (!features) throw new TypeError("Cannot reserve for a call that was not decoded");
   const reservation = reservationOf(call);
   parts.ledger.release(reservation, ["day.cost", "month.cost"]);
-  const nusd = largestCost(target, features);
+  const nusd = largestCost(parts, call, target);
   return parts.ledger.take(reservation, [["day.cost", nusd], ["month.cost", nusd]]);
 }
 
 /** Input at its dearest, output to the cap and every image, rounded up to a nano-USD. */
-function largestCost({ prices }: Target, features: RequestFeatures): number {
-  const { input, output } = reservedTokens(features);
+function largestCost(
+  { calibration }: Parts,
+  { features }: Call,
+  { key, prices }: Target,
+): number {
+  if (!features) throw new TypeError("Cannot reserve for a call that was not decoded");
+  const input = calibration.upper(key, estimated(features));
   const read = prices.input ?? 0n;
   const written = prices.cacheWrite ?? read;
   const tokens = BigInt(input) * (read > written ? read : written) +
-    BigInt(output) * (prices.output ?? 0n);
+    BigInt(features.reservedOutputTokens) * (prices.output ?? 0n);
   const images = BigInt(features.imageCount) * (prices.perImage ?? 0n);
   return Number((tokens + 999_999n) / 1_000_000n + images);
 }

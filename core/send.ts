@@ -3,7 +3,7 @@ import { type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { pause } from "./pause.ts";
 import { retryDelayMs } from "./retry.ts";
-import { contextExceeded } from "./route.ts";
+import { contextExceeded } from "./no_target.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
 import { openTargets, type Withheld, withheldError } from "./withheld.ts";

@@ -8,7 +8,7 @@ import {
 } from "./call.ts";
 import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
-import { observeAttempts } from "./observe.ts";
+import { calibrate, observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { chargeOf } from "./reserve.ts";
 import { endPass } from "./withheld.ts";
@@ -26,20 +26,21 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   parts.live.delete(call);
   const { step } = call;
   enter(call, "settle");
+  const serving = servingAttempt(call);
   const usage = settleUsage({
     facts: ending.facts,
     complete: ending.error === null,
     delivered: call.firstContentAt !== null,
-    estimatedInput: call.features?.estimatedInputTokens ?? 0,
+    estimate: serving?.estimate ?? NOTHING_SERVED,
   });
   const imageCount = call.features?.imageCount ?? 0;
-  const serving = servingAttempt(call);
   const cost = serving && usage.source !== "none"
     ? costOf({ ...usage, imageCount }, serving.target.prices)
     : null;
   const charge = chargeOf(call, usage, cost);
   guarded(parts, call, "Cannot account for a call", () => {
     observeAttempts(parts, call, usage);
+    if (serving) calibrate(parts, call, serving);
     if (serving && ending.facts) {
       parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
     }
@@ -60,6 +61,9 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   tell(parts, call, settlement);
   return durable;
 }
+
+/** No provider delivered anything, so that there is nothing to estimate. */
+const NOTHING_SERVED = { input: 0, bytesPerOutputToken: 4 };
 
 /** What fails beside the record must not take the record, or the call, with it. */
 function guarded(parts: Parts, call: Call, failed: string, work: () => void): void {

@@ -1,8 +1,6 @@
+import type { TargetEstimate } from "./calibration.ts";
 import type { ReplyFacts } from "./dialect.ts";
 import { NO_USAGE, type Usage } from "./usage.ts";
-
-/** UTF-8 bytes an output token stands for where nothing better is known. */
-const BYTES_PER_OUTPUT_TOKEN = 4;
 
 /** How a call ended, as far as its tokens depend on it. */
 export interface UsageEnding {
@@ -12,8 +10,8 @@ export interface UsageEnding {
   readonly complete: boolean;
   /** Content reached the caller. */
   readonly delivered: boolean;
-  /** The plain estimate of the input, tokens. */
-  readonly estimatedInput: number;
+  /** What stands for numbers that the provider did not report. */
+  readonly estimate: TargetEstimate;
 }
 
 /**
@@ -33,14 +31,16 @@ export function settleUsage(ending: UsageEnding): Usage {
     const source = reported ? "upstream" : "none";
     return { ...classes, input: seen.input ?? 0, output: seen.output ?? 0, source };
   }
-  const content = Math.ceil((ending.facts?.contentBytes ?? 0) / BYTES_PER_OUTPUT_TOKEN);
+  const content = Math.ceil(
+    (ending.facts?.contentBytes ?? 0) / ending.estimate.bytesPerOutputToken,
+  );
   // A provider that named its finish has counted to the end, even if the caller left right after.
   const final = ending.complete || ending.facts?.finishReason != null;
   const whole = final && seen.input !== null && seen.output !== null;
   const output = final && seen.output !== null ? seen.output : Math.max(seen.output ?? 0, content);
   return {
     ...classes,
-    input: seen.input ?? ending.estimatedInput,
+    input: seen.input ?? ending.estimate.input,
     output,
     source: whole ? "upstream" : "estimated",
   };

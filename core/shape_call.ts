@@ -21,9 +21,7 @@ export function shapeStart(parts: Parts, call: Call): Promise<void> | undefined 
  * @throws {GatewayError} `traffic-shaped`, or that the call was cut while it waited
  */
 export function shapeTokens(parts: Parts, call: Call): Promise<void> | undefined {
-  const { features } = call;
-  if (!features) throw new TypeError("Cannot shape a call that was not decoded");
-  return shapeBy(parts, call, tokenCharge(reservedTokens(features)));
+  return shapeBy(parts, call, tokenCharge(reservedTokens(call)));
 }
 
 function shapeBy(parts: Parts, call: Call, charge: ShapeCharge): Promise<void> | undefined {

@@ -6,7 +6,7 @@ import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
-import type { Decide, DecisionAccount, GroupChoice, RouteContext } from "./strategy.ts";
+import type { Decider, GroupChoice } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -170,13 +170,12 @@ export interface CacheSettings {
 }
 
 /** A model group: the name callers use instead of a model. */
-export interface Group {
+export interface Group extends Decider {
   readonly name: string;
+  /** Name of the strategy that decides, with the group's options. */
   readonly strategy: string;
-  /** The strategy, created with the group's options. */
-  readonly decide: Decide;
-  /** Tells how a decision came about; `null`: the strategy has nothing to tell. */
-  readonly account: ((context: RouteContext) => DecisionAccount) | null;
+  /** What decides where the strategy does not. */
+  readonly base: Decider;
   /** What decides, by name. */
   readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */

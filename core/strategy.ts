@@ -156,6 +156,42 @@ export interface Asking {
  */
 export type Decide = (context: RouteContext, asking: Asking) => Plan | Promise<Plan>;
 
+/** What a strategy says of a plan it made. */
+export interface Findings {
+  /** The first target was drawn to learn about it. */
+  readonly explored: boolean;
+  /** Too little is known of a target for scores to count. */
+  readonly coldStart: boolean;
+  /** Every target is beyond a threshold. */
+  readonly overThreshold: boolean;
+  /** `null`: it does not score targets. */
+  readonly scores: TargetScores | null;
+}
+
+/** One summand of the scores of a decision: a score times a coefficient, for each target. */
+export interface ScoreSummand {
+  /** Name of the term that it is part of. */
+  readonly term: string;
+  readonly score: string;
+  readonly coefficient: number;
+  /** In [0, 1], by index of the target; 0 for one that the term does not count for. */
+  readonly values: readonly number[];
+}
+
+/** How targets were scored; numbers by index of the target. */
+export interface TargetScores {
+  readonly summands: readonly ScoreSummand[];
+  readonly raw: readonly number[];
+  readonly final: readonly number[];
+}
+
+/** A strategy with the options of a group. */
+export interface Decider {
+  readonly decide: Decide;
+  /** Looks at a context it decided about; `null`: there is nothing to say. */
+  readonly findings: ((context: RouteContext) => Findings) | null;
+}
+
 /** What asking a policy took; whole microseconds and bytes, `null` where there is no such thing. */
 export interface PolicyCost {
   readonly durationUs: number;
@@ -224,38 +260,14 @@ export interface GroupChoice extends StrategyChoice {
   readonly fallsBack: boolean;
 }
 
-/** One summand of the scores of a decision: a score times a coefficient, for each target. */
-export interface ScoreSummand {
-  /** Name of the term that it is part of. */
-  readonly term: string;
-  readonly score: string;
-  readonly coefficient: number;
-  /** In [0, 1], by index of the target; 0 for one that the term does not count for. */
-  readonly values: readonly number[];
-}
-
-/** How a strategy came to its plan. */
-export interface DecisionAccount {
-  /** The first target was drawn to learn about it. */
-  readonly explored: boolean;
-  /** Too little was known of a target. */
-  readonly coldStart: boolean;
-  /** All targets were beyond a threshold. */
-  readonly overThreshold: boolean;
-  readonly summands: readonly ScoreSummand[];
-  /** By index of the target. */
-  readonly raw: readonly number[];
-  readonly final: readonly number[];
-}
-
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */
 export interface Strategy<Options = unknown> {
   readonly name: string;
   /** Keys of the group that belong to this strategy; strict. */
   readonly options: z.ZodObject & z.ZodType<Options>;
   create(options: Options, services: StrategyServices): Decide;
-  /** Tells how a decision on a context comes about, when somebody asks; it decides nothing. */
-  account?(options: Options): (context: RouteContext) => DecisionAccount;
+  /** Tells how it came to a plan, from the context alone; without this member there is nothing to tell. */
+  findings?(options: Options): (context: RouteContext) => Findings;
   /**
    * The policy it asks; a strategy without this member decides by itself.
    *

@@ -34,9 +34,8 @@ export async function openTargets(
 }
 
 function enter(parts: Parts, call: Call, { trafficShapes }: Target): Withheld | null {
-  const { features } = call;
-  if (trafficShapes.length === 0 || !features) return null;
-  const charge = { request_start_per_sec: 1, ...tokenCharge(reservedTokens(features)) };
+  if (trafficShapes.length === 0) return null;
+  const charge = { request_start_per_sec: 1, ...tokenCharge(reservedTokens(call)) };
   const entered = parts.upstreamShapes.enter(trafficShapes, charge);
   if ("reason" in entered) return entered;
   call.pass = entered;

@@ -1,5 +1,5 @@
 import type { Strategy } from "../core/strategy.ts";
-import { accounting, scoring } from "./dynamic_score.ts";
+import { scoring, scoringFindings } from "./dynamic_score.ts";
 import { presetOf, type ScoreKeys, scoreOptions } from "./score_options.ts";
 
 /** `dynamic_score` that looks at the cost alone. */
@@ -7,5 +7,5 @@ export const cost: Strategy<ScoreKeys> = {
   name: "cost",
   options: scoreOptions,
   create: (options) => scoring(presetOf("cost_score", options)),
-  account: (options) => accounting(presetOf("cost_score", options)),
+  findings: (options) => scoringFindings(presetOf("cost_score", options)),
 };

@@ -1,7 +1,7 @@
 import { randomFrom } from "../core/random.ts";
 import type {
   Decide,
-  DecisionAccount,
+  Findings,
   Plan,
   RouteContext,
   Strategy,
@@ -17,14 +17,15 @@ export const dynamicScore: Strategy<ScoreKeys> = {
   name: "dynamic_score",
   options: scoreOptions,
   create: ({ routing_policy }) => scoring(routing_policy.dynamic_score),
-  account: ({ routing_policy }) => accounting(routing_policy.dynamic_score),
+  findings: ({ routing_policy }) => scoringFindings(routing_policy.dynamic_score),
 };
 
 /** Decides by final score; what is over a threshold comes after what is not. */
 export function scoring(options: ScoreOptions): Decide {
   return (context) => {
     const random = randomFrom(context.seed);
-    const explores = mayExplore(context, options, random);
+    // Always drawn, so that the numbers after it mean the same in every call.
+    const explores = doesExplore(context, options, random());
     const ordered = orderOf(context, options, random);
     const [explored] = explores ? drawByWeight(context.targets, random) : [];
     return planOf(
@@ -33,30 +34,25 @@ export function scoring(options: ScoreOptions): Decide {
   };
 }
 
-/** Tells what decides by final score. */
-export function accounting(options: ScoreOptions): (context: RouteContext) => DecisionAccount {
+/** What scoring says of a plan it made of a context. */
+export function scoringFindings(options: ScoreOptions): (context: RouteContext) => Findings {
   return (context) => {
     const { raw, final, cold } = rank(context, options);
     return {
-      explored: mayExplore(context, options, randomFrom(context.seed)),
+      explored: doesExplore(context, options, randomFrom(context.seed)()),
       coldStart: cold.includes(true),
-      overThreshold: context.targets.every((target) =>
-        !isCold(target, options) && broken(target, options.thresholds) !== null
-      ),
-      summands: summandsOf(context, options),
-      raw,
-      final,
+      overThreshold: context.targets.every((target) => isOver(target, options)),
+      scores: { summands: summandsOf(context, options), raw, final },
     };
   };
 }
 
-/** Always drawn, so that the numbers after it mean the same in every call. */
-function mayExplore(
-  { pinnedIndex }: RouteContext,
-  options: ScoreOptions,
-  random: () => number,
-): boolean {
-  return random() * 100 < options.explore_percent && pinnedIndex === null;
+function doesExplore({ pinnedIndex }: RouteContext, options: ScoreOptions, random: number) {
+  return random * 100 < options.explore_percent && pinnedIndex === null;
+}
+
+function isOver(target: TargetView, options: ScoreOptions): boolean {
+  return !isCold(target, options) && broken(target, options.thresholds) !== null;
 }
 
 function orderOf(

@@ -90,6 +90,14 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     name: "fast",
     strategy: "failover",
     decide: (): Plan => ({ targetIndex: 0 }),
+    findings: null,
+    base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
+    choice: {
+      strategy: "failover",
+      options: {},
+      base: { strategy: "weighted", options: {} },
+      fallsBack: false,
+    },
     policy: null,
     targets,
     attemptTimeoutMs: 0,
@@ -188,6 +196,7 @@ export function featuresOf(changes: Partial<RequestFeatures> = {}): RequestFeatu
 /** Signals of a target nothing is known of. */
 export const NO_SIGNALS: TargetSignals = {
   ...NOTHING_OBSERVED,
+  inputTokenRatio: null,
   inflight: 0,
   breaker: "closed",
   breakerUntil: null,

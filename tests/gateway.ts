@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
@@ -104,6 +105,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     policies,
     ledger,
     ledgerStore,
+    calibration: new Calibration(),
+    calibrationStore: null,
     cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Calibration } from "@/core/calibration.ts";
 import { createHealth, type Health } from "@/core/health.ts";
 import type { LogEvent, LogFields } from "@/core/log_events.ts";
 import type { Target } from "@/core/snapshot.ts";
@@ -23,6 +24,7 @@ function healthAt({ random = 0.5 } = {}) {
     now: () => NOW + clock.now,
     clock: () => clock.now,
     random: () => random,
+    calibration: new Calibration(),
     log: {
       configure: () => {},
       write: (_level, event, _msg, fields) => void lines.push({ event, fields: fields ?? {} }),

@@ -42,7 +42,6 @@ Deno.test("observations of a target sum up its attempts", () => {
     timeoutRate: 0.05,
     meanOutputTokens: 80,
     cachedInputShare: 0.25,
-    inputTokenRatio: null,
   });
   for (
     const [found, expected] of [[p50LatencyMs, 1_000], [p95LatencyMs, 1_000], [p50TtfbMs, 200]]

@@ -125,7 +125,7 @@ for (
       facts,
       complete,
       delivered,
-      estimatedInput: ESTIMATE,
+      estimate: { input: ESTIMATE, bytesPerOutputToken: 4 },
     });
     assert.deepEqual({ input, output, source }, settled);
   });
@@ -139,7 +139,7 @@ Deno.test("usage keeps the classes a provider reported, and what it left open st
     facts: { ...REPLY, usage: { ...NO_USAGE, ...report } },
     complete: true,
     delivered: true,
-    estimatedInput: ESTIMATE,
+    estimate: { input: ESTIMATE, bytesPerOutputToken: 4 },
   });
   assert.deepEqual(usage, { ...report, image: null, reasoning: null, source: "upstream" });
 });
@@ -149,7 +149,7 @@ Deno.test("usage of a reply whose provider reported nothing is estimated", () =>
     facts: { ...REPLY, usage: null, contentBytes: 8 },
     complete: true,
     delivered: true,
-    estimatedInput: ESTIMATE,
+    estimate: { input: ESTIMATE, bytesPerOutputToken: 4 },
   });
   assert.deepEqual([usage.input, usage.output, usage.source], [ESTIMATE, 2, "estimated"]);
 });

@@ -1,6 +1,6 @@
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
-import type { Decide } from "../strategy.ts";
+import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -19,6 +19,12 @@ export function compileGroup(
   const compiled = compileTargets(name, config, providers);
   const targets = compiled.map(({ target }) => target);
   const { strategy, options } = strategyOf(group.strategy, group, facts);
+  const base = baseOf(name, group, facts);
+  const decider = deciderOf(strategy, options, {
+    group: name,
+    policies: facts.policies ?? null,
+    base: base.decide,
+  });
   const settings = {
     name,
     strategy: group.strategy,
@@ -37,12 +43,8 @@ export function compileGroup(
   };
   return {
     ...settings,
-    decide: strategy.create(options, {
-      group: name,
-      policies: facts.policies ?? null,
-      base: baseOf(name, group, facts),
-    }),
-    account: strategy.account?.(options) ?? null,
+    ...decider,
+    base,
     choice: {
       strategy: strategy.name,
       options: strategy.policy ? null : options,
@@ -68,10 +70,17 @@ function strategyOf(name: string, group: GroupConfig, { strategies }: CompileFac
 }
 
 /** What decides where the group's strategy does not; it has no base of its own. */
-function baseOf(name: string, group: GroupConfig, facts: CompileFacts): Decide {
+function baseOf(name: string, group: GroupConfig, facts: CompileFacts): Decider {
   const { strategy, options } = strategyOf(group.base_strategy, group, facts);
   const base: Decide = () => ({ targetIndex: 0 });
-  return strategy.create(options, { group: name, policies: null, base });
+  return deciderOf(strategy, options, { group: name, policies: null, base });
+}
+
+function deciderOf(strategy: Strategy, options: unknown, services: StrategyServices): Decider {
+  return {
+    decide: strategy.create(options, services),
+    findings: strategy.findings?.(options) ?? null,
+  };
 }
 
 /** A target's settings; of its provider only what is no secret. */

@@ -1,3 +1,4 @@
+import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
@@ -42,6 +43,8 @@ async function serve(path: string): Promise<void> {
     store: null,
     ledger,
     ledgerStore: await openLedgerStore({ snapshot, ledger, journal, log, ...clocks }),
+    calibration: new Calibration(),
+    calibrationStore: null,
     cacheStore: null,
     policies: createPolicyRunner({ log, clock: clocks.clock }),
     log,

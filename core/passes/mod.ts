@@ -1,0 +1,28 @@
+import type { Parts } from "../call.ts";
+import type { Decision } from "../decision.ts";
+import type { Group } from "../snapshot.ts";
+import { availability } from "./availability.ts";
+import type { Pass } from "./pass.ts";
+
+/** What happens to every plan that holds, in this order. */
+const PASSES: readonly Pass[] = [availability];
+
+/** A group's own are found once: groups live as long as their snapshot. */
+const own = new WeakMap<Group, readonly Pass[]>();
+
+function passesOf(group: Group): readonly Pass[] {
+  let passes = own.get(group);
+  if (!passes) own.set(group, passes = PASSES.filter((pass) => pass.isFor(group)));
+  return passes;
+}
+
+/** Runs a plan through the passes of its group: the decision has the order each left, and its targets. */
+export function applyPasses(parts: Parts, decision: Decision, planned: readonly number[]): void {
+  let order = planned;
+  decision.passes.push({ pass: "strategy", order });
+  for (const pass of passesOf(decision.group)) {
+    order = pass.apply(parts, decision, order);
+    decision.passes.push({ pass: pass.name, order });
+  }
+  decision.targets = order.flatMap((index) => decision.eligible[index] ?? []);
+}
