@@ -19,6 +19,7 @@ import { createProofMemory } from "./proof_memory.ts";
 import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts";
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
 
 /** Time to ship what is left when the gateway ends, ms. */
@@ -57,7 +58,8 @@ export interface Gateway {
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins } = options;
-  const parts = partsOf(options);
+  const decisions = createDecisionLog({ ...options, now: Date.now });
+  const parts = partsOf(options, decisions);
   for (const plugin of plugins) plugin.start(parts, config);
   const server = startServer(parts, { listen: config.current().server.listen, plugins });
   let stopping: Promise<void> | null = null;
@@ -65,17 +67,22 @@ export function startGateway(options: GatewayOptions): Gateway {
     url: server.url,
     stop() {
       if (stopping) void server.drain(0);
-      stopping ??= stopAll(server, options);
+      stopping ??= stopAll(server, decisions, options);
       return stopping;
     },
   };
 }
 
-async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
+async function stopAll(
+  server: Server,
+  decisions: DecisionLog,
+  options: GatewayOptions,
+): Promise<void> {
   const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
   await calibrationStore?.close();
   await ledgerStore.close();
+  decisions.flush();
   await journal.close();
   await store?.close(SHIP_MS);
   await policies.close();
@@ -83,7 +90,7 @@ async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
   config[Symbol.dispose]();
 }
 
-function partsOf(options: GatewayOptions): Parts {
+function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const now = Date.now;
   const clock = () => performance.now();
@@ -115,7 +122,7 @@ function partsOf(options: GatewayOptions): Parts {
     newId: () => newId(now()),
     resolve: resolveHost,
     tracer: options.tracer,
-    watchers: options.plugins,
+    watchers: [decisions, ...options.plugins],
     drain: { draining: false },
     replica: options.replica,
   };

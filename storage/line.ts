@@ -76,7 +76,10 @@ const DECISIONS = "request_routing_decisions";
 
 function shortened(decision: DecisionRecord): DecisionRecord {
   const own = decision.rows[DECISIONS] ?? [];
-  return { ...decision, rows: { [DECISIONS]: own.map((row) => ({ ...cutTexts(row), recorded: 0 })) } };
+  return {
+    ...decision,
+    rows: { [DECISIONS]: own.map((row) => ({ ...cutTexts(row), recorded: 0 })) },
+  };
 }
 
 function child(table: string, rows: readonly Row[]): string {

@@ -53,9 +53,7 @@ export function createLineReader(): (text: string, now: number) => LineRows {
 
   function ownRows(line: Members, now: number) {
     if ("table" in line) return [read(...eventOf(line))];
-    return typeof line.decision === "string"
-      ? childRows(line, line.decision)
-      : callRows(line, now);
+    return typeof line.decision === "string" ? childRows(line, line.decision) : callRows(line, now);
   }
 
   function rowsOfLine(line: unknown, now: number): LineRows {

@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { adminReports, decisionTelemetry, diagnostics, retention, rollups } from "./schema_usage.ts";
+import {
+  adminReports,
+  decisionTelemetry,
+  diagnostics,
+  retention,
+  rollups,
+} from "./schema_usage.ts";
 import {
   block,
   bytes,

@@ -4,7 +4,11 @@ import { inflateRawSync } from "node:zlib";
 import type { DecisionStore, RecordedDecision } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
-import { type GroupStatics, RecordError, unpackStatics } from "../../core/telemetry/context_record.ts";
+import {
+  type GroupStatics,
+  RecordError,
+  unpackStatics,
+} from "../../core/telemetry/context_record.ts";
 import { ReplaySandbox } from "./sandbox.ts";
 
 /** What decides again: a built-in strategy, or a policy in the sandbox. */
@@ -42,7 +46,9 @@ export class Deciders implements AsyncDisposable {
 
   async #readStatics(fingerprint: string, group: string): Promise<GroupStatics> {
     const packed = await this.#store.statics(fingerprint, group);
-    if (packed === null) throw new RecordError("Cannot read a record: its configuration is missing");
+    if (packed === null) {
+      throw new RecordError("Cannot read a record: its configuration is missing");
+    }
     return unpackStatics(packed);
   }
 

@@ -77,7 +77,10 @@ export function sumOf({ nusd }: Side): bigint {
 
 /** Latencies of the calls, and of the candidate as far as its targets were observed; whole ms. */
 export function latencyOf({ latencies, slower, calls }: ReplayAccount) {
-  const served = { p50: percentile(latencies, calls, 0.5), p95: percentile(latencies, calls, 0.95) };
+  const served = {
+    p50: percentile(latencies, calls, 0.5),
+    p95: percentile(latencies, calls, 0.95),
+  };
   const mean = (sum: number) => slower.calls === 0 ? 0 : Math.round(sum / slower.calls);
   return {
     served,

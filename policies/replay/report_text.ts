@@ -4,7 +4,11 @@ import { type Breakdown, byName, latencyOf, sumOf, targetRows } from "./report.t
 import type { Replay } from "./run_replay.ts";
 
 /** A replay for people; `by` are the rows below the totals. */
-export function replayText(replay: Replay, by: readonly Breakdown[], hasCandidate: boolean): string {
+export function replayText(
+  replay: Replay,
+  by: readonly Breakdown[],
+  hasCandidate: boolean,
+): string {
   const { account } = replay;
   const lines = [proofLine(replay), ...differenceLines(replay), servedLine(account)];
   if (hasCandidate) lines.push(candidateLine(account));
@@ -82,7 +86,9 @@ function sidesLines(
   hasCandidate: boolean,
 ): readonly string[] {
   return [...rows].sort(byName).map(([name, sides]) => {
-    const after = hasCandidate ? ` -> ${usd(sumOf(sides.candidate))}  delta USD ${deltaOf(sides)}` : "";
+    const after = hasCandidate
+      ? ` -> ${usd(sumOf(sides.candidate))}  delta USD ${deltaOf(sides)}`
+      : "";
     return `${kind.padEnd(11)}${name}  ${count(sides.served.calls)} calls  ` +
       `USD ${usd(sumOf(sides.served))}${after}`;
   });

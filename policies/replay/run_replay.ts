@@ -6,7 +6,13 @@ import type {
 } from "../../core/decision_store.ts";
 import { ReplayAccount } from "./account.ts";
 import type { Candidate, JobAnswer, JobRequest, JobStart } from "./job_messages.ts";
-import { type Difference, type PageOutcome, unpackCalls, type Verdict, VERDICTS } from "./page_outcome.ts";
+import {
+  type Difference,
+  type PageOutcome,
+  unpackCalls,
+  type Verdict,
+  VERDICTS,
+} from "./page_outcome.ts";
 import { MAX_DIFFERENCES } from "./redecide.ts";
 
 /** Records that a job takes at once. */
@@ -126,7 +132,10 @@ class Job {
       type: "module",
       name: "replay",
     });
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<JobAnswer>) => this.#take(data));
+    this.#worker.addEventListener(
+      "message",
+      ({ data }: MessageEvent<JobAnswer>) => this.#take(data),
+    );
     this.#worker.addEventListener("error", (event) => {
       event.preventDefault();
       this.#fail(new ReplayFailure("records", `Cannot replay: ${event.message}`));

@@ -1,8 +1,11 @@
+import { basename } from "node:path";
+import { canonicalJson } from "../../core/config/canonical.ts";
 import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
+  PolicyBundle,
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
@@ -68,6 +71,17 @@ class ProcessRunner implements PolicyRunner {
 
   digestOf(group: string): string | null {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  bundleOf(digest: string): PolicyBundle | null {
+    const versions = [...this.#groups.values()].map(({ version }) => version);
+    const version = versions.find(({ bundle }) => bundle.digest === digest);
+    if (!version) return null;
+    const { bundle, settings } = version;
+    const { code, bytes } = bundle;
+    const name = basename(settings.path).replace(/\..*$/, "");
+    const manifest = { contract: 1, name, digest, bytes, permissions: { net: [] } };
+    return { name, code, manifestJson: canonicalJson(manifest), signatureJson: null };
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
