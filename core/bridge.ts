@@ -12,6 +12,7 @@ export interface Bridge {
   readonly dialect: Dialect;
   /** The request as the target gets it. */
   readonly body: Uint8Array<ArrayBuffer>;
+  /** What became of fields that did not simply cross; grows while the reply is read. */
   readonly events: readonly FieldEvent[];
   /** What the target was asked, for replies that come in another form than asked for. */
   readonly asked: ChatRequest;

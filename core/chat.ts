@@ -259,6 +259,8 @@ export type StreamEvent =
     readonly finish: Finish;
     readonly usage: UsageReport;
     readonly extra: Extra;
+    /** A closing value differed from what was streamed; what was streamed stands. */
+    readonly mismatch?: true;
   };
 
 /** What is known of a part when it starts. */

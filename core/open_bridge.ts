@@ -7,9 +7,10 @@ import type { DialectName } from "./dialect_name.ts";
 import { GatewayError } from "./errors.ts";
 import { settleUsage } from "./settle_usage.ts";
 import type { Target } from "./snapshot.ts";
-import { createStreamTranslator } from "./stream_translator.ts";
+import { createStreamTranslator, OPAQUE_LEFT_OUT } from "./stream_translator.ts";
 import { type LoweredTools, lowerTools } from "./tool_table.ts";
 import type { UsageReport } from "./usage.ts";
+import type { FieldEvent } from "./wire.ts";
 
 const encoder = new TextEncoder();
 
@@ -68,13 +69,17 @@ export function openBridge(call: Call, far: Far): Bridge {
   const messages = withProofs(request.messages, dialect.name, keeps);
   const lowered = lowerTools({ ...request, model: target.model, messages }, dialect.toolLimits);
   const encoded = dialect.encodeRequest(lowered.request, target);
+  const events = [...lowered.events, ...encoded.events];
+  const note = (event: FieldEvent) => {
+    if (!events.includes(event)) events.push(event);
+  };
   return {
     direction: `${call.dialect.name}>${dialect.name}`,
     dialect,
     body: jsonBytes(encoded.body),
-    events: [...lowered.events, ...encoded.events],
+    events,
     asked: lowered.request,
-    ...wayBack(call, far, lowered),
+    ...wayBack(call, far, { lowered, note }),
   };
 }
 
@@ -101,10 +106,16 @@ function withProofs(
   );
 }
 
+interface Back {
+  readonly lowered: LoweredTools;
+  /** Takes note of what the reply loses; each event once. */
+  note(event: FieldEvent): void;
+}
+
 function wayBack(
   call: Call,
   { dialect, estimate }: Far,
-  lowered: LoweredTools,
+  { lowered, note }: Back,
 ): Pick<Bridge, "reply" | "stream"> {
   const context = replyContext(call, decodedRequest(call).request);
   const createdAt = Math.floor(call.ts / 1000);
@@ -112,6 +123,7 @@ function wayBack(
     reply(body, facts) {
       const response = lowered.restore(dialect.decodeResponse(body));
       if (response.finish.error) return response.finish.error;
+      if (response.parts.some(({ type }) => type === "opaque")) note(OPAQUE_LEFT_OUT);
       return jsonBytes(call.dialect.encodeResponse({
         ...response,
         createdAt: response.createdAt || createdAt,
@@ -125,6 +137,7 @@ function wayBack(
         encoder: call.dialect.encodeStream(context),
         createdAt,
         estimatedInput: estimate.input,
+        note,
         usage: () => shownUsage(estimate, facts()),
       }),
   };

@@ -4,7 +4,7 @@ import type { GatewayError } from "./errors.ts";
 import type { Stepper } from "./stream.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { UsageReport } from "./usage.ts";
-import type { SseFrame } from "./wire.ts";
+import type { FieldEvent, SseFrame } from "./wire.ts";
 
 /** What a stream goes through between two dialects, and what the gateway adds. */
 export interface TranslatorParts {
@@ -18,6 +18,8 @@ export interface TranslatorParts {
   readonly estimatedInput: number;
   /** The numbers shown at the end. */
   usage(): UsageReport;
+  /** Told what of the reply the caller does not get as it was. */
+  note(event: FieldEvent): void;
 }
 
 /** Turns the frames of one dialect into the text of another, frame by frame. */
@@ -31,6 +33,15 @@ export interface StreamTranslator {
   /** What broke the stream as its reader sees it; `null` while nothing did. */
   readonly fault: UpstreamError | null;
 }
+
+/** A part that only the provider's own wire holds: the caller's has no place for it. */
+export const OPAQUE_LEFT_OUT: FieldEvent = {
+  field: "content",
+  action: "stripped",
+  reason: "no-counterpart",
+};
+/** What was streamed is not what the provider said at the end. */
+const MISMATCH: FieldEvent = { field: "content", action: "rewritten", reason: "stream_mismatch" };
 
 /** A frame as it stands on the wire, blank line included. */
 export function frameText({ event, data }: SseFrame): string {
@@ -55,7 +66,9 @@ export function createStreamTranslator(parts: TranslatorParts): StreamTranslator
       const createdAt = event.createdAt || parts.createdAt;
       return { ...event, createdAt, usage: { ...event.usage, input } };
     }
+    if (event.type === "part_start" && event.part.type === "opaque") parts.note(OPAQUE_LEFT_OUT);
     if (event.type !== "message_end") return event;
+    if (event.mismatch) parts.note(MISMATCH);
     fault = event.finish.error ?? null;
     return { ...event, usage: parts.usage() };
   }

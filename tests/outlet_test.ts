@@ -33,6 +33,7 @@ function bridge(from: DialectName, to: DialectName): Bridge {
         encoder: caller.encodeStream({ callId: "0".repeat(32), request }),
         createdAt: 1,
         estimatedInput: 1,
+        note() {},
         usage: () => NO_USAGE,
       }),
   };

@@ -53,6 +53,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   #call: OpenCall | null = null;
   /** Whether what came last belongs to a call. */
   #inCall = false;
+  #mismatch = false;
 
   step({ event, data }: SseFrame): readonly StreamEvent[] {
     if (this.#ended || data === "") return NOTHING;
@@ -114,14 +115,21 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     const { content } = message;
     const reasoning = textOf(message["reasoning_content"] ?? message["reasoning"]);
     const refusal = textOf(message["refusal"]) || refusalText(content);
-    this.#addText("reasoning", restOf(reasoning, this.#said.reasoning), chunk);
-    this.#addText("text", restOf(contentText(content), this.#said.text), chunk);
-    this.#addText("refusal", restOf(refusal, this.#said.refusal), chunk);
+    this.#addText("reasoning", this.#rest(reasoning, this.#said.reasoning), chunk);
+    this.#addText("text", this.#rest(contentText(content), this.#said.text), chunk);
+    this.#addText("refusal", this.#rest(refusal, this.#said.refusal), chunk);
     for (const [ordinal, whole] of callsOf(message).entries()) {
       const call = this.#calls[ordinal];
-      if (call) this.#addInput(call, restOf(readReplyCall(whole).input, call.input));
+      if (call) this.#addInput(call, this.#rest(readReplyCall(whole).input, call.input));
       else this.#addCall({ ...whole, index: ordinal }, chunk);
     }
+  }
+
+  /** What a whole text says beyond what is known of it; nothing when the two differ. */
+  #rest(whole: string, known: string): string {
+    if (whole.startsWith(known)) return whole.slice(known.length);
+    if (whole !== "") this.#mismatch = true;
+    return "";
   }
 
   #addText(type: TextType, text: string, chunk: JsonObject): void {
@@ -215,7 +223,8 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     if (this.#textIndex !== -1) open.push(this.#textIndex);
     for (const index of open.sort((a, b) => a - b)) this.#out.push({ type: "part_end", index });
     this.#ended = true;
-    this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
+    const mismatch = this.#mismatch ? { mismatch: true } as const : {};
+    this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {}, ...mismatch });
   }
 
   /** Ends a stream that broke; what is open stays open. */
@@ -225,9 +234,4 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     const finish = { reason: "error", raw: this.#finish, error } as const;
     this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
   }
-}
-
-/** What a whole text says beyond what is known of it; nothing when the two differ. */
-function restOf(whole: string, known: string): string {
-  return whole.startsWith(known) ? whole.slice(known.length) : "";
 }

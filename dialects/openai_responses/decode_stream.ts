@@ -31,6 +31,8 @@ interface State {
   started: boolean;
   ended: boolean;
   badFrames: number;
+  /** A closing value differed from what arrived. */
+  mismatch: boolean;
   parts: number;
   held: { -readonly [Fact in keyof Held]: Held[Fact] };
   /** Items by output index, else by id. */
@@ -50,6 +52,7 @@ export function decodeResponsesStream(): Stepper<SseFrame, StreamEvent> {
     started: false,
     ended: false,
     badFrames: 0,
+    mismatch: false,
     parts: 0,
     held: { content: false, call: false, refusal: false },
     items: new Map(),
@@ -62,6 +65,9 @@ export function decodeResponsesStream(): Stepper<SseFrame, StreamEvent> {
     },
     end(index, rest) {
       state.events.push({ type: "part_end", index, ...rest });
+    },
+    mismatch() {
+      state.mismatch = true;
     },
   };
   return {
@@ -181,6 +187,7 @@ function finish(state: State, sink: PartSink, response: JsonObject): void {
     finish: readFinish(response, state.held),
     usage: responseUsage(response["usage"]) ?? NO_USAGE,
     extra: { [RESPONSES]: readResponseExtra(response) },
+    ...(state.mismatch && { mismatch: true }),
   });
 }
 

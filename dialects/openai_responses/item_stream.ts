@@ -15,6 +15,8 @@ export interface PartSink {
   start(part: PartHead): number;
   delta(index: number, text: string): void;
   end(index: number, rest: { readonly proof?: Proof; readonly extra?: Extra }): void;
+  /** A stated value differs from what arrived. */
+  mismatch(): void;
 }
 
 /** A text that is arriving. */
@@ -126,9 +128,14 @@ function append(text: OpenText, sink: PartSink, delta: string): void {
 
 /** Delivers what a stated value has beyond what arrived; if it differs, what arrived stands. */
 function deliverRest(text: OpenText, sink: PartSink, value: string): void {
-  if (value.length > text.text.length && value.startsWith(text.text)) {
-    append(text, sink, value.slice(text.text.length));
-  }
+  append(text, sink, restOf(sink, value, text.text));
+}
+
+/** What a stated value says beyond what arrived; an empty one states nothing. */
+function restOf(sink: PartSink, value: string, arrived: string): string {
+  if (value.startsWith(arrived)) return value.slice(arrived.length);
+  if (value !== "") sink.mismatch();
+  return "";
 }
 
 /** Sections are one text; a blank line stands between two of them. */
@@ -143,9 +150,7 @@ function appendSection(item: OpenItem, sink: PartSink, section: string, delta: s
 
 function completeSection(item: OpenItem, sink: PartSink, section: string, value: string): void {
   const before = item.sections.get(section) ?? "";
-  if (value.length > before.length && value.startsWith(before)) {
-    appendSection(item, sink, section, value.slice(before.length));
-  }
+  appendSection(item, sink, section, restOf(sink, value, before));
 }
 
 /** Takes a whole item: delivers what is missing of its parts, and ends them. */

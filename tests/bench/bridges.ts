@@ -118,6 +118,7 @@ function frameUs(
   for (let turn = 0; turn < 20; turn++) {
     for (const stream of streams) {
       const translator = createStreamTranslator({
+        note() {},
         decoder: from.decodeStream(),
         restore: lowerTools(request, from.toolLimits).restoreStream(),
         encoder: dialects.get(caller).encodeStream({ callId: "0".repeat(32), request }),

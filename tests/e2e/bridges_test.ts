@@ -322,6 +322,48 @@ Deno.test("what a bridge left behind is told by name, never by value", async () 
   });
 });
 
+/** A reply with an item of the provider's own, and an end that says something else than what came. */
+const ODD_EVENTS: readonly Loose[] = [
+  { type: "response.created", response: { id: "resp_1", model: "up-1", output: [] } },
+  {
+    type: "response.output_item.done",
+    output_index: 0,
+    item: { type: "web_search_call", id: "ws_1", status: "completed" },
+  },
+  {
+    type: "response.output_item.added",
+    output_index: 1,
+    item: { type: "message", id: "msg_1", role: "assistant", content: [] },
+  },
+  { type: "response.output_text.delta", output_index: 1, content_index: 0, delta: "streamed" },
+  { type: "response.output_text.done", output_index: 1, content_index: 0, text: "other" },
+  {
+    type: "response.completed",
+    response: {
+      id: "resp_1",
+      model: "up-1",
+      status: "completed",
+      usage: { input_tokens: 3, output_tokens: 2, total_tokens: 5 },
+    },
+  },
+];
+
+Deno.test("what of a reply has no place in the caller's dialect is told by name", async () => {
+  const stream = ODD_EVENTS.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+  await inGateway(sse(stream), async (gateway) => {
+    const body = { model: groupOf("openai-responses") };
+    const answer = await call(gateway.url, "openai-chat", { stream: true, body });
+    assert.equal(textOf("openai-chat", answer), "streamed");
+    const [line] = await gateway.settled(1);
+    const events: Loose[] = line!["request_translation_field_events"];
+    const told = events.filter(({ field_name: name }) => name === "content");
+    assert.deepEqual(told.map(({ action, reason }) => [action, reason]), [
+      ["stripped", "no-counterpart"],
+      ["rewritten", "stream_mismatch"],
+    ]);
+  });
+});
+
 Deno.test("a target that does not opt into a bridge serves no other dialect", async () => {
   await using upstream = await startUpstream(hang());
   const target = { inbound_dialects: ["openai-chat"] };
