@@ -10,7 +10,7 @@ import { diskSources } from "./core/config/sources.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
-import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
+import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
@@ -21,8 +21,10 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
-import { addPolicyCommands, createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import type { StorageSettings } from "./storage/database_flags.ts";
+import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
@@ -40,6 +42,7 @@ const world: World = {
   stdin: () => new Response(Deno.stdin.readable).text(),
   print,
   printError,
+  progress,
   now: Date.now,
 };
 
@@ -48,16 +51,20 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  addPolicyCommands,
+  policyCommands({
+    archive: createDecisionArchive({ settingsOf }),
+    strategies,
+    strategiesModule: new URL("./strategies/mod.ts", import.meta.url).href,
+  }),
   (program, world) =>
-    addStorageCommands(program, world, {
-      settingsOf: (path) => {
-        const { server, groups } = loadForCommand(path, world, registries).snapshot;
-        return { ...server, groups };
-      },
-      routerVersion: deno.version,
-    }),
+    addStorageCommands(program, world, { settingsOf, routerVersion: deno.version }),
 ];
+
+/** What commands on the usage database need of a configuration. */
+function settingsOf(path: string | undefined): StorageSettings {
+  const { server, groups } = loadForCommand(path, world, registries).snapshot;
+  return { ...server, groups };
+}
 
 const BUILD = {
   version: deno.version,

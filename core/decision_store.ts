@@ -59,6 +59,12 @@ export interface RecordPage {
   readonly count: number;
 }
 
+/** How many records there are in a page, and in all pages. */
+export interface PageCut {
+  readonly size: number;
+  readonly limit: number;
+}
+
 /** Which records; `since <= ts < until`, epoch ms. */
 export interface RecordFilter {
   readonly group: string | null;
@@ -98,8 +104,8 @@ export interface DecisionArchive {
 /** Where recorded decisions are read from; every call throws what the database says. */
 export interface DecisionStore extends AsyncDisposable {
   count(filter: RecordFilter): Promise<number>;
-  /** Cuts the records in pages of at most so many, in order. */
-  pages(filter: RecordFilter, size: number): AsyncIterable<RecordPage>;
+  /** Cuts the first `limit` records in pages of at most `size`, in order. */
+  pages(filter: RecordFilter, cut: PageCut): AsyncIterable<RecordPage>;
   /** The records of a page, in order. */
   read(filter: RecordFilter, page: RecordPage): Promise<readonly RecordedCall[]>;
   /** One decision; `null`: it is not recorded. */

@@ -1,29 +1,27 @@
 import type { Command } from "commander";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { type AddCommands, ExitError, type World } from "../core/command.ts";
 import { canonicalJson } from "../core/config/canonical.ts";
 import { hash } from "node:crypto";
 import deno from "../deno.json" with { type: "json" };
 import { checkTypes, collectCases } from "./author_tools.ts";
 import { checkPolicy, type PolicyCheck } from "./check.ts";
-import type { Bundle, BundleFlaw } from "./sandbox/bundle.ts";
-import { contains } from "./sandbox/imports.ts";
-import { openPolicy, type SandboxedPolicy } from "./sandboxed_policy.ts";
+import type { Bundle } from "./sandbox/bundle.ts";
+import { EXIT, EXITS, flawLines, open, readable } from "./commands/exit.ts";
+import { addReplay, type RecordServices } from "./commands/replay.ts";
+import type { SandboxedPolicy } from "./sandboxed_policy.ts";
 import { type CaseResult, runCases, testFiles } from "./test_cases.ts";
 
-const EXIT = { failed: 1, fault: 3, refused: 4, unreadable: 5 } as const;
-
-const EXITS = `
-Exit code: 0 ok, 1 a check or a case failed, 2 wrong usage, 3 the policy fails, 4 an import is refused,
-5 a file cannot be read.`;
-
-/** `policy check`, `policy test` and `policy build`. */
-export const addPolicyCommands: AddCommands = (program, world) => {
-  const policy = program.command("policy").description("write, try and build routing policies");
-  addCheck(policy, world);
-  addTest(policy, world);
-  addBuild(policy, world);
-};
+/** `policy check`, `test`, `build` and `replay`. */
+export function policyCommands(records: RecordServices): AddCommands {
+  return (program, world) => {
+    const policy = program.command("policy").description("write, try and build routing policies");
+    addCheck(policy, world);
+    addTest(policy, world);
+    addBuild(policy, world);
+    addReplay(policy, world, records);
+  };
+}
 
 interface JsonOption {
   readonly json?: true;
@@ -46,35 +44,6 @@ function addCheck(policy: Command, world: World): void {
         throw new ExitError(EXIT.failed, `${file}: the same context gave another plan`);
       }
     });
-}
-
-/** Opens a policy in the sandbox; refusals end the command. */
-async function open(file: string): Promise<SandboxedPolicy> {
-  const path = readable(file);
-  const opened = await openPolicy(path, rootOf(path));
-  if (!("step" in opened)) return opened;
-  const isImport = opened.flaws.some(({ message }) => message.includes("import"));
-  const code = opened.step === "load" ? EXIT.fault : isImport ? EXIT.refused : EXIT.failed;
-  throw new ExitError(code, flawLines(opened.flaws));
-}
-
-function readable(file: string): string {
-  try {
-    return Deno.realPathSync(file);
-  } catch {
-    throw new ExitError(EXIT.unreadable, `Cannot read "${file}": there is no such file`);
-  }
-}
-
-/** Sources lie in the working folder, like those of a gateway in the folder of its configuration. */
-function rootOf(path: string): string {
-  const here = resolve(".");
-  return contains(here, path) ? here : dirname(path);
-}
-
-function flawLines(flaws: readonly BundleFlaw[]): string {
-  return flaws.map(({ file, line, column, message }) => `${file}:${line}:${column} ${message}`)
-    .join("\n");
 }
 
 function report(file: string, { bundle }: SandboxedPolicy, result: PolicyCheck): string {

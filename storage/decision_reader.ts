@@ -1,5 +1,6 @@
 import type {
   DecisionStore,
+  PageCut,
   RecordedCall,
   RecordedDecision,
   RecordFilter,
@@ -63,13 +64,14 @@ class DatabaseDecisions implements DecisionStore {
     return Number(row?.records ?? 0);
   }
 
-  async *pages(filter: RecordFilter, size: number): AsyncIterable<RecordPage> {
+  async *pages(filter: RecordFilter, { size, limit }: PageCut): AsyncIterable<RecordPage> {
     let after: RecordPlace = { ts: filter.since, requestId: "" };
-    for (;;) {
-      const page = await this.#pageAfter(filter, after, size);
+    for (let left = limit; left > 0;) {
+      const page = await this.#pageAfter(filter, after, Math.min(size, left));
       if (!page) return;
       yield page;
       after = page.to;
+      left -= page.count;
     }
   }
 

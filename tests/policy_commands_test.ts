@@ -2,13 +2,26 @@ import assert from "node:assert/strict";
 import { Command } from "commander";
 import { join } from "node:path";
 import { ExitError } from "@/core/command.ts";
-import { addPolicyCommands } from "@/policies/mod.ts";
+import { policyCommands } from "@/policies/mod.ts";
+import { createDecisionArchive } from "@/storage/decision_archive.ts";
+import { strategies } from "@/strategies/mod.ts";
 
 interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
+
+/** Commands that look at no recorded decision. */
+const RECORDS = {
+  archive: createDecisionArchive({
+    settingsOf: () => {
+      throw new Error("Cannot find a database here");
+    },
+  }),
+  strategies,
+  strategiesModule: "",
+};
 
 /** Runs `pointsman policy ...` in a folder with these files. */
 async function policy(
@@ -19,7 +32,7 @@ async function policy(
   for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(join(dir, name), text);
   const out: string[] = [];
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  addPolicyCommands(program, {
+  policyCommands(RECORDS)(program, {
     env: () => undefined,
     stdin: () => Promise.resolve(""),
     print: (text) => void out.push(text),

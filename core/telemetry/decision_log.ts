@@ -41,7 +41,7 @@ const MAX_WAITING = 4_096;
 /** Builds a log that is empty. */
 export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
   const sources = createSources(world);
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function record({ call, decision, settlement }: Waiting): void {

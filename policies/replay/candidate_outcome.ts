@@ -6,7 +6,7 @@ import type { TargetStatics } from "../../core/telemetry/context_record.ts";
 import type { Deciders } from "./deciders.ts";
 import type { Amounts, CallOutcome, CandidateOutcome } from "./page_outcome.ts";
 import { type Planned, plansOf } from "./plans.ts";
-import type { ReadRecord } from "./redecide.ts";
+import type { ReadRecord } from "./read_record.ts";
 
 type ReadCall = ReadRecord<RecordedCall>;
 

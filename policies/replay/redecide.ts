@@ -1,14 +1,8 @@
-import { hash } from "node:crypto";
-import type { RecordedCall, RecordedDecision } from "../../core/decision_store.ts";
-import type { RouteContext } from "../../core/strategy.ts";
-import {
-  type GroupStatics,
-  RecordError,
-  unpackContext,
-} from "../../core/telemetry/context_record.ts";
+import type { RecordedCall } from "../../core/decision_store.ts";
+import { RecordError } from "../../core/telemetry/context_record.ts";
 import { ENGINE } from "../../core/telemetry/engine.ts";
 import { candidateOutcome, servedOutcome } from "./candidate_outcome.ts";
-import type { Decider, Deciders } from "./deciders.ts";
+import type { Deciders } from "./deciders.ts";
 import type { Candidate } from "./job_messages.ts";
 import {
   type CallOutcome,
@@ -19,21 +13,13 @@ import {
   VERDICTS,
 } from "./page_outcome.ts";
 import { type Planned, plansOf } from "./plans.ts";
+import { type ReadRecord, readRecord } from "./read_record.ts";
 
 /** Decisions that go to a sandbox together. */
 const BATCH = 256;
 
 /** Differences that a report lists. */
 export const MAX_DIFFERENCES = 20;
-
-/** A record as far as it can be decided about again. */
-export interface ReadRecord<Record extends RecordedDecision = RecordedDecision> {
-  readonly record: Record;
-  readonly context: RouteContext;
-  readonly statics: GroupStatics;
-  /** What decided, or why that cannot be asked. */
-  readonly decider: Decider | "remote" | "missing" | "needsContent";
-}
 
 /** What decides in place of what decided; it may be of the group. */
 export type CandidateOf = (read: ReadRecord) => ReadRecord["decider"];
@@ -108,26 +94,6 @@ async function readRecords(
     }
   }
   return read;
-}
-
-/**
- * Reads a record, and finds what decided.
- *
- * @throws {RecordError} when it is not what was written
- */
-export async function readRecord<Record extends RecordedDecision>(
-  record: Record,
-  deciders: Deciders,
-): Promise<ReadRecord<Record>> {
-  const statics = await deciders.statics(record);
-  const context = unpackContext({ z: record.contextZ, sha256: record.contextSha256 }, statics);
-  const isWhole = context.requestId === record.requestId && context.group === record.group &&
-    context.seed === record.seed &&
-    (record.planSha256 === null || record.planSha256 === hash("sha256", record.planJson, "hex"));
-  if (!isWhole) throw new RecordError("Cannot read a record: its parts do not belong together");
-  const found = await deciders.of(record, statics);
-  const seesContent = record.contentSha256 !== null && record.policyDigest !== null;
-  return { record, context, statics, decider: seesContent ? "needsContent" : found };
 }
 
 /** Plans where something can decide, else why not; what was decided already is not asked again. */

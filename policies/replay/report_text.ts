@@ -110,16 +110,22 @@ function deltaOf(sides: Sides): string {
   return `${signed(after - before)}  ${tenths > 0 ? "+" : ""}${(tenths / 10).toFixed(1)} %`;
 }
 
-/** Three decimals, rounded half away from zero. */
+/** Three decimals, six below one USD, rounded half away from zero. */
 function usd(nusd: bigint): string {
-  const sign = nusd < 0n ? "-" : "";
-  const milli = ((nusd < 0n ? -nusd : nusd) + 500_000n) / 1_000_000n;
-  return `${sign}${count(Number(milli / 1_000n))}.${String(milli % 1_000n).padStart(3, "0")}`;
+  const amount = nusd < 0n ? -nusd : nusd;
+  const places = amount < 1_000_000_000n ? 6 : 3;
+  const unit = 10n ** BigInt(9 - places);
+  const scale = 10n ** BigInt(places);
+  const rounded = (amount + unit / 2n) / unit;
+  const sign = nusd < 0n && rounded > 0n ? "-" : "";
+  return `${sign}${count(Number(rounded / scale))}.${
+    String(rounded % scale).padStart(places, "0")
+  }`;
 }
 
 function signed(nusd: bigint): string {
-  const text = usd(nusd);
-  return nusd > 0n && text !== "0.000" ? `+${text}` : text === "-0.000" ? "0.000" : text;
+  if (nusd === 0n) return "0";
+  return nusd > 0n ? `+${usd(nusd)}` : usd(nusd);
 }
 
 /** Thousands apart. */

@@ -31,6 +31,8 @@ export interface ReplayOptions {
   /** `null`: only the proof. */
   readonly candidate: Candidate | null;
   readonly jobs: number;
+  /** Only so many records; `null`: all. */
+  readonly limit: number | null;
   /** Told how many records of how many are done. */
   onProgress(done: number, all: number): void;
 }
@@ -63,10 +65,11 @@ export async function runReplay(options: ReplayOptions): Promise<Replay> {
   const { archive, place, filter, jobs, onProgress } = options;
   await using store = await archive.open(place);
   const sums = new Sums();
-  const all = await store.count(filter);
+  const limit = options.limit ?? Infinity;
+  const all = Math.min(limit, await store.count(filter));
   const team = Array.from({ length: jobs }, () => new Job(options));
   try {
-    for await (const outcome of outcomesOf(store, filter, team)) {
+    for await (const outcome of outcomesOf(store, { filter, all }, team)) {
       sums.add(outcome);
       onProgress(sums.records, all);
     }
@@ -80,11 +83,11 @@ export async function runReplay(options: ReplayOptions): Promise<Replay> {
 /** Outcomes of the pages, in their order; as many as the team can hold are under way. */
 async function* outcomesOf(
   store: DecisionStore,
-  filter: RecordFilter,
+  { filter, all }: { readonly filter: RecordFilter; readonly all: number },
   team: readonly Job[],
 ): AsyncIterable<PageOutcome> {
   const underWay: Promise<PageOutcome>[] = [];
-  for await (const page of store.pages(filter, PAGE)) {
+  for await (const page of store.pages(filter, { size: PAGE, limit: all })) {
     if (underWay.length >= team.length * PAGES_PER_JOB) yield await underWay.shift()!;
     const outcome = idlest(team).redecide(page);
     // It is looked at in its turn; until then its failure is no surprise.
