@@ -1,4 +1,16 @@
-import type { BreakerOptions } from "./snapshot.ts";
+/** Limits that open and close a target's breaker; times in ms, `errorRate` 0..1. */
+export interface BreakerOptions {
+  readonly enabled: boolean;
+  readonly consecutiveFailures: number;
+  readonly errorRate: number;
+  readonly minRequests: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  readonly multiplier: number;
+  readonly maxOpenMs: number;
+  readonly accessOpenMs: number;
+  readonly halfOpenProbes: number;
+}
 
 /** How a target stands: `half_open` lets one call at a time try it again. */
 export type BreakerState = "closed" | "open" | "half_open";

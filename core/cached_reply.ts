@@ -1,5 +1,5 @@
 import { replyHeaders } from "./answer.ts";
-import { bypassReason, refuses } from "./cache/bypass.ts";
+import { bypassReasons, keepsAnyway } from "./cache/bypass.ts";
 import type { CachedReply } from "./cache/entry.ts";
 import { cacheKey } from "./cache/key.ts";
 import { type Call, cutError, type Parts } from "./call.ts";
@@ -15,23 +15,21 @@ import { settle } from "./settle.ts";
 export function findCached(parts: Parts, call: Call): Promise<void> | undefined {
   const { group } = call;
   if (!group) throw new TypeError("Cannot look for a call that has no group");
-  const reason = bypassReason(call, group);
-  if (reason !== null) {
-    const kept = reason === "cache-request-no-cache" && !refuses(call, "no-store");
-    call.cache = {
-      status: "bypass",
-      reason,
-      key: kept ? cacheKey(call, group) : null,
-      reply: null,
-    };
+  const reasons = bypassReasons(call, group);
+  if (reasons.length > 0) {
+    const key = keepsAnyway(call, reasons) ? cacheKey(call, group) : null;
+    call.cache = { status: "bypass", reasons, key, reply: null };
     return undefined;
   }
   const key = cacheKey(call, group);
-  call.cache = { status: "miss", reason: "", key, reply: null };
+  call.cache = { status: "miss", reasons: NOT_STORED, key, reply: null };
   const found = parts.cache.find(key, call, call.snapshot.server.cache);
   if (found instanceof Promise) return waitFor(parts, call, found);
-  if (found) call.cache = { ...call.cache, status: "hit", reply: found };
+  if (found) call.cache = { ...call.cache, status: "hit", reasons: [], reply: found };
 }
+
+/** True of a miss until its reply is kept. */
+const NOT_STORED = ["cache-not-stored"] as const;
 
 async function waitFor(
   parts: Parts,
@@ -42,7 +40,7 @@ async function waitFor(
   const reply = await found;
   call.waitedMs += parts.clock() - from;
   if (call.cut !== null) throw cutError(call.cut);
-  if (reply && call.cache) call.cache = { ...call.cache, status: "hit", reply };
+  if (reply && call.cache) call.cache = { ...call.cache, status: "hit", reasons: [], reply };
 }
 
 /** Answers with a reply that was given before. */
@@ -85,7 +83,7 @@ export function keepReply(parts: Parts, call: Call, reply: UnaryReply): void {
   const imageCount = call.features?.imageCount ?? 0;
   const cost = costOf({ ...counted, imageCount }, target.prices).total;
   const now = parts.now();
-  parts.cache.keep(cache.key, {
+  const kept = parts.cache.keep(cache.key, {
     contentType: reply.contentType,
     bytes: reply.bytes,
     provider: target.provider.name,
@@ -97,4 +95,5 @@ export function keepReply(parts: Parts, call: Call, reply: UnaryReply): void {
     storedAt: now,
     expiresAt: now + group.cache.ttlMs,
   }, call.snapshot.server.cache);
+  if (kept && cache.status === "miss") call.cache = { ...cache, reasons: [] };
 }

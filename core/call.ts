@@ -11,7 +11,7 @@ import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
-import type { Pass, UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Shaping } from "./limits/shape.ts";
@@ -204,11 +204,11 @@ export interface Call {
   reservation: Reservation | null;
   /** What it took of its caller's pace, and what came of that. */
   readonly shaped: Taken[];
-  shaping: Shaping | null;
-  /** Time spent in the queue of its caller, ms. */
-  queuedMs: number;
+  readonly shapings: Shaping[];
   /** What its attempt took of the pace of its target; `null` between attempts. */
   pass: Pass | null;
+  /** What the shapes of its targets decided. */
+  readonly upstreamShapings: TargetShaping[];
   /** What the cache did for it; `null` before it was asked. */
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
@@ -230,6 +230,12 @@ export interface Call {
   /** Step relay. */
   firstByteOutAt: number | null;
   firstContentAt: number | null;
+}
+
+/** What a shape decided about a target; epoch ms. */
+export interface TargetShaping extends UpstreamShaping {
+  readonly ts: number;
+  readonly target: Target;
 }
 
 /** How a call ended. */

@@ -13,8 +13,10 @@ import {
   snapshotColumns,
   targetColumns,
 } from "./record_sections.ts";
-import { reservedTokens, scopesOf } from "./reserve.ts";
+import { scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
+import { shapeColumns, trafficShapeEvents, upstreamShapeEvents } from "./shape_rows.ts";
+import { tokenEstimates } from "./estimate_rows.ts";
 import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
@@ -62,7 +64,17 @@ function childrenOf(call: Call): Readonly<Record<string, readonly Row[]>> {
     request_shapes: shape ? [shape] : [],
     request_translation_field_events: fieldEvents(call),
     request_translation_shapes: translationShapes(call),
+    ...(call.snapshot.server.diagnostics.enabled ? diagnosticsOf(call) : {}),
+  };
+}
+
+/** What helps to find out why a call went as it did. */
+function diagnosticsOf(call: Call): Readonly<Record<string, readonly Row[]>> {
+  return {
+    request_token_estimates: tokenEstimates(call),
+    request_traffic_shape_events: trafficShapeEvents(call),
     request_upstream_error_details: call.attempts.flatMap(upstreamDetails),
+    request_upstream_shape_events: upstreamShapeEvents(call),
   };
 }
 
@@ -190,23 +202,6 @@ function cacheColumns({ cache }: Parts, call: Call): Row {
         target_model: reply.model,
       }
       : {}),
-  };
-}
-
-function shapeColumns(call: Call): Row {
-  const { shaping, queuedMs } = call;
-  if (shaping === null) return {};
-  const { input, output } = reservedTokens(call);
-  return {
-    traffic_shape_applied: 1,
-    traffic_shape_decision: shaping.decision,
-    traffic_shape_scope: shaping.bucket === "" ? "" : "caller",
-    traffic_shape_bucket: shaping.bucket,
-    traffic_shape_retry_after_ms: shaping.retryAfterMs,
-    traffic_shape_estimated_input_tokens: input,
-    traffic_shape_reserved_output_tokens: output,
-    traffic_shape_total_reserved_tokens: input + output,
-    queue_wait_ms: Math.round(queuedMs),
   };
 }
 

@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { isWithin, readAddress } from "./address.ts";
 import type { ClientIpSettings } from "./snapshot.ts";
 
 /**
@@ -16,16 +16,13 @@ export function clientAddress(
     const hops = (headers.get(name) ?? "").split(",").map((hop) => hop.trim());
     const caller = hops.findLast((hop) => !isTrusted(hop, settings));
     // What stands before a hop that is no address may be the caller's own invention.
-    if (caller !== undefined && ipaddr.isValid(caller)) return caller;
+    if (caller !== undefined && readAddress(caller)) return caller;
   }
   return peer;
 }
 
-function isTrusted(address: string, { trustedProxyCidrs }: ClientIpSettings): boolean {
-  if (trustedProxyCidrs.length === 0 || !ipaddr.isValid(address)) return false;
-  const parsed = ipaddr.process(address);
-  return trustedProxyCidrs.some((cidr) => {
-    const [range, bits] = ipaddr.parseCIDR(cidr);
-    return range.kind() === parsed.kind() && parsed.match(range, bits);
-  });
+function isTrusted(text: string, { trustedProxyCidrs }: ClientIpSettings): boolean {
+  if (trustedProxyCidrs.length === 0) return false;
+  const address = readAddress(text);
+  return address !== null && trustedProxyCidrs.some((cidr) => isWithin(address, cidr));
 }

@@ -21,7 +21,13 @@ const MAX_DRAWS = 10_000;
 export const explain: Endpoint = async (parts, visit) => {
   const dialect = dialectOf(parts, visit);
   const draws = drawsOf(visit);
-  const body = await tryCall(parts, dialect, visit, (call) => explained(parts, call, draws));
+  const remote = new URLSearchParams(visit.search).get("call_policy") === "true";
+  const body = await tryCall(
+    parts,
+    dialect,
+    visit,
+    (call) => explained(parts, call, { draws, remote }),
+  );
   const headers = { ...idHeaders(dialect, visit.id), "cache-control": "no-store" };
   return json(body, { headers });
 };
@@ -47,10 +53,14 @@ function drawsOf({ search }: Visit): number {
   );
 }
 
-async function explained(parts: Parts, call: Call, draws: number): Promise<JsonObject> {
+async function explained(
+  parts: Parts,
+  call: Call,
+  { draws, remote }: { readonly draws: number; readonly remote: boolean },
+): Promise<JsonObject> {
   await countCall(parts, call);
   const decision = beginDecision(parts, call);
-  const asking: Asking = { ...askingOf(call), trial: true };
+  const asking: Asking = { ...askingOf(call), trial: true, remote };
   await decide(parts, decision, asking);
   const { group, context, plan } = decision;
   const shown = shownTargets(call, decision);

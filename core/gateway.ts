@@ -96,6 +96,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const clock = () => performance.now();
   const random = Math.random;
   const processes = () => options.ledgerStore.processes;
+  const shapes = new UpstreamShapes({ clock, random, processes });
   return {
     current: () => config.current(),
     dialects: options.dialects,
@@ -106,9 +107,9 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     ledgerStore: options.ledgerStore,
     cache: new ReplyCache(options.cacheStore, now),
     callerShapes: new CallerShapes({ clock, processes }),
-    upstreamShapes: new UpstreamShapes({ clock, random, processes }),
+    upstreamShapes: shapes,
     policies: options.policies,
-    health: createHealth({ now, clock, random, calibration, log }),
+    health: createHealth({ now, clock, random, shapes, calibration, log }),
     calibration,
     proofs: createProofMemory(),
     log,

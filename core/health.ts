@@ -1,5 +1,6 @@
 import { Breaker } from "./breaker.ts";
 import type { Calibration } from "./calibration.ts";
+import { backsOff, type UpstreamShapes } from "./limits/upstream_shapes.ts";
 import type { Log } from "./log.ts";
 import { type Observation, Observations } from "./observations.ts";
 import type { Group, Target } from "./snapshot.ts";
@@ -50,12 +51,15 @@ export interface HealthWorld {
   now(): number;
   clock(): number;
   random(): number;
+  /** Those that back off by themselves, so that it is not done here. */
+  readonly shapes: Pick<UpstreamShapes, "backoffUntil">;
   readonly calibration: Pick<Calibration, "inputTokenRatio">;
   readonly log: Log;
 }
 
 /** Builds the health of all targets, empty. */
-export function createHealth({ now, clock, random, calibration, log }: HealthWorld): Health {
+export function createHealth(world: HealthWorld): Health {
+  const { now, clock, random, calibration, log } = world;
   const targets = new Map<string, TargetHealth>();
 
   function of(target: Target): TargetHealth {
@@ -76,7 +80,14 @@ export function createHealth({ now, clock, random, calibration, log }: HealthWor
   function isFailing(group: Group, target: Target): boolean {
     const health = targets.get(target.key);
     if (!health) return false;
-    return health.backoffUntil > clock() || health.breaker.isBarred(group.breaker, clock());
+    return backoffUntil(target, health) !== null || health.breaker.isBarred(group.breaker, clock());
+  }
+
+  /** Monotonic ms; `null` when nothing keeps attempts away. */
+  function backoffUntil({ trafficShapes }: Target, health: TargetHealth): number | null {
+    const own = health.backoffUntil > clock() ? health.backoffUntil : null;
+    const until = trafficShapes.length === 0 ? null : world.shapes.backoffUntil(trafficShapes);
+    return own === null || until === null ? own ?? until : Math.max(own, until);
   }
 
   /** The provider's wait, else doubling; spread upwards, so never earlier than asked. */
@@ -108,7 +119,9 @@ export function createHealth({ now, clock, random, calibration, log }: HealthWor
 
   return {
     signals(target) {
-      const { breaker, observations, inflight, backoffUntil } = of(target);
+      const health = of(target);
+      const { breaker, observations, inflight } = health;
+      const until = backoffUntil(target, health);
       const shift = now() - clock();
       return {
         ...observations.observed(clock()),
@@ -116,7 +129,7 @@ export function createHealth({ now, clock, random, calibration, log }: HealthWor
         inflight,
         breaker: breaker.state(clock()),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
-        backoffUntil: backoffUntil > clock() ? Math.round(backoffUntil + shift) : null,
+        backoffUntil: until === null ? null : Math.round(until + shift),
       };
     },
     isFailing,
@@ -136,7 +149,9 @@ export function createHealth({ now, clock, random, calibration, log }: HealthWor
       health.inflight -= 1;
       if (!counts) return release(health, probe);
       const follow = error === null ? "success" : UPSTREAM_CLASSES[error.class].breaker;
-      if (error !== null && follow === "backoff") backOff(health, target, error);
+      if (error !== null && follow === "backoff" && !backsOff(target.trafficShapes, error)) {
+        backOff(health, target, error);
+      }
       if (follow === "success") health.backoffStep = 0;
       const outcome = follow === "backoff" ? "none" : follow;
       const at = { options: group.breaker, now: clock(), random: random() };

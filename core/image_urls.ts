@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { type Address, isPublic, readAddress } from "./address.ts";
 import { GatewayError } from "./errors.ts";
 
 /** Time for all host names of a call, ms. */
@@ -22,7 +22,8 @@ export async function admitImages(urls: readonly string[], resolve: Resolve): Pr
   for (const url of urls) {
     const host = hostOf(url);
     if (host === null) continue;
-    if (isAddress(host)) requirePublic(host);
+    const address = readAddress(host);
+    if (address) requirePublic(address);
     else hosts.add(host);
   }
   if (hosts.size > 0) await admitHosts([...hosts], resolve);
@@ -52,25 +53,12 @@ async function admitHosts(hosts: readonly string[], resolve: Resolve): Promise<v
   }));
   for (const addresses of answers) {
     if (addresses.length === 0) throw refuse("image_url_dns_failure");
-    addresses.forEach(requirePublic);
+    addresses.forEach((address) => requirePublic(readAddress(address)));
   }
 }
 
-const isAddress = (host: string) => ipaddr.isValid(host);
-
-function requirePublic(address: string): void {
-  if (!ipaddr.isValid(address) || !isPublic(ipaddr.process(address))) {
-    throw refuse("image_url_forbidden");
-  }
-}
-
-/**
- * `unicast` is what is left of the address space when all special ranges are taken out. Of IPv6 only
- * 2000::/3 is given out (RFC 4291 2.4); the rest may embed an IPv4 address.
- */
-function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  if (address.range() !== "unicast") return false;
-  return address.kind() === "ipv4" || address.toByteArray()[0]! >> 5 === 0b001;
+function requirePublic(address: Address | null): void {
+  if (!address || !isPublic(address)) throw refuse("image_url_forbidden");
 }
 
 function refuse(reason: Refusal): GatewayError {

@@ -13,6 +13,10 @@ export const POLICY_FAULTS = [
   "policy-busy",
   "policy-unavailable",
   "policy-quarantined",
+  "policy-unreachable",
+  "policy-status",
+  "policy-egress-denied",
+  "policy-breaker-open",
 ] as const;
 
 /** The name of a fault: a closed list without data. */

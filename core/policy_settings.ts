@@ -1,5 +1,8 @@
+import type { BreakerOptions } from "./breaker.ts";
+import type { EgressRules } from "./egress.ts";
+
 /** What a group asks of the policy it names, by where the policy runs. */
-export type PolicySettings = ScriptPolicySettings;
+export type PolicySettings = ScriptPolicySettings | ExternalPolicySettings;
 
 /** A policy in TypeScript, run by the policy host; times in ms. */
 export interface ScriptPolicySettings {
@@ -14,4 +17,19 @@ export interface ScriptPolicySettings {
   readonly heapMb: number;
   /** Decisions under way at once; more wait. */
   readonly maxConcurrent: number;
+}
+
+/** A policy that another server holds; times in ms, sizes in bytes. */
+export interface ExternalPolicySettings {
+  readonly kind: "external";
+  readonly url: string;
+  readonly egress: EgressRules;
+  /** Connect to last byte. */
+  readonly timeoutMs: number;
+  readonly maxResponseBytes: number;
+  /** By lower-case name; they may hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly breaker: BreakerOptions;
+  /** How long a plan is used again; 0: never. */
+  readonly verdictTtlMs: number;
 }

@@ -5,8 +5,8 @@ import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import { type Budget, budgetOf } from "./limits/standing.ts";
 import { scopesOf } from "./reserve.ts";
-import type { Group, Target } from "./snapshot.ts";
-import type { RouteContext, TargetSignals, TargetView } from "./strategy.ts";
+import type { Group } from "./snapshot.ts";
+import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /** Everything the decision may depend on. */
@@ -50,7 +50,7 @@ export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteCo
       return budget ??= budgetOf(scopesOf(call), parts.ledger.moment());
     },
     targets: filtered.eligible.map((target, index): TargetView =>
-      viewOf(target, index, { signals: signalsOf(parts, target), now: call.ts })
+      viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     ),
     rejected: filtered.rejected,
   };
@@ -64,16 +64,6 @@ function conversationFacts(call: Call, group: Group): ConversationFacts {
     group: group.name,
     salt: call.snapshot.server.conversationSalt,
   };
-}
-
-/** A target is backed off when its health says so, or a shape that it must pass. */
-function signalsOf({ health, upstreamShapes, now, clock }: Parts, target: Target): TargetSignals {
-  const signals = health.signals(target);
-  if (target.trafficShapes.length === 0) return signals;
-  const until = upstreamShapes.backoffUntil(target.trafficShapes);
-  if (until === null) return signals;
-  const backoffUntil = Math.max(signals.backoffUntil ?? 0, Math.round(until + now() - clock()));
-  return { ...signals, backoffUntil };
 }
 
 /** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */

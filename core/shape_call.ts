@@ -28,8 +28,11 @@ function shapeBy(parts: Parts, call: Call, charge: ShapeCharge): Promise<void> |
   const { id, shape } = call.credential.caller;
   if (shape === null) return undefined;
   const taken = parts.callerShapes.enter(id, shape, charge);
+  const cost = charge.request_start_per_sec ?? charge.total_reserved_tokens_per_sec ?? 0;
+  const shaping = { ts: parts.now(), bucket: "", retryAfterMs: 0, cost, queuedMs: 0 };
   if ("bucket" in taken) {
-    note(call, {
+    call.shapings.push({
+      ...shaping,
       decision: "rejected",
       bucket: `caller.${taken.bucket}`,
       retryAfterMs: Number.isFinite(taken.waitMs) ? taken.waitMs : 0,
@@ -38,25 +41,26 @@ function shapeBy(parts: Parts, call: Call, charge: ShapeCharge): Promise<void> |
   }
   call.shaped.push(taken);
   if (taken.waitMs === 0) {
-    if (call.shaping === null) note(call, { decision: "admitted", bucket: "", retryAfterMs: 0 });
+    call.shapings.push({ ...shaping, decision: "admitted" });
     return undefined;
   }
-  note(call, { decision: "queued", bucket: "", retryAfterMs: 0 });
-  return wait(parts, call, taken.waitMs).finally(taken.done);
+  const queued: Shaping = { ...shaping, decision: "queued" };
+  call.shapings.push(queued);
+  return wait(parts, call, queued, taken.waitMs).finally(taken.done);
 }
 
 /** Who leaves the queue gives its place and its charge back when the call is settled. */
-async function wait(parts: Parts, call: Call, ms: number): Promise<void> {
+async function wait(parts: Parts, call: Call, queued: Shaping, ms: number): Promise<void> {
   const from = parts.clock();
   await pause(call, ms);
-  const waited = parts.clock() - from;
-  call.queuedMs += waited;
-  call.waitedMs += waited;
+  queued.queuedMs = parts.clock() - from;
+  call.waitedMs += queued.queuedMs;
   if (call.cut !== null) throw cutError(call.cut);
 }
 
-function note(call: Call, shaping: Shaping): void {
-  call.shaping = shaping;
+/** Time a call spent in the queue of its caller, ms. */
+export function queuedMs({ shapings }: Call): number {
+  return shapings.reduce((sum, { queuedMs }) => sum + queuedMs, 0);
 }
 
 function shapedError(call: Call, { bucket, waitMs, neverFits }: Shortage): GatewayError {
@@ -67,7 +71,7 @@ function shapedError(call: Call, { bucket, waitMs, neverFits }: Shortage): Gatew
       : "Cannot admit the call: calls of the key come too fast",
     {
       bucket: `caller.${bucket}`,
-      queue_wait_ms: Math.round(call.queuedMs),
+      queue_wait_ms: Math.round(queuedMs(call)),
       ...(neverFits ? { never_fits: true, retryable: false } : { retry_after_ms: waitMs }),
     },
   );

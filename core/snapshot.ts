@@ -1,3 +1,4 @@
+import type { BreakerOptions } from "./breaker.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
@@ -66,20 +67,6 @@ export interface RequestShapeSupport {
   readonly supportsLargeCodingAgentPayloads: boolean;
   readonly requiredInputModalities: readonly string[];
   readonly unsupportedRequestFeatures: ReadonlySet<string>;
-}
-
-/** Limits that open and close a target's breaker; times in ms, `errorRate` 0..1. */
-export interface BreakerOptions {
-  readonly enabled: boolean;
-  readonly consecutiveFailures: number;
-  readonly errorRate: number;
-  readonly minRequests: number;
-  readonly windowMs: number;
-  readonly openMs: number;
-  readonly multiplier: number;
-  readonly maxOpenMs: number;
-  readonly accessOpenMs: number;
-  readonly halfOpenProbes: number;
 }
 
 /** How a target was evaluated; `validatedAt` is epoch ms, scores 0..1. */
@@ -260,6 +247,7 @@ export interface ServerSettings {
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
   readonly decisionTelemetry: TelemetrySettings;
+  readonly diagnostics: DiagnosticsSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
@@ -276,6 +264,11 @@ export interface TelemetrySettings {
   /** Rows per call. */
   readonly maxCandidates: number;
   readonly maxFilterReasons: number;
+}
+
+/** What is kept of a call besides its usage. */
+export interface DiagnosticsSettings {
+  readonly enabled: boolean;
 }
 
 /** Sums over calls by hour, day and month. */

@@ -269,9 +269,12 @@ export interface Strategy<Options = unknown> {
   /** Tells how it came to a plan, from the context alone; without this member there is nothing to tell. */
   findings?(options: Options): (context: RouteContext) => Findings;
   /**
-   * The policy it asks; a strategy without this member decides by itself.
+   * The policy it asks, `null` when these options say that it asks none; a strategy without this
+   * member decides by itself.
    *
    * @param folder absolute; what relative paths start at
    */
-  policy?(options: Options, folder: string): PolicySettings;
+  policy?(options: Options, folder: string): PolicySettings | null;
+  /** Its options without secrets; without this member they hold none. */
+  recorded?(options: Options): unknown;
 }

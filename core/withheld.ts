@@ -2,13 +2,14 @@ import type { Attempt, Call, Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import type { Refusal } from "./limits/refusal.ts";
 import { tokenCharge } from "./limits/shape.ts";
+import type { Throttled, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import { limitError, reserveCost, reservedTokens } from "./reserve.ts";
 import type { Target } from "./snapshot.ts";
 
 /** Why a target is not tried although it is planned: its cost does not fit, or its pace forbids it. */
 export type Withheld =
   | { readonly reason: "cost-budget"; readonly refusal: Refusal }
-  | { readonly reason: string; readonly waitMs: number };
+  | Throttled;
 
 /**
  * Drops targets from the front of a plan until one may be tried now: what it needs is taken then.
@@ -33,13 +34,28 @@ export async function openTargets(
   return [];
 }
 
-function enter(parts: Parts, call: Call, { trafficShapes }: Target): Withheld | null {
+function enter(parts: Parts, call: Call, target: Target): Withheld | null {
+  const { trafficShapes } = target;
   if (trafficShapes.length === 0) return null;
   const charge = { request_start_per_sec: 1, ...tokenCharge(reservedTokens(call)) };
   const entered = parts.upstreamShapes.enter(trafficShapes, charge);
-  if ("reason" in entered) return entered;
+  if ("reason" in entered) {
+    const { scope, bucket, backoff, waitMs } = entered;
+    const retryAfterMs = Number.isFinite(waitMs) ? waitMs : 0;
+    note(parts, call, target, { decision: "skipped", scope, bucket, backoff, retryAfterMs });
+    return entered;
+  }
+  for (const { scope } of trafficShapes) {
+    note(parts, call, target, { decision: "admitted", scope, ...NO_REASON });
+  }
   call.pass = entered;
   return null;
+}
+
+const NO_REASON = { bucket: "", backoff: "", retryAfterMs: 0 } as const;
+
+function note({ now }: Parts, call: Call, target: Target, shaping: UpstreamShaping): void {
+  call.upstreamShapings.push({ ...shaping, target, ts: now() });
 }
 
 /** Ends what an attempt took of the pace of its target; without an attempt it was none. */
@@ -47,10 +63,22 @@ export function endPass(parts: Parts, call: Call, attempt: Attempt | null): void
   const { pass } = call;
   if (pass === null) return;
   call.pass = null;
-  parts.upstreamShapes.end(attempt?.target.trafficShapes ?? [], pass, {
+  const target = attempt?.target;
+  const cooldown = parts.upstreamShapes.end(target?.trafficShapes ?? [], pass, {
     startedAt: attempt?.startedAt ?? 0,
     error: attempt?.error ?? null,
     reached: attempt?.selected === true && attempt.error === null,
+  });
+  if (!target || !cooldown) return;
+  const { scope, backoff, waitMs, began } = cooldown;
+  const started = { decision: "cooldown_started", scope, bucket: "", backoff } as const;
+  note(parts, call, target, { ...started, retryAfterMs: waitMs });
+  if (!began) return;
+  parts.log.write("warn", "backoff_started", "Target is spared: its provider limits us", {
+    provider: target.provider.name,
+    model: target.model,
+    error: attempt.error?.class,
+    wait_ms: waitMs,
   });
 }
 

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { WireRequest } from "@/core/wire.ts";
 
 declare global {
   interface JSON {
@@ -6,7 +7,7 @@ declare global {
     parse(
       text: string,
       reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-    ): unknown;
+    ): Json;
     rawJSON(text: string): JsonObject;
   }
 }
@@ -20,12 +21,30 @@ const FRAGILE_NUMBER = /\d[.eE]|-0|\d{16}/;
  *
  * @throws {SyntaxError} when the text is no JSON
  */
-export function parseExact(text: string): unknown {
+export function parseExact(text: string): Json {
   if (!FRAGILE_NUMBER.test(text)) return JSON.parse(text);
   return JSON.parse(text, (_key, value, { source }) => {
     const kept = typeof value !== "number" || source === undefined || String(value) === source;
     return kept ? value : JSON.rawJSON(source);
   });
+}
+
+/** A number with more digits than a double keeps. */
+const LONG_NUMBER = /\d{16}/;
+
+/** A body whose members that hold schemas keep every digit: a bound of an integer may have 19. */
+export function withExactSchemas(
+  { bytes, body, members }: WireRequest,
+  names: readonly string[],
+): JsonObject {
+  let exact = body;
+  for (const name of names) {
+    const member = members.get(name);
+    if (!member) continue;
+    const text = new TextDecoder().decode(bytes.subarray(member.start, member.end));
+    if (LONG_NUMBER.test(text)) exact = { ...exact, [name]: parseExact(text) };
+  }
+  return exact;
 }
 
 /**

@@ -1,2 +1,2 @@
 export { policyCommands } from "./commands.ts";
-export { createPolicyRunner } from "./sandbox/runner.ts";
+export { createPolicyRunner } from "./runner.ts";

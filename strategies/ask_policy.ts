@@ -12,6 +12,7 @@ export function askPolicy(
 ): Decide {
   const failed = onError === "fallback" ? "fallback" : "error";
   return async (context, asking) => {
+    if (kind === "external" && !asking.remote) throw notAsked(group);
     const verdict = await policies?.decide(group, context, asking) ?? UNAVAILABLE;
     const { digest, cost } = verdict;
     const run = { role: asking.role, kind, digest, cost };
@@ -31,6 +32,16 @@ const UNAVAILABLE: PolicyVerdict = {
   digest: null,
   cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
 };
+
+/** What is only looked at asks no other server, unless it is to. */
+function notAsked(group: string): GatewayError {
+  return new GatewayError(
+    "routing-policy-error",
+    `Cannot tell the plan: another server holds the policy of group "${group}"; ` +
+      "call_policy=true asks it",
+    { group, policy: null, fault: null },
+  );
+}
 
 function policyError(group: string, { fault, digest }: PolicyVerdict & { kind: "fault" }) {
   return new GatewayError(

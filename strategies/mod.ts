@@ -2,6 +2,7 @@ import { type Registry, registry } from "../core/registry.ts";
 import type { Strategy } from "../core/strategy.ts";
 import { cost } from "./cost.ts";
 import { dynamicScore } from "./dynamic_score.ts";
+import { external } from "./external.ts";
 import { failover } from "./failover.ts";
 import { latency } from "./latency.ts";
 import { script } from "./script.ts";
@@ -12,6 +13,7 @@ import { weighted } from "./weighted.ts";
 export const strategies: Registry<Strategy> = registry("strategy", [
   cost,
   dynamicScore,
+  external,
   failover,
   latency,
   script,

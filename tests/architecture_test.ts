@@ -68,8 +68,14 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [
     "reaches the network",
-    /(?<![.\w] *)fetch\((?!\w+[,:])|\bDeno\.(?:connect|listen|createHttpClient|resolveDns)\b|\bWebSocket\(/,
-    ["core/gateway.ts", "core/upstream.ts", "plugins/"],
+    /(?<![.\w] *)fetch\((?!\w+[,:])|\bDeno\.(?:connect|listen|createHttpClient|resolveDns)\b|\bWebSocket\(|["']node:(?:https?|net|tls|dns)\b/,
+    [
+      "core/egress_client.ts",
+      "core/gateway.ts",
+      "core/upstream.ts",
+      "plugins/",
+      "storage/postgres.ts",
+    ],
   ],
   ["gives up types", /(?::|<|\bas|,|=)\s*any\b(?!\s*:)|\bany\[\]/, []],
 ];

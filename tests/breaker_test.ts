@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { Breaker, type BreakerOutcome } from "@/core/breaker.ts";
-import type { BreakerOptions } from "@/core/snapshot.ts";
+import { Breaker, type BreakerOptions, type BreakerOutcome } from "@/core/breaker.ts";
 import { BREAKER } from "./builders.ts";
 
 /** A random number that leaves open times as they are. */

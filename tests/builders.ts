@@ -1,8 +1,8 @@
+import type { BreakerOptions } from "@/core/breaker.ts";
 import type { ChatRequest } from "@/core/chat.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import { NOTHING_OBSERVED } from "@/core/observations.ts";
 import type {
-  BreakerOptions,
   Caller,
   Credential,
   Group,

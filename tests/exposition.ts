@@ -16,6 +16,9 @@ export interface ParsedFamily {
   readonly samples: readonly Sample[];
 }
 
+/** Families by name. */
+export type Families = ReadonlyMap<string, ParsedFamily>;
+
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
@@ -26,7 +29,7 @@ const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
  *
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  */
-export function parseExposition(text: string): ReadonlyMap<string, ParsedFamily> {
+export function parseExposition(text: string): Families {
   assert(text.endsWith("\n"), "the last line ends");
   const families = new Map<string, ParsedFamily & { samples: Sample[] }>();
   let help: readonly [string, string] | null = null;
@@ -103,7 +106,7 @@ function sortedLabels({ labels }: Sample, without = ""): [string, string][] {
 
 /** Sum of the samples of a name whose labels say at least this. */
 export function sumOf(
-  families: ReadonlyMap<string, ParsedFamily>,
+  families: Families,
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): number {

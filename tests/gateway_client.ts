@@ -1,4 +1,5 @@
 import type { DialectName } from "@/core/dialect_name.ts";
+import { type Families, parseExposition } from "./exposition.ts";
 import { CALL_PATH, type Loose, TOKEN } from "./gateway.ts";
 import { sampleRequest } from "./upstream.ts";
 
@@ -37,6 +38,13 @@ export function send(url: string, dialect: DialectName, options: CallOptions = {
     redirect: "manual",
     ...(signal ? { signal } : {}),
   });
+}
+
+/** What `/metrics` says to a caller that may read it. */
+export async function metricsOf(url: string, token: string): Promise<Families> {
+  const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+  if (response.status !== 200) throw new Error(`Cannot read metrics: HTTP ${response.status}`);
+  return parseExposition(await response.text());
 }
 
 /** Makes a call and reads its answer. */

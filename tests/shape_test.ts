@@ -64,7 +64,7 @@ Deno.test("queue is first in, first out, as deep as configured, and no wait is l
   const { shapes } = callers();
   const deep = paced({ maxWaitMs: 10_000, maxDepth: 3 });
   assert.deepEqual(waits(enter(shapes, deep, 7)), [0, 0, 0, 500, 1_000, 1_500, null]);
-  assert.equal(shapes.waiting("ci"), 3);
+  assert.equal(shapes.depth, 3);
   const { shapes: others } = callers();
   const short = paced({ maxWaitMs: 1_000, maxDepth: 9 });
   assert.deepEqual(waits(enter(others, short, 6)), [0, 0, 0, 500, 1_000, null]);
@@ -78,7 +78,7 @@ Deno.test("whoever leaves the queue gives back its place and its charge, once", 
     one?.undo();
     one?.done();
   }
-  assert.equal(shapes.waiting("ci"), 0);
+  assert.equal(shapes.depth, 0);
   assert.deepEqual(waits(enter(shapes, shape, 2)), [500, 1_000]);
 });
 
@@ -170,6 +170,9 @@ Deno.test("attempt takes of every scope or of none, and the reason names the sco
   for (let turn = 0; turn < 5; turn++) {
     assert.deepEqual(shapes.enter([provider, target], START), {
       reason: "target-shape-throttled",
+      scope: "target",
+      bucket: "request_start_per_sec",
+      backoff: "",
       waitMs: 1_000,
     });
   }
@@ -179,9 +182,14 @@ Deno.test("attempt takes of every scope or of none, and the reason names the sco
 });
 
 for (
-  const { name, error, scope } of [
-    { name: "a rate limit", error: "upstream_rate_limited", scope: "target-429" },
-    { name: "an exhausted quota", error: "upstream_quota_exhausted", scope: "provider-quota" },
+  const { name, error, scope, backoff } of [
+    { name: "a rate limit", error: "upstream_rate_limited", scope: "target", backoff: "429" },
+    {
+      name: "an exhausted quota",
+      error: "upstream_quota_exhausted",
+      scope: "provider",
+      backoff: "quota",
+    },
   ] as const
 ) {
   Deno.test(`${name} keeps attempts away from the scope it belongs to`, () => {
@@ -189,9 +197,12 @@ for (
     const all = [shapeOf("provider"), shapeOf("model"), shapeOf("target")];
     const pass = shapes.enter(all, START);
     assert("probes" in pass);
-    shapes.end(all, pass, { startedAt: 0, error: failure(error, 429), reached: false });
-    const held = shapes.enter(all, START);
-    assert.deepEqual(held, { reason: `adaptive-backoff-${scope}`, waitMs: 1_000 });
+    const refused = { startedAt: 0, error: failure(error, 429), reached: false };
+    const cooldown = { scope, backoff, waitMs: 1_000, began: true };
+    assert.deepEqual(shapes.end(all, pass, refused), cooldown);
+    const reason = `adaptive-backoff-provider-${backoff}`;
+    const held = { reason, scope, bucket: "", backoff, waitMs: 1_000 };
+    assert.deepEqual(shapes.enter(all, START), held);
     assert.equal(shapes.backoffUntil(all), 1_000);
     clock.now = 1_000;
     const probe = shapes.enter(all, START);

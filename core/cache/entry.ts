@@ -23,11 +23,23 @@ export interface CacheStore {
   set(key: string, reply: CachedReply): void;
 }
 
+/** Why a call is not answered from the cache, or its reply not kept; a closed list. */
+export type CacheReason =
+  | "cache-disabled"
+  | "cache-request-no-cache"
+  | "cache-streaming"
+  | "cache-tool-request"
+  | "cache-image-request"
+  | "cache-structured-output"
+  | "cache-stateful"
+  | "cache-temperature"
+  | "cache-not-stored";
+
 /** What the cache did for a call. */
 export interface CacheOutcome {
   readonly status: "hit" | "miss" | "bypass";
-  /** Why it was bypassed; empty otherwise. */
-  readonly reason: string;
+  /** Why it was bypassed, or that a miss was not kept; none otherwise. */
+  readonly reasons: readonly CacheReason[];
   /** Under which its reply is kept; `null`: it is not. */
   readonly key: string | null;
   readonly reply: CachedReply | null;

@@ -49,11 +49,12 @@ export class ReplyCache {
     return this.#store === null ? null : this.#findBehind(this.#store, key, settings);
   }
 
-  /** Keeps a reply, if it is small enough. */
-  keep(key: string, reply: CachedReply, settings: CacheSettings): void {
-    if (reply.bytes.length > settings.maxEntryBytes) return;
+  /** Keeps a reply; false when it is too large. */
+  keep(key: string, reply: CachedReply, settings: CacheSettings): boolean {
+    if (reply.bytes.length > settings.maxEntryBytes) return false;
     this.#memory.set(key, reply, settings.maxBytes);
     if (reply.bytes.length <= settings.secondLevel.maxEntryBytes) this.#store?.set(key, reply);
+    return true;
   }
 
   /** Whoever fetched has ended: those that wait get what it brought. */

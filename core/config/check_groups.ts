@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isObject, type Json, type JsonObject } from "../json.ts";
+import { checkExternalPolicy } from "./check_policies.ts";
 import { checkModelName } from "./check_providers.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
@@ -17,6 +18,7 @@ export function* checkGroups(root: Json, facts: CheckFacts): Iterable<Finding> {
       yield { code: "conflict", path: [...path, "targets"], at: "value", message };
     }
     yield* checkOptions(group, path, facts);
+    yield* checkExternalPolicy(member(group, "external_policy"), [...path, "external_policy"]);
     for (const [index, target] of itemsOf(targets)) {
       yield* checkTarget(root, target, [...path, "targets", index], facts);
     }

@@ -1,25 +1,10 @@
 import type { Json } from "../json.ts";
+import { checkHeaders } from "./check_headers.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 import type { ConfigPath } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 import { entriesOf, member, textOf } from "./view.ts";
-
-const REFUSED_HEADERS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "host",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "traceparent",
-  "tracestate",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** Base URLs, static headers, models of in-process upstreams and dialects that need a bridge. */
 export function* checkProviders(root: Json, facts: CheckFacts): Iterable<Finding> {
@@ -28,11 +13,7 @@ export function* checkProviders(root: Json, facts: CheckFacts): Iterable<Finding
     const baseUrl = textOf(member(provider, "base_url"));
     if (baseUrl !== null && baseUrl !== "") yield* checkBaseUrl(baseUrl, path, facts);
     yield* checkKey(provider, path, facts);
-    for (const [header] of entriesOf(member(provider, "headers"))) {
-      if (!REFUSED_HEADERS.has(header.toLowerCase())) continue;
-      const message = "this header is set by the gateway and cannot be configured";
-      yield { code: "unusable", path: [...path, "headers", header], at: "key", message };
-    }
+    yield* checkHeaders(member(provider, "headers"), [...path, "headers"]);
     for (const [ref, model] of entriesOf(member(provider, "models"))) {
       const modelPath = [...path, "models", ref];
       yield* checkModelName(provider, textOf(member(model, "model")), modelPath, facts);

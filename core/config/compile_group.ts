@@ -1,3 +1,4 @@
+import { isObject } from "../json.ts";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
@@ -28,7 +29,7 @@ export function compileGroup(
   const settings = {
     name,
     strategy: group.strategy,
-    options,
+    options: strategy.recorded ? strategy.recorded(options) : options,
     targets,
     attemptTimeoutMs: group.attempt_timeout_ms ?? upstream.default_attempt_timeout_ms,
     streamIdleTimeoutMs: group.stream_idle_timeout_ms ?? upstream.stream_idle_timeout_ms,
@@ -52,7 +53,7 @@ export function compileGroup(
         strategy: group.base_strategy,
         options: strategyOf(group.base_strategy, group, facts).options,
       },
-      fallsBack: "on_error" in group && group.on_error === "fallback",
+      fallsBack: fallsBack(options),
     },
     policy: strategy.policy?.(options, facts.folder) ?? null,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
@@ -67,6 +68,12 @@ function strategyOf(name: string, group: GroupConfig, { strategies }: CompileFac
     key in strategy.options.shape && value !== undefined
   );
   return { strategy, options: strategy.options.parse(Object.fromEntries(own)) };
+}
+
+/** Whether the options say what to do about a policy that fails, wherever they do. */
+function fallsBack(options: unknown): boolean {
+  return isObject(options) &&
+    (options["on_error"] === "fallback" || Object.values(options).some(fallsBack));
 }
 
 /** What decides where the group's strategy does not; it has no base of its own. */

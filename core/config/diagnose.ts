@@ -117,10 +117,12 @@ const SECRET_KEYS: ReadonlySet<unknown> = new Set([
   "conversation_salt",
 ]);
 
+const HEADER_OWNERS: ReadonlySet<unknown> = new Set(["models", "providers"]);
+
 /** Whether the value at a path must never be shown. */
 export function isSecret(path: ConfigPath): boolean {
   return path.some((step) => SECRET_KEYS.has(step)) ||
-    path[0] === "providers" && path[2] === "headers" && path.length > 3;
+    path.length > 3 && HEADER_OWNERS.has(path[0]) && path.indexOf("headers", 2) === path.length - 2;
 }
 
 /** The schema of the value at a path, without its wrappers; `null` when there is none. */

@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { isBlock } from "../address.ts";
 import { DIALECT_NAMES } from "../dialect_name.ts";
 import { parseDsn } from "../dsn.ts";
 import { parseDuration } from "./duration.ts";
@@ -99,6 +99,14 @@ export function map<Value extends z.ZodType>(
   return z.record(key, value, { error: "expected a map" });
 }
 
+/** HTTP headers by name. */
+export function headers() {
+  return map(
+    pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name"),
+    pattern("string", /^[\t\x20-\x7e\x80-\xff]*$/, "a header value"),
+  );
+}
+
 /** A map with these keys only; `later` are keys of the format that are refused for now. */
 export function block<Shape extends z.ZodRawShape>(
   shape: Shape,
@@ -149,7 +157,7 @@ export function time() {
 /** A block of addresses. */
 export function cidr() {
   const error = 'expected a block of addresses, such as "10.0.0.0/8"';
-  return z.string({ error }).refine((block) => ipaddr.isValidCIDR(block), {
+  return z.string({ error }).refine(isBlock, {
     error,
     params: { code: "bad-format" },
   }).register(notation, { type: "cidr" });

@@ -94,7 +94,6 @@ export const groupSchema = block({
   "rollout",
   "shadow",
   "routing_policy",
-  "external_policy",
   "pii_filter",
   "contract",
 ]);

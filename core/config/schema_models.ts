@@ -7,6 +7,7 @@ import {
   dialect,
   filled,
   flag,
+  headers,
   list,
   map,
   name,
@@ -140,10 +141,9 @@ export const providerSchema = block({
   api_key_env: pattern("string", /^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable").optional()
     .describe("variable read when `api_key` is omitted"),
   key_id: text().optional().describe("public label of the key"),
-  headers: map(
-    pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name"),
-    pattern("string", /^[\t\x20-\x7e\x80-\xff]*$/, "a header value"),
-  ).default({}).describe("static upstream headers; hop-by-hop, `host`, `content-length` refused"),
+  headers: headers().default({}).describe(
+    "static upstream headers; hop-by-hop, `host`, `content-length` refused",
+  ),
   models: map(name(), catalogModel).default({}).describe("catalog: models by reference"),
   traffic_shape: upstreamShapeSchema.optional().describe("pace of attempts, for all its models"),
 }, ["peer"]);

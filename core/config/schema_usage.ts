@@ -15,8 +15,10 @@ import {
 
 /** Keys of `server.diagnostics`. */
 export const diagnostics = block({
+  enabled: flag().default(true)
+    .describe("details of failures, decisions of shaping and token estimates"),
   retention_days: whole(1).default(30).describe("days of `usage_diagnostics`"),
-}, ["enabled", "store_sanitized_upstream_errors", "max_error_bytes"]);
+}, ["store_sanitized_upstream_errors", "max_error_bytes"]);
 
 /** Keys of `server.decision_telemetry`. */
 export const decisionTelemetry = block({

@@ -26,6 +26,7 @@ export class CallerShapes {
   readonly #clock: () => number;
   readonly #processes: () => number;
   readonly #states = new Map<string, State>();
+  #depth = 0;
 
   /** @param world monotonic ms, and how many processes share the rates */
   constructor(world: { clock(): number; processes(): number }) {
@@ -33,9 +34,9 @@ export class CallerShapes {
     this.#processes = world.processes;
   }
 
-  /** Calls that wait for their turn. */
-  waiting(id: string): number {
-    return this.#states.get(id)?.waiting ?? 0;
+  /** Calls of all callers that wait for their turn. */
+  get depth(): number {
+    return this.#depth;
   }
 
   /**
@@ -51,10 +52,10 @@ export class CallerShapes {
     }
     state.levels.take(charge, sizes, at);
     const waits = shortage !== null;
-    if (waits) state.waiting += 1;
+    if (waits) this.#wait(state, 1);
     let ended = !waits;
     const done = () => {
-      if (!ended) state.waiting -= 1;
+      if (!ended) this.#wait(state, -1);
       ended = true;
     };
     return {
@@ -65,6 +66,11 @@ export class CallerShapes {
         state.levels.give(charge);
       },
     };
+  }
+
+  #wait(state: State, calls: 1 | -1): void {
+    state.waiting += calls;
+    this.#depth += calls;
   }
 
   #stateOf(id: string): State {

@@ -58,6 +58,7 @@ export class Ledger {
   #day: Period = { start: -Infinity, end: -Infinity };
   #changed = new Set<Account>();
   #sharer: Sharer | null = null;
+  readonly #overruns = new Map<LimitKey, number>();
   /** Called when something is to be stored. */
   onChange: () => void = () => {};
 
@@ -169,10 +170,25 @@ export class Ledger {
     reservation.held = [];
     if (held.length === 0) return;
     const { steady } = this.moment();
-    for (const item of held) settleHeld(item, charge, steady);
+    for (const item of held) {
+      settleHeld(item, charge, steady);
+      if (chargedUnits(charge, item.key) > item.units) this.#overrun(reservation, item, charge);
+    }
     if (charge.calls === 0 && this.#sharer === null) return;
     for (const account of reservation.accounts) this.#changed.add(account);
     this.onChange();
+  }
+
+  /** Units that were charged above what was reserved for them, by limit, since the start. */
+  get overruns(): ReadonlyMap<LimitKey, number> {
+    return this.#overruns;
+  }
+
+  #overrun({ scopes, accounts }: Reservation, { account, key, units }: Held, charge: Charge): void {
+    const limits = scopes[accounts.indexOf(account)];
+    if (!limits || limits.max[key] === 0) return;
+    const above = chargedUnits(charge, key) - units;
+    this.#overruns.set(key, (this.#overruns.get(key) ?? 0) + above);
   }
 
   /** Adds what a call was charged with before this process began; `time` is epoch ms. */

@@ -15,6 +15,20 @@ export const LIMIT_KEYS = [
 /** Name of a limit: calls, tokens or nano-USD, by the window in which they count. */
 export type LimitKey = typeof LIMIT_KEYS[number];
 
+/** Each limit as it is configured. */
+export const LIMIT_NAMES: Readonly<Record<LimitKey, string>> = {
+  "rpm": "rate.rpm",
+  "day.requests": "quota.day.requests",
+  "month.requests": "quota.month.requests",
+  "tpm": "rate.tpm",
+  "day.tokens": "quota.day.tokens",
+  "month.tokens": "quota.month.tokens",
+  "lifetime.tokens": "key.lifetime_tokens",
+  "concurrent": "rate.concurrent",
+  "day.cost": "quota.day.cost_usd",
+  "month.cost": "quota.month.cost_usd",
+};
+
 /** Units that a call needs under some limits: all of them or none. */
 export type Need = readonly (readonly [LimitKey, number])[];
 

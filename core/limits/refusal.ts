@@ -1,6 +1,6 @@
 import { type ErrorDetails, type ErrorType, GatewayError } from "../errors.ts";
 import type { Account } from "./account.ts";
-import type { LimitKey, ScopeLimits } from "./limit.ts";
+import { LIMIT_NAMES, type LimitKey, type ScopeLimits } from "./limit.ts";
 import type { Moment } from "./meter.ts";
 
 /** When a slot of concurrency may be free again is unknown, ms. */
@@ -22,7 +22,7 @@ export function refusalError(refusal: Refusal, at: Moment): GatewayError {
   const never = needed > max;
   const details = {
     scope: limits.kind,
-    ...(isQuota(key) ? { limit_key: `quota.${isCost(key) ? `${key}_usd` : key}` } : {}),
+    ...(isQuota(key) ? { limit_key: LIMIT_NAMES[key] } : {}),
     limit: shown(key, max),
     used: shown(key, account.taken(key, at)),
     needed: shown(key, needed),

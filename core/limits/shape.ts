@@ -34,12 +34,18 @@ export interface Shortage {
   readonly neverFits: boolean;
 }
 
-/** What shaping did with a call, for its record; times in ms. */
+/** What the shape of its caller decided about a call, for its record; times in ms. */
 export interface Shaping {
   readonly decision: "admitted" | "queued" | "rejected";
-  /** The bucket that was short; empty when none was. */
+  /** The bucket that was short, as its caller is told of it; empty when none was. */
   readonly bucket: string;
   readonly retryAfterMs: number;
+  /** Units asked for: calls, or tokens. */
+  readonly cost: number;
+  /** Epoch ms. */
+  readonly ts: number;
+  /** How long it waited. */
+  queuedMs: number;
 }
 
 /** The levels of one shape. With several processes each has its part of rate and burst. */

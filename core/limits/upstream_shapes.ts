@@ -17,9 +17,33 @@ export interface UpstreamShape {
 
 /** Why a target is not tried now. */
 export interface Throttled {
-  /** `provider-shape-throttled`, `adaptive-backoff-target-429`, ... */
+  /** `provider-shape-throttled`, `adaptive-backoff-provider-429`, ... */
   readonly reason: string;
+  readonly scope: ShapeScope;
+  /** The bucket that is short; empty when it is a backoff. */
+  readonly bucket: string;
+  /** The kind of backoff; empty when it is a bucket. */
+  readonly backoff: BackoffKind | "";
   readonly waitMs: number;
+}
+
+/** What a shape decided about an attempt, for the record of its call. */
+export interface UpstreamShaping {
+  readonly decision: "admitted" | "skipped" | "cooldown_started";
+  readonly scope: ShapeScope;
+  readonly bucket: string;
+  readonly backoff: BackoffKind | "";
+  /** ms */
+  readonly retryAfterMs: number;
+}
+
+/** A backoff that an attempt began, or made longer. */
+export interface Cooldown {
+  readonly scope: ShapeScope;
+  readonly backoff: BackoffKind;
+  readonly waitMs: number;
+  /** It was not cooling before. */
+  readonly began: boolean;
 }
 
 /** What an attempt holds: the probes it is. */
@@ -63,7 +87,11 @@ export class UpstreamShapes {
     return { probes };
   }
 
-  /** The end of an attempt: a refusal for a limit keeps others away, content lets them in again. */
+  /**
+   * The end of an attempt: a refusal for a limit keeps others away, content lets them in again.
+   *
+   * @returns the backoff it set off; `null`: none
+   */
   end(
     shapes: readonly UpstreamShape[],
     pass: Pass,
@@ -72,19 +100,31 @@ export class UpstreamShapes {
       readonly error: UpstreamError | null;
       readonly reached: boolean;
     },
-  ): void {
+  ): Cooldown | null {
     const kind = kindOf(attempt.error);
     const shape = kind === null ? undefined : scopeOf(shapes, kind);
-    const options = kind === null ? null : shape?.backoff[kind];
-    if (kind !== null && shape && options) {
-      this.#backoffOf(shape, kind).trigger(options, {
-        now: this.#world.clock(),
-        startedAt: attempt.startedAt,
-        hintMs: attempt.error?.retryAfterMs ?? null,
-        random: this.#world.random(),
-      });
-    }
+    const cooldown = kind === null || !shape ? null : this.#cool(shape, kind, attempt);
     for (const probe of pass.probes) probe.release(attempt.reached);
+    return cooldown;
+  }
+
+  #cool(
+    shape: UpstreamShape,
+    kind: BackoffKind,
+    { startedAt, error }: { readonly startedAt: number; readonly error: UpstreamError | null },
+  ): Cooldown | null {
+    const options = shape.backoff[kind];
+    if (options === null) return null;
+    const backoff = this.#backoffOf(shape, kind);
+    const now = this.#world.clock();
+    const began = backoff.until(now) === null;
+    backoff.trigger(options, {
+      now,
+      startedAt,
+      hintMs: error?.retryAfterMs ?? null,
+      random: this.#world.random(),
+    });
+    return { scope: shape.scope, backoff: kind, waitMs: backoff.waitMs(options, now), began };
   }
 
   /** Until when attempts stay away, monotonic ms; `null` when they need not. */
@@ -107,12 +147,15 @@ export class UpstreamShapes {
         const options = shape.backoff[kind];
         const waitMs = options === null ? 0 : this.#wait(shape, kind, options, at.now);
         if (waitMs > (worst?.waitMs ?? 0)) {
-          worst = { reason: `adaptive-backoff-${shape.scope}-${kind}`, waitMs };
+          const reason = `adaptive-backoff-provider-${kind}`;
+          worst = { reason, scope: shape.scope, bucket: "", backoff: kind, waitMs };
         }
       }
       const shortage = this.#levelsOf(shape).shortage(charge, shape.sizes, at);
       if (shortage !== null && shortage.waitMs > (worst?.waitMs ?? 0)) {
-        worst = { reason: `${shape.scope}-shape-throttled`, waitMs: shortage.waitMs };
+        const { bucket, waitMs } = shortage;
+        const reason = `${shape.scope}-shape-throttled`;
+        worst = { reason, scope: shape.scope, bucket, backoff: "", waitMs };
       }
     }
     return worst;
@@ -139,6 +182,12 @@ export class UpstreamShapes {
 function kindOf(error: UpstreamError | null): BackoffKind | null {
   if (error?.class === "upstream_rate_limited") return "429";
   return error?.class === "upstream_quota_exhausted" ? "quota" : null;
+}
+
+/** Whether a shape keeps attempts away after such an error. */
+export function backsOff(shapes: readonly UpstreamShape[], error: UpstreamError): boolean {
+  const kind = kindOf(error);
+  return kind !== null && scopeOf(shapes, kind) !== undefined;
 }
 
 const ORDER: readonly ShapeScope[] = ["target", "model", "provider"];

@@ -66,7 +66,9 @@ function featureRow(feature_name: string, value: unknown): readonly Row[] {
 
 /** Rows of `request_cache_reasons`. */
 export function cacheRows({ cache }: Call): readonly Row[] {
-  return cache === null ? [] : [{ seq: 0, status: cache.status, reason: cache.reason }];
+  if (cache === null) return [];
+  const { status, reasons } = cache;
+  return numbered(reasons.map((reason) => ({ status, reason })));
 }
 
 /** Rows of `request_policy_executions`. */

@@ -3,7 +3,7 @@ import type { DecodedRequest } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { scanElements, type Span } from "@/core/scan.ts";
 import type { WireRequest } from "@/core/wire.ts";
-import { holdsNumber, parseExact } from "../exact_json.ts";
+import { holdsNumber, parseExact, withExactSchemas } from "../exact_json.ts";
 import {
   booleanField,
   countField,
@@ -45,7 +45,7 @@ const READ_MEMBERS = [
  * @see https://docs.anthropic.com/en/api/messages
  */
 export function decodeMessagesRequest(wire: WireRequest): DecodedRequest {
-  const { body } = wire;
+  const body = withExactSchemas(wire, ["tools", "output_config", "output_format"]);
   const barriers: Barriers = new Set();
   const maxOutputTokens = countField(body, "max_tokens");
   const reasoning = decodeThinking(body);

@@ -3,6 +3,7 @@ import type { ChatRequest, Effort, OutputFormat, Reasoning, Sampling } from "@/c
 import type { DecodedRequest } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { WireRequest } from "@/core/wire.ts";
+import { withExactSchemas } from "../exact_json.ts";
 import {
   booleanField,
   countField,
@@ -75,7 +76,8 @@ const MAPPED = [
  * `provider-hosted-tools-forbidden` for a choice that forces a hosted tool
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
-export function decodeChatRequest({ body }: WireRequest): DecodedRequest {
+export function decodeChatRequest(wire: WireRequest): DecodedRequest {
+  const body = withExactSchemas(wire, ["tools", "functions", "response_format"]);
   const barriers: Barriers = new Set(
     BARRIER_FIELDS.filter(([field, , says]) => says(body[field] ?? null)).map(([, name]) => name),
   );

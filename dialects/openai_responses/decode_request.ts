@@ -3,6 +3,7 @@ import type { ChatRequest, Sampling } from "@/core/chat.ts";
 import type { DecodedRequest } from "@/core/dialect.ts";
 import type { Json, JsonObject } from "@/core/json.ts";
 import type { WireRequest } from "@/core/wire.ts";
+import { withExactSchemas } from "../exact_json.ts";
 import { booleanField, countField, numberField, objectListField, textField } from "../fields.ts";
 import { isReasoningOff } from "../reasoning_amount.ts";
 import { isForced } from "../tool_choice.ts";
@@ -60,7 +61,8 @@ const BARRIER_FIELDS: readonly (readonly [string, BridgeFeature, (value: Json) =
  * `provider-hosted-tools-forbidden` for a choice that forces a hosted tool
  * @see https://platform.openai.com/docs/api-reference/responses/create
  */
-export function decodeResponsesRequest({ body }: WireRequest): DecodedRequest {
+export function decodeResponsesRequest(wire: WireRequest): DecodedRequest {
+  const body = withExactSchemas(wire, ["tools", "text"]);
   const barriers: Barriers = new Set(
     BARRIER_FIELDS.filter(([field, , says]) => says(body[field] ?? null)).map(([, name]) => name),
   );

@@ -1,12 +1,12 @@
 import type { Exposition } from "./exposition.ts";
 
 /** Money is counted in nano-USD, which are whole. */
-const NANO = 1e9;
+export const NANO = 1e9;
 
 const CALL = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const FIRST = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 30, 60];
 const OVERHEAD = [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25];
-const BATCH = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
+export const BATCH = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
 const THROUGHPUT = [5, 10, 20, 40, 60, 80, 120, 200, 400, 800];
 
 /** The families that calls and other events fill. */

@@ -8,6 +8,8 @@ import { createExposition } from "./exposition.ts";
 import { declareFamilies } from "./families.ts";
 import { declareGauges } from "./gauges.ts";
 import { createListener } from "./listener.ts";
+import { limitCounter } from "./limits.ts";
+import { declareLimitGauges } from "./limit_gauges.ts";
 import { watchLoop } from "./loop_delay.ts";
 
 const PATH = "/metrics";
@@ -19,6 +21,7 @@ export function createMetrics(): Plugin {
   const journalWrite = families.journalWrite.at();
   const shipBatch = families.shipBatch.at();
   const countCall = callCounter(families);
+  const countLimits = limitCounter(exposition);
   const listener = createListener(PATH, answer);
   let callers: CallerCounter | null = null;
   let labelsCallers = false;
@@ -53,6 +56,7 @@ export function createMetrics(): Plugin {
       const { metrics } = config.current().server;
       labelCallers(metrics.callerLabel);
       declareGauges(exposition, started, config);
+      declareLimitGauges(exposition, started);
       loop = watchLoop(families.loopDelay.at(), started.clock);
       listener.open(metrics.listen);
     },
@@ -68,6 +72,7 @@ export function createMetrics(): Plugin {
     },
     onSettled(call, settlement, journalMs) {
       countCall(call, settlement);
+      countLimits(call, settlement);
       journalWrite.observe(journalMs / 1000);
       if (labelsCallers) callers?.count(call, settlement);
     },

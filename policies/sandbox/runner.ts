@@ -39,8 +39,8 @@ const DEFAULTS: PolicyHostSettings = {
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
-/** Builds the runner of all policies of a gateway; processes start with the first policy. */
-export function createPolicyRunner(options: RunnerOptions): PolicyRunner {
+/** Builds the runner of the policies in TypeScript; processes start with the first policy. */
+export function createScriptRunner(options: RunnerOptions): PolicyRunner {
   return new ProcessRunner(options);
 }
 
@@ -98,7 +98,9 @@ class ProcessRunner implements PolicyRunner {
   }
 
   async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
-    const asked = [...groups].flatMap(({ name, policy }) => policy ? [{ name, policy }] : []);
+    const asked = [...groups].flatMap(({ name, policy }) =>
+      policy?.kind === "script" ? [{ name, policy }] : []
+    );
     this.#discard();
     this.#fitSpare(asked.map(({ policy }) => policy));
     const prepared = new Map<string, PolicyVersion>();
@@ -116,7 +118,7 @@ class ProcessRunner implements PolicyRunner {
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void {
     this.#settings = settings;
     const asked = new Map(
-      [...groups].flatMap(({ name, policy }) => policy ? [[name, policy]] : []),
+      [...groups].flatMap(({ name, policy }) => policy?.kind === "script" ? [[name, policy]] : []),
     );
     for (const [name, version] of this.#prepared) this.#take(name, version);
     this.#prepared = new Map();

@@ -80,6 +80,21 @@ function lastFrame(answer: Answer): string {
   return framesOf(answer.bytes).at(-1) ?? "";
 }
 
+/** More digits than a double keeps. */
+const LONG_NUMBER = JSON.rawJSON("9223372036854775807");
+
+function toolOf(dialect: DialectName, schema: object): object {
+  const [name, description] = ["find", "finds"];
+  switch (dialect) {
+    case "openai-chat":
+      return { type: "function", function: { name, description, parameters: schema } };
+    case "openai-responses":
+      return { type: "function", name, description, parameters: schema, strict: false };
+    case "anthropic":
+      return { name, description, input_schema: schema };
+  }
+}
+
 for (const [from, to] of PAIRS) {
   const model = groupOf(to);
 
@@ -102,6 +117,18 @@ for (const [from, to] of PAIRS) {
           assert(row["input_tokens"] > 0 && row["output_tokens"] > 0);
         });
       }
+    });
+  });
+
+  Deno.test(`a tool schema of a ${from} caller reaches a ${to} target with every digit`, async () => {
+    const schema = { type: "object", properties: { id: { maximum: LONG_NUMBER } } };
+    await inGateway(echo("echo"), async (gateway, upstream) => {
+      const answer = await call(gateway.url, from, {
+        body: { model, tools: [toolOf(from, schema)] },
+      });
+      assert.equal(answer.status, 200, answer.text);
+      const sent = new TextDecoder().decode(upstream.requests[0]!.body);
+      assert(sent.includes(JSON.stringify(schema)), sent);
     });
   });
 

@@ -11,7 +11,7 @@ import {
 } from "../gateway.ts";
 import { call, send } from "../gateway_client.ts";
 import { makeFolder, runServe } from "../gateway_process.ts";
-import { type ParsedFamily, parseExposition, sumOf } from "../exposition.ts";
+import { type Families, parseExposition, sumOf } from "../exposition.ts";
 import { CALLER_FAMILIES, FAMILIES } from "../metric_families.ts";
 import {
   closedPort,
@@ -31,8 +31,6 @@ const CALLERS = [
   caller("ci", TOKEN),
   caller("prometheus", READER, { metrics_admin: true, allow: [] }),
 ];
-
-type Families = ReadonlyMap<string, ParsedFamily>;
 
 /** What `/metrics` says, read and checked. */
 async function metricsOf(gateway: TestGateway): Promise<Families> {

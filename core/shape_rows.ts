@@ -1,0 +1,80 @@
+import type { Call } from "./call.ts";
+import type { Shaping } from "./limits/shape.ts";
+import type { ShapeScope } from "./limits/upstream_shapes.ts";
+import type { Row } from "./record.ts";
+import { reservedTokens } from "./reserve.ts";
+import { queuedMs } from "./shape_call.ts";
+
+/** What the pace of its caller did to a call, in its row. */
+export function shapeColumns(call: Call): Row {
+  const shaping = decisive(call.shapings);
+  if (!shaping) return {};
+  const { estimated_input_tokens, reserved_output_tokens, total_reserved_tokens } = tokens(call);
+  return {
+    traffic_shape_applied: 1,
+    traffic_shape_decision: shaping.decision,
+    traffic_shape_scope: shaping.bucket === "" ? "" : "caller",
+    traffic_shape_bucket: shaping.bucket,
+    traffic_shape_retry_after_ms: shaping.retryAfterMs,
+    traffic_shape_estimated_input_tokens: estimated_input_tokens,
+    traffic_shape_reserved_output_tokens: reserved_output_tokens,
+    traffic_shape_total_reserved_tokens: total_reserved_tokens,
+    queue_wait_ms: Math.round(queuedMs(call)),
+  };
+}
+
+/** Of several decisions the one that mattered most to the caller. */
+function decisive(shapings: readonly Shaping[]): Shaping | undefined {
+  const last = shapings.at(-1);
+  if (last?.decision === "rejected") return last;
+  return shapings.find(({ decision }) => decision === "queued") ?? last;
+}
+
+/** Rows of `request_traffic_shape_events`: every decision of the caller's own shape. */
+export function trafficShapeEvents(call: Call): readonly Row[] {
+  return call.shapings.map((shaping, seq) => ({
+    seq,
+    ts: shaping.ts,
+    scope: "caller",
+    bucket: shaping.bucket,
+    decision: shaping.decision,
+    retry_after_ms: shaping.retryAfterMs,
+    queue_wait_ms: Math.round(shaping.queuedMs),
+    ...tokens(call),
+    cost: shaping.cost,
+  }));
+}
+
+/** Shapes by the names under which they are stored and counted. */
+export const SHAPE_SCOPES: Readonly<Record<ShapeScope, string>> = {
+  provider: "provider",
+  model: "provider_model",
+  target: "target",
+};
+
+/** Rows of `request_upstream_shape_events`: what the shapes of its targets decided. */
+export function upstreamShapeEvents(call: Call): readonly Row[] {
+  return call.upstreamShapings.map(({ target, ...shaping }, seq) => ({
+    seq,
+    ts: shaping.ts,
+    scope: SHAPE_SCOPES[shaping.scope],
+    provider: target.provider.name,
+    model_ref: target.modelRef ?? undefined,
+    model: target.model,
+    dialect: target.dialect,
+    bucket: shaping.bucket,
+    decision: shaping.decision,
+    backoff_reason: shaping.backoff === "" ? "" : `provider-${shaping.backoff}`,
+    retry_after_ms: Math.round(shaping.retryAfterMs),
+    ...tokens(call),
+  }));
+}
+
+function tokens(call: Call) {
+  const { input, output } = reservedTokens(call);
+  return {
+    estimated_input_tokens: input,
+    reserved_output_tokens: output,
+    total_reserved_tokens: input + output,
+  };
+}
