@@ -7,6 +7,7 @@ import { loadConfig } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { diskSources } from "./core/config/sources.ts";
+import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
@@ -28,6 +29,7 @@ import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
+import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
@@ -160,6 +162,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     log,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
+    ...await identityOf(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
     plugins,
   });
@@ -212,6 +215,15 @@ function openStores(
     })
     : null;
   return { journal, store };
+}
+
+/** Who this gateway is, and how it names what must not be told. */
+async function identityOf(state: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(state);
+  const given = world.env("POINTSMAN_FINGERPRINT_KEY");
+  const key = given ? readFingerprintKey(given) : fingerprintKey;
+  if (key) return { gatewayId, fingerprints: createFingerprints(key) };
+  throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
 }
 
 async function openLedger(

@@ -8,6 +8,7 @@ import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.t
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { NetworkError, received } from "./upstream.ts";
+import { upstreamDetails } from "./upstream_details.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
 import type { Edit, FieldEvent } from "./wire.ts";
 import { endPass } from "./withheld.ts";
@@ -199,6 +200,7 @@ function beginAttempt(
     responseBytes: 0,
     upstreamRequestId: null,
     error: null,
+    told: [],
     selected: false,
     facts: null,
     trace: null,
@@ -242,13 +244,18 @@ async function readAnswer(
   attempt: Attempt,
   response: Response,
 ): Promise<Reply | UpstreamError> {
-  if (!response.ok) return await readError(parts, response);
+  if (!response.ok) return await readError(parts, attempt, response);
   if (call.features?.stream) return await openStream(parts, call, attempt, response);
   return await readUnary(parts, call, attempt, response);
 }
 
-async function readError(parts: Parts, response: Response): Promise<UpstreamError> {
+async function readError(
+  parts: Parts,
+  attempt: Attempt,
+  response: Response,
+): Promise<UpstreamError> {
   const bytes = await readWhole(response, MAX_ERROR_BYTES);
   const body = bytes === null ? undefined : parseJson(bytes);
+  attempt.told = upstreamDetails(body);
   return classifyAnswer(response.status, body, retryAfterMs(response.headers, parts.now()));
 }

@@ -8,6 +8,7 @@ import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
@@ -25,6 +26,7 @@ import type { Registry } from "./registry.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 import type { PolicyRun } from "./strategy.ts";
 import type { UpstreamFetch } from "./upstream.ts";
+import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
@@ -65,6 +67,9 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
+  readonly gatewayId: string;
+  readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced. */
   readonly tracer: Tracer | null;
   /** Told what becomes of calls. */
@@ -161,6 +166,8 @@ export interface Attempt {
   responseBytes: number;
   upstreamRequestId: string | null;
   error: UpstreamError | null;
+  /** What its provider said of the failure, in known words. */
+  told: readonly UpstreamDetail[];
   selected: boolean;
   /** What was learned of its reply; `null` when there was none. */
   facts: ReplyFacts | null;

@@ -1,6 +1,7 @@
 import { type Attempt, type Call, type Parts, servingAttempt, type Settlement } from "./call.ts";
 import { clientLabel } from "./client_label.ts";
 import { costOf } from "./cost.ts";
+import { diagnosticRows } from "./diagnostic_rows.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Charge } from "./limits/account.ts";
 import { keyState, quotaState } from "./limits/standing.ts";
@@ -15,8 +16,7 @@ import {
 } from "./record_sections.ts";
 import { scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
-import { shapeColumns, trafficShapeEvents, upstreamShapeEvents } from "./shape_rows.ts";
-import { tokenEstimates } from "./estimate_rows.ts";
+import { shapeColumns } from "./shape_rows.ts";
 import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
@@ -54,42 +54,22 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
     ],
     attempts: call.attempts.map((attempt) => attemptRow(call, attempt, settlement)),
     errors: settlement.error ? [errorRow(call, settlement.error, settlement.status)] : [],
-    children: childrenOf(call),
+    children: childrenOf(parts, call, settlement),
   };
 }
 
-function childrenOf(call: Call): Readonly<Record<string, readonly Row[]>> {
-  const shape = requestShape(call);
+function childrenOf(
+  { fingerprints }: Parts,
+  call: Call,
+  settlement: Settlement,
+): Readonly<Record<string, readonly Row[]>> {
+  const shape = requestShape(call, fingerprints);
   return {
     request_shapes: shape ? [shape] : [],
     request_translation_field_events: fieldEvents(call),
-    request_translation_shapes: translationShapes(call),
-    ...(call.snapshot.server.diagnostics.enabled ? diagnosticsOf(call) : {}),
+    request_translation_shapes: translationShapes(call, fingerprints),
+    ...diagnosticRows(call, settlement),
   };
-}
-
-/** What helps to find out why a call went as it did. */
-function diagnosticsOf(call: Call): Readonly<Record<string, readonly Row[]>> {
-  return {
-    request_token_estimates: tokenEstimates(call),
-    request_traffic_shape_events: trafficShapeEvents(call),
-    request_upstream_error_details: call.attempts.flatMap(upstreamDetails),
-    request_upstream_shape_events: upstreamShapeEvents(call),
-  };
-}
-
-/** What a provider said of a failure in words that are known: never its prose. */
-function upstreamDetails({ error, index, ts }: Attempt): Row[] {
-  if (!error?.code) return [];
-  return [{
-    attempt_index: index,
-    ts,
-    error_class: error.class,
-    status_code: error.status ?? undefined,
-    field_name: "code",
-    field_value: error.code,
-    source: "body",
-  }];
 }
 
 /** A name the caller may not use is never stored. */

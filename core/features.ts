@@ -13,6 +13,29 @@ export interface RequestedReasoning {
   readonly source: string | null;
 }
 
+/** Members and markers of a body that reports tell of; columns of `request_shapes`. */
+export type BodySign =
+  | "cache_control"
+  | "include"
+  | "response_format"
+  | "store"
+  | "truncation"
+  | "video";
+
+/** What a body is made of, for reports alone: nothing is decided by it. */
+export interface BodyShape {
+  /** UTF-8 bytes of all text that counts as input. */
+  readonly inputTextBytes: number;
+  /** Items of an input; 0 where a dialect has messages. */
+  readonly inputItems: number;
+  readonly systemMessages: number;
+  readonly developerMessages: number;
+  readonly assistantMessages: number;
+  readonly toolResults: number;
+  readonly functionCallOutputs: number;
+  readonly present: readonly BodySign[];
+}
+
 /** What a dialect reads from a body. Counts are numbers of pieces, characters or tokens as named. */
 export interface WireFeatures {
   readonly stream: boolean;
@@ -52,10 +75,11 @@ export interface WireFeatures {
   readonly mediaTokens: number;
   /** Every image URL as sent, for admission; never stored. */
   readonly imageUrls: readonly string[];
+  readonly shape: BodyShape;
 }
 
 /** Everything eligibility, strategies and policies know of a request. */
-export interface RequestFeatures extends Omit<WireFeatures, "imageUrls"> {
+export interface RequestFeatures extends Omit<WireFeatures, "imageUrls" | "shape"> {
   /** After content decoding. */
   readonly requestBytes: number;
   /** UTF-8 bytes of `tools` as sent. */
@@ -92,7 +116,7 @@ export function completeFeatures(
   const estimatedImageTokens = wire.imageCount * group.imageTokens;
   const estimatedInputTokens = Math.ceil(wire.asciiChars / 4 + wire.otherChars) +
     estimatedToolTokens + estimatedImageTokens + wire.mediaTokens + 4 * wire.messageCount + 3;
-  // Member by member: image URLs stay behind, and one literal is several times cheaper than spreads.
+  // Member by member: image URLs and the shape stay behind, and one literal is several times cheaper than spreads.
   return {
     stream: wire.stream,
     temperatureSet: wire.temperatureSet,

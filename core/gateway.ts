@@ -8,6 +8,7 @@ import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
 import { CallerShapes } from "./limits/caller_shapes.ts";
 import { UpstreamShapes } from "./limits/upstream_shapes.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Ledger } from "./limits/ledger.ts";
 import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
@@ -43,6 +44,8 @@ export interface GatewayOptions {
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
+  readonly gatewayId: string;
+  readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
   readonly tracer: Tracer | null;
   readonly plugins: readonly Plugin[];
@@ -126,6 +129,8 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     watchers: [decisions, ...options.plugins],
     drain: { draining: false },
     replica: options.replica,
+    gatewayId: options.gatewayId,
+    fingerprints: options.fingerprints,
   };
 }
 

@@ -64,6 +64,7 @@ export const version: Endpoint = (parts) =>
     typescript: Deno.version.typescript,
     os: Deno.build.os,
     arch: Deno.build.arch,
+    schema_version: parts.store?.migrations.version ?? 0,
   }, { headers: NO_STORE });
 
 function built({ build }: Parts): JsonObject {

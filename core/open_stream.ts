@@ -6,6 +6,7 @@ import { askedContext, isEventStream, readWhole, wholeReply } from "./read_unary
 import { streamOfReply } from "./reply_form.ts";
 import type { Target } from "./snapshot.ts";
 import { createFrameReader, type FrameReader } from "./sse.ts";
+import { upstreamDetails } from "./upstream_details.ts";
 import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
 
 /** After the first preamble frame a stream is committed even if no content came, ms. */
@@ -138,8 +139,11 @@ function saysHowItEnded({ finishReason, usage }: ReplyFacts): boolean {
   return finishReason !== null || usage !== null;
 }
 
-function faultOf(tap: Tap, attempt: Attempt): UpstreamError {
-  return classifyEvent(tap.fault(), attempt.status ?? 200);
+/** What an error event of a provider means. */
+export function faultOf(tap: Tap, attempt: Attempt): UpstreamError {
+  const event = tap.fault();
+  attempt.told = upstreamDetails(event ?? undefined);
+  return classifyEvent(event, attempt.status ?? 200);
 }
 
 /** The promise's value, or `null` when it took longer than `ms`. */

@@ -119,6 +119,13 @@ export interface CallerTotals {
 /** Whether the schema of the usage database is the one of this program; fixed codes. */
 export type SchemaState = "ok" | "pending" | "newer" | "checksum-mismatch";
 
+/** Migrations of the usage database. */
+export interface MigrationCounts {
+  /** Number of the last one that is applied; 0 while that is not known. */
+  readonly version: number;
+  readonly pending: number;
+}
+
 /** The usage database as the serving process sees it: it lives in a worker and is never waited for by a call. */
 export interface UsageStore {
   /**
@@ -130,6 +137,7 @@ export interface UsageStore {
   readonly up: boolean;
   /** Calls are served whatever it is; a gateway whose schema is not `ok` is not ready. */
   readonly schema: SchemaState;
+  readonly migrations: MigrationCounts;
   readonly counts: ShipCounts;
   readonly failures: ShipFailures;
   /** Ships what is left, within `timeoutMs`, and closes. */

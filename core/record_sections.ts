@@ -25,6 +25,7 @@ export const callerColumns = sectionsOf(({ caller, tokenId }: Credential): Row =
 
 /** What served: the gateway and its settings. */
 export const snapshotColumns = sectionsOf((snapshot: Snapshot, parts: Parts): Row => ({
+  gateway_id: parts.gatewayId,
   replica: parts.replica,
   router_version: parts.build.version,
   router_build_date: parts.build.builtAt || undefined,

@@ -3,12 +3,12 @@ import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
 import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
-import type { StreamReply } from "./open_stream.ts";
+import { faultOf, type StreamReply } from "./open_stream.ts";
 import type { PassedBatch } from "./outlet.ts";
 import { upstreamFailure } from "./send.ts";
 import { settle } from "./settle.ts";
 import { NetworkError } from "./upstream.ts";
-import { classifyEvent, failure, type UpstreamError } from "./upstream_error.ts";
+import { failure, type UpstreamError } from "./upstream_error.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
 
@@ -212,8 +212,8 @@ class StreamRelay {
 
   #streamError({ kinds, fault }: PassedBatch): UpstreamError | null {
     if (this.#call.settled) return null;
-    const { tap } = this.#reply;
-    return fault ?? (kinds.includes("error") ? classifyEvent(tap.fault(), 200) : null);
+    const { tap, attempt } = this.#reply;
+    return fault ?? (kinds.includes("error") ? faultOf(tap, attempt) : null);
   }
 
   /** Keeps a silent stream open, where it may be added to. */

@@ -1,5 +1,7 @@
 import type { Call } from "./call.ts";
 import { clientLabel } from "./client_label.ts";
+import type { BodyShape, BodySign, RequestFeatures } from "./features.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Row } from "./record.ts";
 
 /** Upper bounds and names of buckets; what is above the last bound has the last name. */
@@ -42,23 +44,40 @@ const REASONING_BUDGET: Buckets = [
   [Infinity, "xlarge"],
 ];
 
+/** One character for each byte: two texts are equal where their bytes are. */
+const latin1 = new TextDecoder("latin1");
+
 /**
  * The row of `request_shapes` of a call: counts, buckets and flags, never content. `null` when the body
  * was not read.
  */
-export function requestShape(call: Call): Row | null {
-  const { features, group } = call;
-  if (!features || !group) return null;
-  const { reasoning, outputCap } = features;
+export function requestShape(call: Call, fingerprints: Fingerprints): Row | null {
+  const { features, group, wire, wireFeatures } = call;
+  if (!features || !group || !wireFeatures) return null;
+  const shape = shapeOf(features, wireFeatures.shape);
+  const tools = wire?.members.get("tools");
   return {
     ts: call.ts,
     inbound_dialect: call.dialect.name,
     requested_model: group.name,
     resolved_group: group.name,
     client: clientLabel(call.headers.get("user-agent")),
+    ...shape,
+    request_shape_fingerprint: fingerprints.of(JSON.stringify(shape)),
+    tool_schema_fingerprint: wire && tools && features.toolCount > 0
+      ? fingerprints.of(latin1.decode(wire.bytes.subarray(tools.start, tools.end)))
+      : undefined,
+  };
+}
+
+function shapeOf(features: RequestFeatures, body: BodyShape): Row {
+  const { reasoning, outputCap } = features;
+  const present = (sign: BodySign) => flag(body.present.includes(sign));
+  return {
     tool_choice_mode: features.toolChoice,
     reasoning_effort_bucket: reasoning.effort ?? "none",
     reasoning_budget_bucket: bucket(REASONING_BUDGET, reasoning.budgetTokens ?? 0),
+    input_text_bytes_bucket: bucket(BYTES, body.inputTextBytes),
     tool_schema_bytes_bucket: bucket(BYTES, features.toolSchemaBytes),
     total_request_bytes_bucket: bucket(BYTES, features.requestBytes),
     estimated_input_tokens_bucket: bucket(INPUT_TOKENS, features.estimatedInputTokens),
@@ -66,13 +85,25 @@ export function requestShape(call: Call): Row | null {
     requested_output_cap_bucket: outputCap === null ? "omitted" : bucket(OUTPUT_CAP, outputCap),
     stream: flag(features.stream),
     parallel_tool_calls_present: flag(features.parallelToolCalls !== null),
+    response_format_present: present("response_format"),
     structured_output_present: flag(features.structuredOutput !== "none"),
     reasoning_present: flag(reasoning.requested),
+    include_present: present("include"),
+    truncation_present: present("truncation"),
     metadata_present: flag(features.metadataKeys.length > 0),
+    store_present: present("store"),
     previous_response_id_present: flag(features.previousResponseId),
     audio_present: flag(features.audioCount > 0),
+    video_present: present("video"),
+    cache_control_present: present("cache_control"),
+    input_item_count: body.inputItems,
     message_count: features.messageCount,
+    system_message_count: body.systemMessages,
+    developer_message_count: body.developerMessages,
     user_message_count: features.turnCount,
+    assistant_message_count: body.assistantMessages,
+    tool_result_count: body.toolResults,
+    function_call_output_count: body.functionCallOutputs,
     tool_count: features.toolCount,
     image_count: features.imageCount,
   };

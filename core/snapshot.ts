@@ -247,7 +247,7 @@ export interface ServerSettings {
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
   readonly decisionTelemetry: TelemetrySettings;
-  readonly diagnostics: DiagnosticsSettings;
+  readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
@@ -267,8 +267,11 @@ export interface TelemetrySettings {
 }
 
 /** What is kept of a call besides its usage. */
-export interface DiagnosticsSettings {
+export interface DiagnosticSettings {
   readonly enabled: boolean;
+  readonly storeUpstreamErrors: boolean;
+  /** Of one value that a provider said. */
+  readonly maxErrorBytes: number;
 }
 
 /** Sums over calls by hour, day and month. */

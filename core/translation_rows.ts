@@ -1,24 +1,35 @@
 import type { Attempt, Call } from "./call.ts";
+import type { Fingerprints } from "./fingerprints.ts";
 import type { Row } from "./record.ts";
 import { capBucket, sizeBucket } from "./request_shape.ts";
 import type { FieldEvent } from "./wire.ts";
 
 /** Rows of `request_translation_shapes`: what each bridge made of the request, never its content. */
-export function translationShapes(call: Call): readonly Row[] {
-  return call.attempts.flatMap((attempt) => attempt.bridge ? [shapeRow(call, attempt)] : []);
+export function translationShapes(call: Call, fingerprints: Fingerprints): readonly Row[] {
+  return call.attempts.flatMap((attempt) => {
+    if (!attempt.bridge) return [];
+    const { target, index, ts, bridge: { asked } } = attempt;
+    const shape = shapeOf(call, attempt);
+    return [{
+      attempt_index: index,
+      ts,
+      provider: target.provider.name,
+      model: target.model,
+      ...shape,
+      request_shape_fingerprint: fingerprints.of(JSON.stringify(shape)),
+      tool_schema_fingerprint: asked.tools.length > 0
+        ? fingerprints.of(JSON.stringify(asked.tools))
+        : undefined,
+    }];
+  });
 }
 
-function shapeRow(call: Call, attempt: Attempt): Row {
-  const { target, bridge, index, ts, requestBytes, events } = attempt;
+function shapeOf(call: Call, { target, bridge, requestBytes, events }: Attempt): Row {
   const asked = bridge?.asked;
   const count = (actions: readonly FieldEvent["action"][]) =>
     events.filter(({ action }) => actions.includes(action)).length;
   const cap = asked?.maxOutputTokens;
   return {
-    attempt_index: index,
-    ts,
-    provider: target.provider.name,
-    model: target.model,
     dialect: target.dialect,
     bridge_direction: bridge?.direction,
     endpoint_path: call.dialect.paths[0],

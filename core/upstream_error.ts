@@ -1,5 +1,6 @@
 import type { ErrorType } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
+import { KNOWN_CODES } from "./upstream_details.ts";
 
 /** Why an attempt failed; a closed list, used in rows, headers and metrics. */
 export type UpstreamClass = keyof typeof UPSTREAM_CLASSES;
@@ -44,35 +45,6 @@ export interface UpstreamError {
   /** What the provider asked to wait, ms. */
   readonly retryAfterMs: number | null;
 }
-
-/** Codes of providers that may be shown and stored. */
-const KNOWN_CODES: ReadonlySet<string> = new Set([
-  "account_deactivated",
-  "api_error",
-  "authentication_error",
-  "billing_error",
-  "billing_hard_limit_reached",
-  "billing_not_active",
-  "content_policy_violation",
-  "context_length_exceeded",
-  "insufficient_quota",
-  "internal_error",
-  "invalid_api_key",
-  "invalid_prompt",
-  "invalid_request_error",
-  "model_not_found",
-  "not_found_error",
-  "overloaded_error",
-  "permission_error",
-  "rate_limit_error",
-  "rate_limit_exceeded",
-  "request_too_large",
-  "server_error",
-  "timeout_error",
-  "tokens_exceeded",
-  "unsupported_parameter",
-  "unsupported_value",
-]);
 
 const CONTEXT_TEXT = new RegExp(
   [

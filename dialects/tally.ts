@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { WireFeatures } from "@/core/features.ts";
-import type { Json } from "@/core/json.ts";
+import type { Json, JsonObject } from "@/core/json.ts";
 
 /** Running counts of one walk over a request body. */
 export interface Tally {
@@ -9,7 +9,11 @@ export interface Tally {
   /** Code points of message content alone. */
   messageTextChars: number;
   turnCount: number;
-  hasToolResults: boolean;
+  /** UTF-8 bytes of all text that counts as input. */
+  textBytes: number;
+  toolResults: number;
+  /** A part asks its provider to cache what stands before it. */
+  cacheMarks: boolean;
   imageCount: number;
   audioCount: number;
   fileCount: number;
@@ -42,7 +46,9 @@ export function newTally(): Tally {
     otherChars: 0,
     messageTextChars: 0,
     turnCount: 0,
-    hasToolResults: false,
+    textBytes: 0,
+    toolResults: 0,
+    cacheMarks: false,
     imageCount: 0,
     audioCount: 0,
     fileCount: 0,
@@ -58,6 +64,7 @@ export function addText(tally: Tally, value: Json | undefined): void {
   const other = otherCodePoints(value);
   tally.otherChars += other.codePoints;
   tally.asciiChars += value.length - other.units;
+  tally.textBytes += other.bytes;
 }
 
 /** Counts message content. */
@@ -70,6 +77,11 @@ export function addMessageText(tally: Tally, value: Json | undefined): void {
 /** Counts JSON as its text: a response schema, the arguments of a call. */
 export function addJson(tally: Tally, value: Json | undefined): void {
   if (value !== undefined && value !== null) addText(tally, JSON.stringify(value));
+}
+
+/** Notes the marker of a cached prefix, if a part, a message or a tool has one. */
+export function addCacheMark(tally: Tally, part: JsonObject): void {
+  if (part["cache_control"]) tally.cacheMarks = true;
 }
 
 /** Counts an image; a URL, inline data too, is kept for admission. */
@@ -92,7 +104,7 @@ export function addFile(tally: Tally, data: Json | undefined): void {
 
 /** The features a tally gives. */
 export function talliedFeatures(tally: Tally): TalliedFeatures {
-  const { messageTextChars, turnCount, hasToolResults, imageUrls, mediaTokens } = tally;
+  const { messageTextChars, turnCount, toolResults, imageUrls, mediaTokens } = tally;
   const { asciiChars, otherChars, imageCount, audioCount, fileCount, videoCount } = tally;
   const kinds = { image: imageCount, audio: audioCount, video: videoCount, file: fileCount };
   const present = Object.entries(kinds).filter(([, count]) => count > 0).map(([kind]) => kind);
@@ -102,7 +114,7 @@ export function talliedFeatures(tally: Tally): TalliedFeatures {
     textChars: asciiChars + otherChars,
     messageTextChars,
     turnCount,
-    hasToolResults,
+    hasToolResults: toolResults > 0,
     imageCount,
     audioCount,
     fileCount,
@@ -121,10 +133,11 @@ function mediaTokens(data: Json | undefined): number {
   return Math.max(500, Math.ceil(bytes / 50));
 }
 
-/** Non-ASCII content of a text, in code points and in UTF-16 units. */
-function otherCodePoints(text: string): { codePoints: number; units: number } {
-  const extraBytes = Buffer.byteLength(text) - text.length;
-  if (extraBytes === 0) return { codePoints: 0, units: 0 };
+/** Non-ASCII content of a text, in code points and in UTF-16 units; `bytes` of all of it, as UTF-8. */
+function otherCodePoints(text: string): { codePoints: number; units: number; bytes: number } {
+  const bytes = Buffer.byteLength(text);
+  const extraBytes = bytes - text.length;
+  if (extraBytes === 0) return { codePoints: 0, units: 0, bytes };
   // Where non-ASCII is rare it is cheaper to cut the rest out than to look at every character.
   const dense = extraBytes * 32 > text.length;
   const rest = dense ? text : text.replace(/[^\u0080-\uffff]+/g, "");
@@ -137,5 +150,5 @@ function otherCodePoints(text: string): { codePoints: number; units: number } {
     // The second half of a surrogate pair belongs to the first.
     if ((code & 0xfc00) !== 0xdc00) codePoints++;
   }
-  return { codePoints, units };
+  return { codePoints, units, bytes };
 }

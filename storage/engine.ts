@@ -52,6 +52,8 @@ export function renderStep(step: Step, engine: Engine): string {
         `ON ${step.table} (${step.columns.join(", ")})`;
     case "createView":
       return createView(step.view, engine);
+    case "dataJob":
+      return `UPDATE ${step.job.table} SET ${step.job.column} = ${step.job.value}`;
   }
 }
 

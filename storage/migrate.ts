@@ -1,3 +1,4 @@
+import { noteJobs, runDataJobs, unfinishedJobs } from "./data_jobs.ts";
 import type { Queries, Transactional, UsageDatabase } from "./database.ts";
 import { type Engine, renderStep } from "./engine.ts";
 import { checksum, type Migration, SchemaError } from "./migration.ts";
@@ -35,20 +36,23 @@ const LOCK_MS = 30_000;
 const STATEMENT_MS = 300_000;
 
 /**
- * Applies what is pending, one transaction per migration together with its ledger row, while no other
- * process does.
+ * Applies what is pending, one transaction per migration together with its ledger row, then runs the data
+ * jobs that are not done, while no other process does. What is `safeOnly` leaves jobs alone.
  *
  * @returns the ids that were applied
  * @throws SchemaError when an applied migration was changed, or a newer one is not marked compatible
  */
 export async function migrate(db: UsageDatabase, options: MigrateOptions): Promise<number[]> {
-  const { migrations, lockMs = LOCK_MS, statementMs = STATEMENT_MS } = options;
-  if (chosen(await pendingOf(db, migrations), options).length === 0) return [];
+  const { migrations, safeOnly, lockMs = LOCK_MS, statementMs = STATEMENT_MS } = options;
+  const pending = chosen(await pendingOf(db, migrations), options);
+  const jobs = safeOnly || pending.length > 0 ? [] : await unfinishedJobs(db, db.engine);
+  if (pending.length === 0 && jobs.length === 0) return [];
   return await db.exclusively({ lockMs, statementMs }, async (alone) => {
     const applied: number[] = [];
     for (const migration of chosen(migrations, options)) {
       if (await apply(alone, db.engine, migration, options)) applied.push(migration.id);
     }
+    if (!safeOnly) await runDataJobs(alone, { ...options, engine: db.engine });
     return applied;
   });
 }
@@ -128,7 +132,10 @@ function apply(
     await checkLedger(rows, options.migrations);
     if (rows.some(({ id }) => id === migration.id)) return false;
     const startedAt = options.now();
-    for (const step of migration.steps) await queries.query(renderStep(step, engine));
+    for (const step of migration.steps) {
+      if (step.do !== "dataJob") await queries.query(renderStep(step, engine));
+    }
+    await noteJobs(queries, migration, startedAt);
     await record(queries, migration, startedAt, options);
     return true;
   });

@@ -97,7 +97,7 @@ async function status({ json, ...flags }: Flags, surroundings: Surroundings): Pr
   const found = await readStatus(await databaseOf(flags, surroundings));
   surroundings.world.print(printStatus(found, json));
   if (found.faults.length > 0) throw new ExitError(1);
-  if (found.pending.length > 0) throw new ExitError(PENDING);
+  if (found.pending.length + found.jobs.length > 0) throw new ExitError(PENDING);
 }
 
 async function readStatus(place: DatabasePlace): Promise<SchemaStatus> {

@@ -50,7 +50,10 @@ export function printPlan(plan: readonly Planned[], json: boolean): string {
 }
 
 /** The state of a schema for people, or as JSON. */
-export function printStatus({ ledger, pending, faults }: SchemaStatus, json: boolean): string {
+export function printStatus(
+  { ledger, pending, jobs, faults }: SchemaStatus,
+  json: boolean,
+): string {
   if (json) {
     return JSON.stringify(
       {
@@ -61,6 +64,12 @@ export function printStatus({ ledger, pending, faults }: SchemaStatus, json: boo
           applied_at: new Date(finishedAt).toISOString(),
         })),
         pending: pending.map(({ id, name }) => ({ id, name })),
+        jobs: jobs.map(({ id, state, rowsDone, rowsTotal }) => ({
+          id,
+          state,
+          rows_done: rowsDone,
+          rows_total: rowsTotal,
+        })),
         faults,
       },
       null,
@@ -71,12 +80,17 @@ export function printStatus({ ledger, pending, faults }: SchemaStatus, json: boo
     ? "Schema is broken"
     : pending.length > 0
     ? `Schema lacks ${pending.length} of ${ledger.length + pending.length} migrations`
+    : jobs.length > 0
+    ? "Data jobs are not done"
     : "Schema is current";
   return [
     ...ledger.map(({ id, name, checksum, finishedAt }) =>
       line(id, name, `${new Date(finishedAt).toISOString()}  ${checksum.slice(0, 12)}`)
     ),
     ...pending.map(({ id, name }) => line(id, name, "pending")),
+    ...jobs.map(({ id, state, rowsDone, rowsTotal }) =>
+      `job ${id}: ${state}, ${rowsDone} of ${rowsTotal} rows`
+    ),
     ...faults.map((fault) => `fault: ${fault}`),
     verdict,
   ].join("\n");

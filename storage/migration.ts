@@ -5,7 +5,20 @@ export type Step =
   | { readonly do: "createTable"; readonly table: Table }
   | { readonly do: "addColumn"; readonly table: string; readonly column: Column }
   | { readonly do: "createIndex"; readonly table: string; readonly columns: readonly string[] }
-  | { readonly do: "createView"; readonly view: View };
+  | { readonly do: "createView"; readonly view: View }
+  | { readonly do: "dataJob"; readonly job: DataJob };
+
+/** Fills a column of rows that are there, in batches and after the migration: it may take hours. */
+export interface DataJob {
+  /** Of its own among all jobs. */
+  readonly id: string;
+  readonly table: string;
+  /** A text column of the primary key, by which it proceeds. */
+  readonly key: string;
+  readonly column: string;
+  /** SQL that both engines understand; the same result when it is run again. */
+  readonly value: string;
+}
 
 /** Steps that are applied together, once, and recorded in `schema_migrations`. */
 export interface Migration {
@@ -42,6 +55,11 @@ export function createIndex(table: string, columns: readonly string[]): Step {
 /** The step that creates a view. */
 export function createView(view: View): Step {
   return { do: "createView", view };
+}
+
+/** The step that fills a column; its migration is not `safe`. */
+export function dataJob(job: DataJob): Step {
+  return { do: "dataJob", job };
 }
 
 /** The name of an index. */

@@ -1,9 +1,10 @@
 import type { LogLevel } from "../core/log.ts";
 import type { LogEvent, LogFields } from "../core/log_events.ts";
+import type { MigrationCounts } from "../core/record.ts";
 import type { UsageDbSettings } from "../core/snapshot.ts";
 import type { DatabasePlace, UsageDatabase } from "./database.ts";
 import { openDatabase } from "./open_database.ts";
-import { assertCurrent, migrate } from "./migrate.ts";
+import { assertCurrent, migrate, readLedger } from "./migrate.ts";
 import { migrations } from "./migrations/mod.ts";
 import { createShipper, type Shipper } from "./shipper.ts";
 
@@ -23,6 +24,15 @@ export interface OpenShipper {
   readonly shipper: Shipper;
 }
 
+/** What a shipper is opened with besides its settings. */
+export interface OpenShipperOptions {
+  /** Shipped segments that stay; `null`: nothing is removed. */
+  readonly keep: number | null;
+  readonly log: Tell;
+  /** Told how the schema stands, also when it cannot be worked with. */
+  onMigrations?(counts: MigrationCounts): void;
+}
+
 /** Tells an event to who keeps the log. */
 export type Tell = (level: LogLevel, event: LogEvent, msg: string, fields: LogFields) => void;
 
@@ -33,11 +43,11 @@ export type Tell = (level: LogLevel, event: LogEvent, msg: string, fields: LogFi
  */
 export async function openShipper(
   settings: ShipSettings,
-  { keep, log }: { readonly keep: number | null; readonly log: Tell },
+  { keep, log, onMigrations }: OpenShipperOptions,
 ): Promise<OpenShipper> {
   const db = await openDatabase(settings.database, "write");
   try {
-    await prepareSchema(db, settings);
+    await prepareSchema(db, settings, onMigrations);
     const shipper = createShipper({
       db,
       path: settings.journalPath,
@@ -57,9 +67,13 @@ export async function openShipper(
 async function prepareSchema(
   db: UsageDatabase,
   { migrationPolicy, routerVersion }: ShipSettings,
+  onMigrations: OpenShipperOptions["onMigrations"],
 ): Promise<void> {
   if (migrationPolicy === "auto-safe") {
     await migrate(db, { migrations, routerVersion, now: Date.now, safeOnly: true });
   }
+  const ids = (await readLedger(db, db.engine)).map(({ id }) => id);
+  const pending = migrations.filter(({ id }) => !ids.includes(id)).length;
+  onMigrations?.({ version: Math.max(0, ...ids), pending });
   await assertCurrent(db, migrations);
 }

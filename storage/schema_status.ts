@@ -1,3 +1,4 @@
+import { type DataJobState, unfinishedJobs } from "./data_jobs.ts";
 import type { Queries } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import { type LedgerRow, readLedger } from "./migrate.ts";
@@ -9,13 +10,15 @@ import { columnsOf } from "./table.ts";
 export interface SchemaStatus {
   readonly ledger: readonly LedgerRow[];
   readonly pending: readonly Migration[];
+  /** Data jobs that are not done. */
+  readonly jobs: readonly DataJobState[];
   /** What is wrong, a sentence each: changed migrations, newer ones, things that are not there. */
   readonly faults: readonly string[];
 }
 
 /** A database that has nothing yet. */
 export function emptyStatus(migrations: readonly Migration[]): SchemaStatus {
-  return { ledger: [], pending: migrations, faults: [] };
+  return { ledger: [], pending: migrations, jobs: [], faults: [] };
 }
 
 /** Reads the ledger and what is really there. */
@@ -30,6 +33,7 @@ export async function schemaStatus(
   return {
     ledger,
     pending,
+    jobs: await unfinishedJobs(db, db.engine),
     faults: [
       ...faults.filter((fault) => fault !== null),
       ...ledger.length > 0 ? await drift(db, applied) : [],
@@ -44,7 +48,10 @@ export async function rowsTouched(
   made: ReadonlySet<string>,
 ): Promise<number> {
   const touched = new Set(
-    steps.flatMap((step) => step.do === "addColumn" || step.do === "createIndex" ? step.table : []),
+    steps.flatMap((step) => {
+      if (step.do === "dataJob") return step.job.table;
+      return step.do === "addColumn" || step.do === "createIndex" ? step.table : [];
+    }),
   );
   let rows = 0;
   for (const table of touched.difference(made)) {

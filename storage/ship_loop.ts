@@ -1,4 +1,4 @@
-import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
+import type { CallerTotals, MigrationCounts, SchemaState, ShipCounts } from "../core/record.ts";
 import { callerTotals } from "./caller_totals.ts";
 import type { UsageDatabase } from "./database.ts";
 import { SchemaError } from "./migration.ts";
@@ -30,6 +30,7 @@ export class ShipLoop {
   readonly #report: ShipReport;
   #open: OpenShipper | null = null;
   #schema: SchemaState = "ok";
+  #migrations: MigrationCounts = { version: 0, pending: 0 };
   /** What shippers before the present one did. */
   #before: ShipCounts = { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 };
   #failures = 0;
@@ -97,8 +98,11 @@ export class ShipLoop {
 
   async #ship(): Promise<UsageDatabase> {
     try {
-      const { keep } = this.#settings;
-      this.#open ??= await openShipper(this.#settings, { keep, log: this.#report.log });
+      this.#open ??= await openShipper(this.#settings, {
+        keep: this.#settings.keep,
+        log: this.#report.log,
+        onMigrations: (counts) => this.#migrations = counts,
+      });
       this.#schema = "ok";
       const { db, shipper } = this.#open;
       while (await this.#step(shipper)) this.#tell(true);
@@ -141,6 +145,7 @@ export class ShipLoop {
     const status = {
       up,
       schema: this.#schema,
+      migrations: this.#migrations,
       unshippedBytes: this.#open?.shipper.unshippedBytes() ?? -1,
       failures: this.#failures,
       counts: this.#counts(),

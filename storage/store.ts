@@ -1,6 +1,7 @@
 import type { Log } from "../core/log.ts";
 import type {
   CallerTotals,
+  MigrationCounts,
   SchemaState,
   ShipCounts,
   ShipFailures,
@@ -66,6 +67,10 @@ class WorkerStore implements UsageStore {
 
   get schema(): SchemaState {
     return this.#status.schema;
+  }
+
+  get migrations(): MigrationCounts {
+    return this.#status.migrations;
   }
 
   get counts(): ShipCounts {
@@ -174,6 +179,7 @@ function cannotAddUp(reason: string): Error {
 const NOTHING_SHIPPED: ShipStatus = {
   up: false,
   schema: "ok",
+  migrations: { version: 0, pending: 0 },
   unshippedBytes: 0,
   failures: 0,
   counts: { inserted: 0, duplicate: 0, rejected: 0, gaps: 0 },

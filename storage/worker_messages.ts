@@ -1,6 +1,6 @@
 import type { LogLevel } from "../core/log.ts";
 import type { LogEvent, LogFields } from "../core/log_events.ts";
-import type { CallerTotals, SchemaState, ShipCounts } from "../core/record.ts";
+import type { CallerTotals, MigrationCounts, SchemaState, ShipCounts } from "../core/record.ts";
 import type { ChoreOptions } from "./chores.ts";
 import type { ShipSettings } from "./open_shipper.ts";
 
@@ -14,6 +14,7 @@ export interface WorkerSettings extends ChoreOptions, ShipSettings {
 export interface ShipStatus {
   readonly up: boolean;
   readonly schema: SchemaState;
+  readonly migrations: MigrationCounts;
   /** -1 while the database is down. */
   readonly unshippedBytes: number;
   readonly failures: number;

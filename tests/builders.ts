@@ -179,6 +179,16 @@ const WIRE: WireFeatures = {
   otherChars: 0,
   mediaTokens: 0,
   imageUrls: [],
+  shape: {
+    inputTextBytes: 0,
+    inputItems: 0,
+    systemMessages: 0,
+    developerMessages: 0,
+    assistantMessages: 0,
+    toolResults: 0,
+    functionCallOutputs: 0,
+    present: [],
+  },
 };
 
 /** What a dialect reads from one message of the user, `hello world`. */

@@ -5,6 +5,7 @@ import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
+import { createFingerprints } from "@/core/fingerprints.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
@@ -111,6 +112,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
     replica: null,
+    gatewayId: "gw_0123456789abcdef",
+    fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
     plugins,
   });

@@ -26,6 +26,8 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   limit_overrun_units_total: ["counter", "limit"],
   limit_rejections_total: ["counter", "limit"],
   metrics_folded_series_total: ["counter", ""],
+  migration_pending: ["gauge", ""],
+  migration_schema_version: ["gauge", ""],
   output_tokens_per_second: ["histogram", "provider model"],
   overhead_seconds: ["histogram", "group"],
   process_heap_used_bytes: ["gauge", "worker"],

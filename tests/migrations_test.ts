@@ -8,6 +8,7 @@ import {
   createIndex,
   createTable,
   createView,
+  dataJob,
   migration,
   SchemaError,
 } from "../storage/migration.ts";
@@ -205,4 +206,63 @@ Deno.test("names of indexes and columns fit into what Postgres allows", () => {
 Deno.test("tables are what the migrations leave", () => {
   const found = columnsOf(tablesAfter(all).get("pets")!);
   assert.deepEqual(found, [{ name: "id", kind: "text" }, { name: "legs_nusd", kind: "bigint" }]);
+});
+
+const filled = migration({
+  id: released + 1,
+  name: "filled",
+  backwardCompatible: true,
+  safe: false,
+  steps: [
+    addColumn("request_usage", { name: "host", kind: "text" }),
+    dataJob({
+      id: "fill_host",
+      table: "request_usage",
+      key: "request_id",
+      column: "host",
+      // NULL is refused, so that a bad row breaks the job off.
+      value: "nullif('h-' || replica, 'h-bad')",
+    }),
+  ],
+});
+
+/** A database with rows that are older than the migration above. */
+async function withRows(place: Place, rows: number): Promise<UsageDatabase> {
+  const db = await open(place);
+  await migrate(db, { ...options, migrations });
+  const columns = ["request_id", "ts", "replica"];
+  const values = (n: number) => [`req_${String(n).padStart(6, "0")}`, n, `r${n % 3}`];
+  const made = Array.from({ length: rows }, (_, n) => ({ columns, values: values(n) }));
+  await db.insert("request_usage", made);
+  return db;
+}
+
+onEachDriver("data job goes on where it was broken off", async (place) => {
+  await using db = await withRows(place, 2_500);
+  await db.query("UPDATE request_usage SET replica = 'bad' WHERE ts = 2100");
+  const job = { ...options, migrations: [...migrations, filled] };
+  const left = () => countRows(db, "request_usage WHERE host = ''");
+  await assert.rejects(migrate(db, job));
+  assert.equal(await left(), 500);
+  const { jobs } = await schemaStatus(db, job.migrations);
+  assert.deepEqual(jobs, [{ id: "fill_host", state: "failed", rowsDone: 2_000, rowsTotal: 2_500 }]);
+  await assertCurrent(db, job.migrations);
+  assert.deepEqual(await migrate(db, { ...job, safeOnly: true }), []);
+  assert.equal(await left(), 500, "a start runs no job");
+  await db.query("UPDATE request_usage SET replica = 'r0' WHERE ts = 2100");
+  // Rows behind the cursor are not touched again.
+  await db.query("UPDATE request_usage SET host = 'kept' WHERE ts = 0");
+  assert.deepEqual(await migrate(db, job), []);
+  assert.equal(await left(), 0);
+  assert.deepEqual((await schemaStatus(db, job.migrations)).jobs, []);
+  const [done] = await db.query("SELECT state, rows_done, error FROM schema_data_jobs");
+  assert.deepEqual({ ...done }, { state: "done", rows_done: 2_500n, error: "" });
+  const hosts = await db.query("SELECT host FROM request_usage WHERE ts IN (0, 4) ORDER BY ts");
+  assert.deepEqual(hosts.map(({ host }) => host), ["kept", "h-r1"]);
+});
+
+Deno.test("migration with a data job is not safe at a start", () => {
+  for (const { name, safe, steps } of migrations) {
+    assert(!safe || steps.every((step) => step.do !== "dataJob"), name);
+  }
 });

@@ -55,7 +55,6 @@ export function compileServer(
       headerOrder: clientIp.header_order.map((header) => header.toLowerCase()),
       storeIp: clientIp.store_ip,
     },
-    diagnostics: { enabled: config.diagnostics.enabled },
     metrics: {
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,

@@ -9,10 +9,18 @@ import type { ServerConfig } from "./schema_server.ts";
 /** Turns what `server` says about reports, rollups and retention into settings. */
 export function compileUsage(
   config: ServerConfig,
-): Pick<ServerSettings, "rollups" | "retention" | "baselines" | "decisionTelemetry"> {
-  const { rollups, retention, admin_reports: reports } = config;
+): Pick<
+  ServerSettings,
+  "decisionTelemetry" | "diagnostics" | "rollups" | "retention" | "baselines"
+> {
+  const { diagnostics, rollups, retention, admin_reports: reports } = config;
   return {
     decisionTelemetry: telemetry(config),
+    diagnostics: {
+      enabled: diagnostics.enabled,
+      storeUpstreamErrors: diagnostics.store_sanitized_upstream_errors,
+      maxErrorBytes: diagnostics.max_error_bytes,
+    },
     rollups: { auto: rollups.auto, finalizeAfterDays: rollups.finalize_after_days },
     retention: {
       enabled: retention.enabled,

@@ -15,10 +15,14 @@ import {
 
 /** Keys of `server.diagnostics`. */
 export const diagnostics = block({
-  enabled: flag().default(true)
-    .describe("details of failures, decisions of shaping and token estimates"),
+  enabled: flag().default(true).describe(
+    "rows that tell why a call went as it did: estimates, paces, traces, what providers say of errors",
+  ),
   retention_days: whole(1).default(30).describe("days of `usage_diagnostics`"),
-}, ["store_sanitized_upstream_errors", "max_error_bytes"]);
+  store_sanitized_upstream_errors: flag().default(true)
+    .describe("what providers say of errors, in known words: codes and kinds, never their prose"),
+  max_error_bytes: whole(1).default(2_048).describe("longest value of those"),
+});
 
 /** Keys of `server.decision_telemetry`. */
 export const decisionTelemetry = block({

@@ -18,7 +18,9 @@ import {
   isHostedAnthropicTool,
   refuseForbiddenTools,
 } from "../hosted_tools.ts";
+import { bodyShape } from "../body_shape.ts";
 import {
+  addCacheMark,
   addFile,
   addImage,
   addJson,
@@ -45,6 +47,7 @@ export function messagesFeatures({ body }: WireRequest): WireFeatures {
   const tally = newTally();
   addContent(tally, body["system"], "system");
   messages.forEach((message, index) => addMessage(tally, message, index));
+  for (const tool of tools) addCacheMark(tally, tool);
   const structuredOutput = readFormat(tally, body);
   const outputCap = countField(body, "max_tokens");
   return {
@@ -66,6 +69,11 @@ export function messagesFeatures({ body }: WireRequest): WireFeatures {
     reasoning: readReasoning(body),
     metadataKeys: metadataKeys(body),
     choices: 1,
+    shape: bodyShape(body, tally, {
+      turns: messages,
+      systemText: (body["system"] ?? null) !== null,
+      responseFormat: formatOf(body) !== null,
+    }),
   };
 }
 
@@ -84,10 +92,14 @@ function parallelToolCalls(choice: JsonObject | null): boolean | null {
   return disabled === null ? null : !disabled;
 }
 
-function readFormat(tally: Tally, body: JsonObject): WireFeatures["structuredOutput"] {
+function formatOf(body: JsonObject): JsonObject | null {
   const config = objectField(body, "output_config");
-  const format = (config && objectField(config, "format", "output_config.format")) ??
+  return (config && objectField(config, "format", "output_config.format")) ??
     objectField(body, "output_format");
+}
+
+function readFormat(tally: Tally, body: JsonObject): WireFeatures["structuredOutput"] {
+  const format = formatOf(body);
   if (format?.["type"] !== "json_schema") return "none";
   addJson(tally, format["schema"]);
   return "json_schema";
@@ -125,6 +137,7 @@ function addContent(tally: Tally, content: Json | undefined, path: string): void
 }
 
 function addBlock(tally: Tally, block: JsonObject, path: string): void {
+  addCacheMark(tally, block);
   switch (block["type"]) {
     case "image":
       return addImage(tally, sourceField(block, "url"));
@@ -137,7 +150,7 @@ function addBlock(tally: Tally, block: JsonObject, path: string): void {
       addText(tally, block["name"]);
       return addJson(tally, block["input"]);
     case "tool_result":
-      tally.hasToolResults = true;
+      tally.toolResults++;
       return addContent(tally, block["content"], `${path}[].content`);
     default:
       addMessageText(tally, block["text"]);

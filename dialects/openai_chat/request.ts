@@ -14,8 +14,10 @@ import {
   textField,
 } from "../fields.ts";
 import { hostedTypes, isHostedOpenAiTool, refuseForbiddenTools } from "../hosted_tools.ts";
+import { bodyShape } from "../body_shape.ts";
 import {
   addAudio,
+  addCacheMark,
   addFile,
   addImage,
   addJson,
@@ -58,6 +60,11 @@ export function chatFeatures({ body }: WireRequest): WireFeatures {
     reasoning: readReasoning(body),
     metadataKeys: metadataKeys(body),
     choices: countField(body, "n") ?? 1,
+    shape: bodyShape(body, tally, {
+      turns: messages,
+      systemText: false,
+      responseFormat: (body["response_format"] ?? null) !== null,
+    }),
   };
 }
 
@@ -132,7 +139,7 @@ function readReasoning(body: JsonObject): RequestedReasoning {
 
 function addMessage(tally: Tally, message: JsonObject, index: number): void {
   if (message["role"] === "user") tally.turnCount++;
-  if (message["role"] === "tool" || message["role"] === "function") tally.hasToolResults = true;
+  if (message["role"] === "tool" || message["role"] === "function") tally.toolResults++;
   addText(tally, message["name"]);
   addText(tally, message["reasoning_content"] ?? message["reasoning"]);
   addMessageText(tally, message["refusal"]);
@@ -151,6 +158,7 @@ function addContent(tally: Tally, content: Json | undefined, path: string): void
 
 function addPart(tally: Tally, part: Json): void {
   if (!isObject(part)) return addMessageText(tally, part);
+  addCacheMark(tally, part);
   const type = part["type"];
   if (type === "image_url") return addImage(tally, memberOr(part["image_url"], "url"));
   if (type === "input_audio") return addAudio(tally, memberOr(part["input_audio"], "data"));

@@ -13,6 +13,7 @@ import {
   textField,
 } from "../fields.ts";
 import { hostedTypes, isHostedOpenAiTool, refuseForbiddenTools } from "../hosted_tools.ts";
+import { bodyShape } from "../body_shape.ts";
 import {
   addAudio,
   addFile,
@@ -62,7 +63,19 @@ export function responsesFeatures({ body }: WireRequest): WireFeatures {
     reasoning: readReasoning(body),
     metadataKeys: metadataKeys(body),
     choices: 1,
+    shape: inputShape(body, tally, items),
   };
+}
+
+function inputShape(body: JsonObject, tally: Tally, input: string | readonly JsonObject[]) {
+  const items = typeof input === "string" ? [] : input;
+  return bodyShape(body, tally, {
+    turns: items,
+    inputItems: items.length,
+    systemText: (body["instructions"] ?? null) !== null,
+    functionCallOutputs: items.filter(({ type }) => type === "function_call_output").length,
+    responseFormat: (objectField(body, "text")?.["format"] ?? null) !== null,
+  });
 }
 
 function refuseBackground(body: JsonObject): void {
@@ -128,7 +141,7 @@ function addItem(tally: Tally, item: JsonObject): void {
   addText(tally, item["arguments"] ?? item["input"]);
   const type = item["type"];
   if (typeof type !== "string" || !type.endsWith("_output")) return;
-  tally.hasToolResults = true;
+  tally.toolResults++;
   addContent(tally, item["output"]);
 }
 

@@ -113,6 +113,16 @@ function declareStorage({ counted, gauge }: Exposition, { journal, store }: Part
     help: "Failures to ship: of the database, or of the storage worker.",
     labels: ["class"],
   }, () => Object.entries(store.failures).map(([name, value]) => [{ class: name }, value]));
+  show(
+    "migration_schema_version",
+    "The last migration of the usage database; 0 while that is not known.",
+    () => store.migrations.version,
+  );
+  show(
+    "migration_pending",
+    "Migrations that the usage database lacks.",
+    () => store.migrations.pending,
+  );
   show("usage_db_up", "1 while the usage database takes lines.", () => Number(store.up));
 }
 

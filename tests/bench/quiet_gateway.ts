@@ -1,6 +1,7 @@
 import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
+import { createFingerprints } from "@/core/fingerprints.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { startGateway } from "@/core/gateway.ts";
@@ -50,6 +51,8 @@ async function serve(path: string): Promise<void> {
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,
+    gatewayId: "gw_0000000000000000",
+    fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
     plugins: [],
   });
