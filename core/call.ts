@@ -1,3 +1,4 @@
+import type { Bag, Placed } from "./bag.ts";
 import type { Bridge } from "./bridge.ts";
 import type { AuthFailure } from "./auth.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
@@ -30,6 +31,7 @@ import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
 export interface Parts {
@@ -52,7 +54,7 @@ export interface Parts {
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
-  readonly live: Set<Call>;
+  readonly live: Bag<Call>;
   /** Epoch ms. */
   now(): number;
   /** Monotonic ms. */
@@ -67,6 +69,8 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
   /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
   readonly gatewayId: string;
   readonly fingerprints: Fingerprints;
@@ -175,7 +179,7 @@ export interface Attempt {
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
-export interface Call {
+export interface Call extends Placed {
   readonly id: string;
   /** Epoch ms at which it was accepted. */
   readonly ts: number;

@@ -1,3 +1,5 @@
+import { Bag, type Placed } from "./bag.ts";
+
 /** A deadline that was set; `cancel` is cheap, and does nothing once it has passed. */
 export interface Deadline {
   cancel(): void;
@@ -12,17 +14,26 @@ export interface Deadlines {
   set(ms: number, pass: () => void): Deadline;
 }
 
-interface Entry extends Deadline {
-  readonly at: number;
-  readonly pass: () => void;
-}
-
 /** Longest a timer can wait; a later deadline is looked at again then, ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+class Entry implements Deadline, Placed {
+  place = -1;
+  readonly #entries: Bag<Entry>;
+
+  constructor(entries: Bag<Entry>, readonly at: number, readonly pass: () => void) {
+    this.#entries = entries;
+    entries.add(this);
+  }
+
+  cancel(): void {
+    this.#entries.delete(this);
+  }
+}
+
 /** Builds deadlines; `clock` is monotonic ms. */
 export function createDeadlines(clock: () => number): Deadlines {
-  const entries = new Set<Entry>();
+  const entries = new Bag<Entry>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let firesAt = Infinity;
 
@@ -38,19 +49,20 @@ export function createDeadlines(clock: () => number): Deadlines {
     const now = clock();
     let next = Infinity;
     firesAt = Infinity;
-    for (const entry of [...entries]) {
+    const due: Entry[] = [];
+    for (const entry of entries) {
       if (entry.at > now) next = Math.min(next, entry.at);
-      else if (entries.delete(entry)) entry.pass();
+      else due.push(entry);
     }
+    // One that passes may cancel another.
+    for (const entry of due.sort((a, b) => a.at - b.at)) if (entries.delete(entry)) entry.pass();
     if (next < firesAt) arm(next);
   }
 
   return {
     set(ms, pass) {
-      const at = clock() + ms;
-      const entry: Entry = { at, pass, cancel: () => void entries.delete(entry) };
-      entries.add(entry);
-      if (at < firesAt) arm(at);
+      const entry = new Entry(entries, clock() + ms, pass);
+      if (entry.at < firesAt) arm(entry.at);
       return entry;
     },
   };

@@ -9,6 +9,7 @@ import type { JsonObject } from "./json.ts";
 import { checkPlan } from "./plan.ts";
 import { countCall } from "./reserve.ts";
 import { askingOf, beginDecision, decide } from "./route.ts";
+import { plainContext } from "./route_context.ts";
 import type { Group } from "./snapshot.ts";
 import type { Asking, RouteContext } from "./strategy.ts";
 
@@ -60,7 +61,7 @@ async function explained(
 ): Promise<JsonObject> {
   await countCall(parts, call);
   const decision = beginDecision(parts, call);
-  const asking: Asking = { ...askingOf(call), trial: true, remote };
+  const asking = askingOf(call, { trial: true, remote });
   await decide(parts, decision, asking);
   const { group, context, plan } = decision;
   const shown = shownTargets(call, decision);
@@ -143,7 +144,7 @@ function drawn(
   const counts = new Map<number, number>();
   for (let draw = 0; draw < draws; draw++) {
     // Multiples of the golden ratio spread over all seeds.
-    const again = { ...context, seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
+    const again = { ...plainContext(context), seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
     const plan = group.decide(again, asking);
     if (plan instanceof Promise) break;
     const first = checkPlan(plan, again).order[0] ?? 0;

@@ -25,7 +25,7 @@ export interface Outlet {
   /** Whether an error event of the provider is what the caller gets. */
   readonly passesErrors: boolean;
   /** A frame that keeps a silent stream open; `null`: nothing is ever added. */
-  readonly keepAlive: Uint8Array<ArrayBuffer> | null;
+  keepAlive(): Uint8Array<ArrayBuffer> | null;
 }
 
 const encoder = new TextEncoder();
@@ -52,7 +52,7 @@ export function passThrough(tap: Tap, frames: { readonly overflowed: boolean }):
       return encoder.encode(apart + tap.errorFrame(error, requestId));
     },
     passesErrors: true,
-    keepAlive: null,
+    keepAlive: () => null,
   };
 }
 
@@ -69,14 +69,14 @@ export function translating(bridge: Bridge, options: {
 
   // A frame that is too large to be read cannot be translated.
   const fault = () =>
-    options.frames.overflowed ? failure("upstream_bad_response", 200) : translator.fault;
+    options.frames.overflowed ? failure("upstream_bad_response", 200) : translator.fault();
 
   function write({ frames }: FrameBatch, end: () => string): PassedBatch {
     const kinds: FrameKind[] = [];
     let text = "";
     for (const { frame } of frames) {
       // What lies behind the end of a stream reaches nobody, and counts for nothing.
-      if (translator.fault !== null) break;
+      if (translator.fault() !== null) break;
       kinds.push(tap.read(frame));
       text += translator.write(frame);
     }
@@ -93,9 +93,7 @@ export function translating(bridge: Bridge, options: {
     },
     fail: (error, requestId) => encoder.encode(translator.fail(error, requestId)),
     passesErrors: false,
-    get keepAlive() {
-      return begun ? keepAlive : COMMENT;
-    },
+    keepAlive: () => begun ? keepAlive : COMMENT,
   };
 }
 

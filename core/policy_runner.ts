@@ -2,6 +2,17 @@ import type { Problem } from "./config/problem.ts";
 import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
+/** Where policies run: in processes of their own, or in threads of the gateway. */
+export type Isolation = "process" | "worker";
+
+/** Whose policies may decide. */
+export interface PolicyTrust {
+  /** Whether a policy without a signature is refused. */
+  readonly required: boolean;
+  /** Ed25519 keys by their ids; absolute paths of PEM files. */
+  readonly keys: readonly { readonly keyId: string; readonly path: string }[];
+}
+
 /** A group's policy as the runner knows it. */
 export interface PolicyGroup {
   readonly name: string;
@@ -28,7 +39,10 @@ export type PolicyState = "ok" | "unavailable" | "quarantined";
  */
 export interface PolicyRunner extends PolicyDecider {
   /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]>;
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]>;
   /** Brings what was prepared into force. */
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
   /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
@@ -47,6 +61,8 @@ export interface PolicyHostSettings {
   readonly hosts: number;
   /** Whether a change of a source brings a new version into force. */
   readonly watch: boolean;
+  readonly isolation: Isolation;
+  readonly trust: PolicyTrust;
   readonly quarantine: QuarantineSettings;
 }
 

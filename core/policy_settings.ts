@@ -7,7 +7,7 @@ export type PolicySettings = ScriptPolicySettings | ExternalPolicySettings;
 /** A policy in TypeScript, run by the policy host; times in ms. */
 export interface ScriptPolicySettings {
   readonly kind: "script";
-  /** Absolute path of the TypeScript file. */
+  /** Absolute path of the TypeScript file, or of the manifest of a built policy. */
   readonly path: string;
   /** Absolute folder that the policy and what it imports must lie in. */
   readonly root: string;
@@ -17,6 +17,8 @@ export interface ScriptPolicySettings {
   readonly heapMb: number;
   /** Decisions under way at once; more wait. */
   readonly maxConcurrent: number;
+  /** `host:port` that it may reach. */
+  readonly net: readonly string[];
 }
 
 /** A policy that another server holds; times in ms, sizes in bytes. */

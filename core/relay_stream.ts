@@ -219,11 +219,11 @@ class StreamRelay {
   /** Keeps a silent stream open, where it may be added to. */
   #keepAlive(controller: Controller): void {
     const { outlet } = this.#reply;
-    if (outlet.keepAlive === null) return;
+    if (outlet.keepAlive() === null) return;
     const look = () => {
       const quiet = this.#parts.clock() - this.#gaveAt;
       if (quiet < KEEP_ALIVE_MS) return wait(KEEP_ALIVE_MS - quiet);
-      if (this.#waitingSince !== null) this.#give(controller, outlet.keepAlive ?? NOTHING);
+      if (this.#waitingSince !== null) this.#give(controller, outlet.keepAlive() ?? NOTHING);
       wait(KEEP_ALIVE_MS);
     };
     const wait = (ms: number) => void (this.#keepingAlive = this.#parts.deadlines.set(ms, look));

@@ -70,18 +70,34 @@ export async function decide(parts: Parts, decision: Decision, asking: Asking): 
   }
 }
 
+/** Whether anything is served by a decision, and who may be asked for it. */
+type Terms = Pick<Asking, "trial" | "remote">;
+
+const SERVED: Terms = { trial: false, remote: true };
+
 /** A decision that a call waits for. */
-export function askingOf(call: Call): Asking {
-  return {
-    trial: false,
-    remote: true,
-    role: "serve",
-    runs: call.policyRuns,
-    // Few decisions wait for anything.
-    get signal() {
-      return cutSignal(call);
-    },
-  };
+export function askingOf(call: Call, terms = SERVED): Asking {
+  return new CallAsking(call, terms);
+}
+
+class CallAsking implements Asking {
+  readonly trial: boolean;
+  readonly remote: boolean;
+  readonly role = "serve";
+  readonly runs: Asking["runs"];
+  readonly #call: Call;
+
+  constructor(call: Call, { trial, remote }: Terms) {
+    this.trial = trial;
+    this.remote = remote;
+    this.runs = call.policyRuns;
+    this.#call = call;
+  }
+
+  /** Few decisions wait for anything. */
+  get signal(): AbortSignal {
+    return cutSignal(this.#call);
+  }
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {

@@ -31,7 +31,7 @@ export interface StreamTranslator {
   /** The text that ends a stream that cannot go on. */
   fail(error: GatewayError, requestId: string): string;
   /** What broke the stream as its reader sees it; `null` while nothing did. */
-  readonly fault: UpstreamError | null;
+  fault(): UpstreamError | null;
 }
 
 /** A part that only the provider's own wire holds: the caller's has no place for it. */
@@ -90,8 +90,6 @@ export function createStreamTranslator(parts: TranslatorParts): StreamTranslator
       return fault === null ? text + framesText(encoder.end()) : text;
     },
     fail: (error, requestId) => framesText(encoder.fail(error, requestId)),
-    get fault() {
-      return fault;
-    },
+    fault: () => fault,
   };
 }

@@ -25,7 +25,7 @@ export function createPolicyRunner({ log, clock, resolve }: RunnerOptions): Poli
       const decider = external.get(group);
       return decider ? decider.decide(context, asking) : scripts.decide(group, context, asking);
     },
-    prepare: (groups) => scripts.prepare(groups),
+    prepare: (groups, settings) => scripts.prepare(groups, settings),
     adopt(groups, settings) {
       const all = [...groups];
       scripts.adopt(all, settings);

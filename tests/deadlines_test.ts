@@ -49,3 +49,15 @@ test("a deadline set while another passes is kept", async () => {
   deadlines.set(2, () => void deadlines.set(2, resolve));
   await keepAlive(promise);
 });
+
+test("a deadline that passes may cancel another that is due", async () => {
+  const { set, passed } = recording();
+  const deadlines = createDeadlines(() => performance.now());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const second = { deadline: null as { cancel(): void } | null };
+  deadlines.set(5, () => second.deadline?.cancel());
+  second.deadline = deadlines.set(5, () => passed.push("cancelled"));
+  deadlines.set(15, resolve);
+  await keepAlive(Promise.all([promise, set("kept", 10).promise]).then(() => {}));
+  assert.deepEqual(passed, ["kept"]);
+});

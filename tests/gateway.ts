@@ -63,7 +63,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
+  const prepare = (snapshot: Snapshot) =>
+    policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb, rollups, retention } = initial.snapshot.server;
@@ -115,6 +116,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     gatewayId: "gw_0123456789abcdef",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins,
   });
   return {

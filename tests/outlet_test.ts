@@ -44,7 +44,7 @@ Deno.test("a bridge keeps a stream open by a comment until the stream has begun"
   const frames = createFrameReader({ maxFrameBytes: 1_024 });
   const outlet = translating(bridge("anthropic", "openai-chat"), { tap, frames, keepAlive: PING });
   const pass = (text: string) => outlet.pass(frames.push(new TextEncoder().encode(text))).bytes;
-  const kept = () => new TextDecoder().decode(outlet.keepAlive ?? undefined);
+  const kept = () => new TextDecoder().decode(outlet.keepAlive() ?? undefined);
   assert.equal(pass(": still at work\n\n").length, 0);
   assert.equal(kept(), ":\n\n", "nothing stands before message_start");
   pass('data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');

@@ -43,6 +43,8 @@ export interface Reservation {
 export interface LedgerWorld {
   now(): number;
   clock(): number;
+  /** Epoch ms at which the monotonic clock was 0, where processes agree on it; else as of now. */
+  readonly origin?: number;
 }
 
 /**
@@ -64,7 +66,7 @@ export class Ledger {
 
   constructor(world: LedgerWorld) {
     this.#world = world;
-    this.#origin = world.now() - world.clock();
+    this.#origin = world.origin ?? world.now() - world.clock();
   }
 
   /** The wall may step; the steady time goes on from the wall's at the start. */

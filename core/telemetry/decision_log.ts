@@ -47,8 +47,8 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
   function record({ call, decision, settlement }: Waiting): void {
     try {
       const made = decisionRecord(call, decision, settlement);
-      if (made.rows["request_decision_records"]) sources.add(call, decision, made);
       world.journal.appendDecision(made);
+      sources.add(call, decision, made);
     } catch (error) {
       world.log.write("error", "call_failed", "Cannot record a decision", {
         request_id: call.id,
@@ -101,9 +101,9 @@ function createSources({ journal, policies, now }: DecisionLogWorld) {
   }
 
   function addBundle(digest: string): void {
+    digests.add(digest);
     const bundle = policies.bundleOf(digest);
     if (bundle === null) return;
-    digests.add(digest);
     journal.appendDecisionSource("policy_bundles", {
       policy_digest: digest,
       name: bundle.name,
@@ -116,8 +116,10 @@ function createSources({ journal, policies, now }: DecisionLogWorld) {
 
   return {
     add({ snapshot }: Call, { group }: Decision, { rows }: DecisionRecord): void {
+      const [record] = rows["request_decision_records"] ?? [];
+      if (!record) return;
       if (!groups.has(group)) addGroup(group, snapshot.fingerprint);
-      const digest = rows["request_decision_records"]?.[0]?.["policy_digest"];
+      const digest = record["policy_digest"];
       if (typeof digest === "string" && !digests.has(digest)) addBundle(digest);
     },
   };

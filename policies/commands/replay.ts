@@ -7,7 +7,8 @@ import type { Candidate } from "../replay/job_messages.ts";
 import { type Breakdown, BREAKDOWNS, replayJson } from "../replay/report.ts";
 import { replayText } from "../replay/report_text.ts";
 import { type Replay, ReplayFailure, runReplay } from "../replay/run_replay.ts";
-import { EXIT, open } from "./exit.ts";
+import { unwritable } from "./configured.ts";
+import { alone, EXIT, open } from "./exit.ts";
 
 /** What commands on recorded decisions are made with. */
 export interface RecordServices {
@@ -117,7 +118,7 @@ function filterOf(
 async function candidateOf(policy: string, { strategies }: RecordServices): Promise<Candidate> {
   if (policy === "stored") return { kind: "stored" };
   if (strategies.has(policy)) return strategyCandidate(policy, strategies);
-  await using opened = await open(policy);
+  await using opened = await open(alone(policy));
   return { kind: "script", code: opened.bundle.code };
 }
 
@@ -159,8 +160,7 @@ function writeFile(path: string, text: string): void {
   try {
     Deno.writeTextFileSync(path, text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ExitError(EXIT.unreadable, `Cannot write "${path}": ${reason}`);
+    throw unwritable(path, error);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { HostAnswer } from "../sandbox/host_process.ts";
+import type { HostAnswer } from "../sandbox/policy_host.ts";
 import { checkPlan, readPlan } from "../../core/plan.ts";
 import { planJson } from "../../core/plan_json.ts";
 import type { Asking, CheckedPlan, Plan, RouteContext } from "../../core/strategy.ts";

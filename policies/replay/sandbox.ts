@@ -1,5 +1,6 @@
 import { createDeadlines } from "../../core/deadlines.ts";
-import { type HostAnswer, HostProcess } from "../sandbox/host_process.ts";
+import { type HostAnswer, PolicyHost } from "../sandbox/policy_host.ts";
+import { openProcess } from "../sandbox/process_link.ts";
 
 /** A policy that does not come to decide. */
 export class BrokenPolicy extends Error {
@@ -22,7 +23,7 @@ const clock = () => performance.now();
 export class ReplaySandbox implements AsyncDisposable {
   readonly #code: string;
   readonly #deadlines = createDeadlines(clock);
-  #host: Promise<HostProcess> | null = null;
+  #host: Promise<PolicyHost> | null = null;
 
   /** Takes the code of a bundle. */
   constructor(code: string) {
@@ -39,7 +40,7 @@ export class ReplaySandbox implements AsyncDisposable {
     return await Promise.all(contexts.map((context) => this.#decide(host, context)));
   }
 
-  async #decide(first: HostProcess, context: string): Promise<HostAnswer> {
+  async #decide(first: PolicyHost, context: string): Promise<HostAnswer> {
     let answer = await first.decide(context);
     for (let round = 1; round < ROUNDS && answer.kind === "lost"; round++) {
       answer = await (await (this.#host ??= this.#open())).decide(context);
@@ -47,8 +48,13 @@ export class ReplaySandbox implements AsyncDisposable {
     return answer;
   }
 
-  async #open(): Promise<HostProcess> {
-    const host = new HostProcess({ deadlines: this.#deadlines, clock, heapMb: HEAP_MB });
+  async #open(): Promise<PolicyHost> {
+    const host = new PolicyHost({
+      deadlines: this.#deadlines,
+      clock,
+      open: openProcess,
+      heapMb: HEAP_MB,
+    });
     const leave = () => {
       if (this.#opened === host) this.#host = this.#opened = null;
     };
@@ -71,7 +77,7 @@ export class ReplaySandbox implements AsyncDisposable {
     return this.#opened = host;
   }
 
-  #opened: HostProcess | null = null;
+  #opened: PolicyHost | null = null;
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#opened?.kill();

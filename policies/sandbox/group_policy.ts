@@ -9,7 +9,7 @@ import type {
   PolicyVerdict,
   RouteContext,
 } from "../../core/strategy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
 import type { HostWorld } from "./spare_host.ts";

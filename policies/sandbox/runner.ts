@@ -1,5 +1,3 @@
-import { basename } from "node:path";
-import { canonicalJson } from "../../core/config/canonical.ts";
 import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
@@ -13,10 +11,12 @@ import type {
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { readPolicy } from "../policy_source.ts";
+import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { refusalOf } from "./refusal.ts";
 import { type HostWorld, SpareHost } from "./spare_host.ts";
 import { PolicyVersion, type VersionOptions } from "./version.ts";
@@ -36,6 +36,8 @@ export interface RunnerOptions {
 const DEFAULTS: PolicyHostSettings = {
   hosts: 2,
   watch: false,
+  isolation: "process",
+  trust: { required: false, keys: [] },
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
@@ -77,11 +79,7 @@ class ProcessRunner implements PolicyRunner {
     const versions = [...this.#groups.values()].map(({ version }) => version);
     const version = versions.find(({ bundle }) => bundle.digest === digest);
     if (!version) return null;
-    const { bundle, settings } = version;
-    const { code, bytes } = bundle;
-    const name = basename(settings.path).replace(/\..*$/, "");
-    const manifest = { contract: 1, name, digest, bytes, permissions: { net: [] } };
-    return { name, code, manifestJson: canonicalJson(manifest), signatureJson: null };
+    return storedBundle(version.bundle, version.settings);
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
@@ -90,23 +88,29 @@ class ProcessRunner implements PolicyRunner {
     return await policy.decide(context, asking.trial);
   }
 
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     // One after the other: what was prepared last is what comes into force.
-    const prepared = this.#preparing.then(() => this.#prepareAll(groups));
+    const prepared = this.#preparing.then(() => this.#prepareAll(groups, settings));
     this.#preparing = prepared.catch(() => {});
     return prepared;
   }
 
-  async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  async #prepareAll(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     const asked = [...groups].flatMap(({ name, policy }) =>
       policy?.kind === "script" ? [{ name, policy }] : []
     );
     this.#discard();
-    this.#fitSpare(asked.map(({ policy }) => policy));
+    this.#fitSpare(asked.map(({ policy }) => policy), settings);
     const prepared = new Map<string, PolicyVersion>();
     const problems: Problem[] = [];
     for (const { name, policy } of asked) {
-      const made = await this.#version(name, policy);
+      const made = await this.#version(name, policy, settings);
       if (made instanceof PolicyVersion) prepared.set(name, made);
       else if (made) problems.push(...made.map((flaw) => problemOf(name, flaw)));
     }
@@ -127,7 +131,7 @@ class ProcessRunner implements PolicyRunner {
       this.#groups.delete(name);
       void group.close();
     }
-    this.#fitSpare([...asked.values()]);
+    this.#fitSpare([...asked.values()], settings);
     this.#watchSources();
   }
 
@@ -145,12 +149,15 @@ class ProcessRunner implements PolicyRunner {
   async #version(
     group: string,
     settings: ScriptPolicySettings,
+    { isolation, trust }: PolicyHostSettings,
   ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
-    const result = await this.#bundler.bundle(settings.path, settings.root);
+    const result = await readPolicy({ ...settings, isolation, trust }, this.#bundler);
     if (!result.ok) return result.flaws;
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
-    if (current?.bundle.digest === bundle.digest && isSame(current.settings, settings)) return null;
+    const stays = current?.bundle.digest === bundle.digest && isSame(current.settings, settings) &&
+      isolation === this.#settings.isolation;
+    if (stays) return null;
     const options = { bundle, settings, spare: this.#spare };
     const version = new PolicyVersion({ ...options, traces: false });
     const refused = await version.start();
@@ -192,9 +199,10 @@ class ProcessRunner implements PolicyRunner {
     this.#prepared = new Map();
   }
 
-  #fitSpare(policies: readonly ScriptPolicySettings[]): void {
+  #fitSpare(policies: readonly ScriptPolicySettings[], { isolation }: PolicyHostSettings): void {
     const running = [...this.#groups.values()].map(({ version }) => version.settings);
-    this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
+    const heapMb = Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb));
+    this.#spare.fit({ heapMb, isolation });
   }
 
   /** Watches what the versions in force are made of. */
@@ -228,7 +236,7 @@ class ProcessRunner implements PolicyRunner {
   async #reloadAll(): Promise<void> {
     for (const [name, { version }] of this.#groups) {
       if (this.#closed) return;
-      const made = await this.#version(name, version.settings);
+      const made = await this.#version(name, version.settings, this.#settings);
       if (this.#groups.get(name)?.version !== version) {
         if (made instanceof PolicyVersion) void made.close(0);
       } else if (made instanceof PolicyVersion) this.#take(name, made);
