@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
+import { plainContext } from "../route_context.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
 import { DICTIONARY } from "./dictionary.ts";
 
@@ -30,13 +31,10 @@ export class RecordError extends Error {
 
 const PACKING = { level: 3, dictionary: DICTIONARY };
 
-/** Packs what a decision saw; its content (`text`, `request`) is left out. */
+/** Packs what a decision saw, but for its content. */
 export function packContext(context: RouteContext): PackedContext {
   const json = JSON.stringify({
-    ...context,
-    text: undefined,
-    request: undefined,
-    truncated: undefined,
+    ...plainContext(context),
     targets: context.targets.map(({ groupIndex, validation, signals }) => ({
       groupIndex,
       validation,

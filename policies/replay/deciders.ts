@@ -4,11 +4,7 @@ import { inflateRawSync } from "node:zlib";
 import type { DecisionStore, RecordedDecision } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
-import {
-  type GroupStatics,
-  RecordError,
-  unpackStatics,
-} from "../../core/telemetry/context_record.ts";
+import { type GroupStatics, unpackStatics } from "../../core/telemetry/context_record.ts";
 import { ReplaySandbox } from "./sandbox.ts";
 
 /** What decides again: a built-in strategy, or a policy in the sandbox. */
@@ -23,7 +19,7 @@ export type Undecidable = "remote" | "missing";
 export class Deciders implements AsyncDisposable {
   readonly #strategies: Registry<Strategy>;
   readonly #store: DecisionStore;
-  readonly #statics = new Map<string, Promise<GroupStatics>>();
+  readonly #statics = new Map<string, Promise<GroupStatics | null>>();
   readonly #builtins = new Map<string, Decider>();
   readonly #scripts = new Map<string, Promise<Decider | Undecidable>>();
 
@@ -33,23 +29,20 @@ export class Deciders implements AsyncDisposable {
   }
 
   /**
-   * What the configuration said of the group of a record.
+   * What the configuration said of the group of a record; `null`: it is not stored.
    *
-   * @throws {RecordError} when it is not there, or was changed
+   * @throws {RecordError} when it was changed
    */
-  statics({ configFingerprint, group }: RecordedDecision): Promise<GroupStatics> {
+  statics({ configFingerprint, group }: RecordedDecision): Promise<GroupStatics | null> {
     const key = `${configFingerprint} ${group}`;
     let found = this.#statics.get(key);
     if (!found) this.#statics.set(key, found = this.#readStatics(configFingerprint, group));
     return found;
   }
 
-  async #readStatics(fingerprint: string, group: string): Promise<GroupStatics> {
+  async #readStatics(fingerprint: string, group: string): Promise<GroupStatics | null> {
     const packed = await this.#store.statics(fingerprint, group);
-    if (packed === null) {
-      throw new RecordError("Cannot read a record: its configuration is missing");
-    }
-    return unpackStatics(packed);
+    return packed === null ? null : unpackStatics(packed);
   }
 
   /** What decided about a record: its policy, else the strategy of the group, or its base. */

@@ -18,15 +18,16 @@ export interface ReadRecord<Record extends RecordedDecision = RecordedDecision> 
 }
 
 /**
- * Reads a record, and finds what decided.
+ * Reads a record, and finds what decided; `null`: its configuration is not stored.
  *
  * @throws {RecordError} when it is not what was written
  */
 export async function readRecord<Record extends RecordedDecision>(
   record: Record,
   deciders: Deciders,
-): Promise<ReadRecord<Record>> {
+): Promise<ReadRecord<Record> | null> {
   const statics = await deciders.statics(record);
+  if (statics === null) return null;
   const context = unpackContext({ z: record.contextZ, sha256: record.contextSha256 }, statics);
   const isWhole = context.requestId === record.requestId && context.group === record.group &&
     context.seed === record.seed &&

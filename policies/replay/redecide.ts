@@ -87,7 +87,9 @@ async function readRecords(
   const read: ReadRecord<RecordedCall>[] = [];
   for (const record of records) {
     try {
-      read.push(await readRecord(record, deciders));
+      const item = await readRecord(record, deciders);
+      if (item) read.push(item);
+      else verdicts.missing += 1;
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       verdicts.corrupt += 1;
