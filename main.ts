@@ -44,6 +44,7 @@ import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import type { StorageSettings } from "./storage/database_flags.ts";
 import { createDecisionArchive } from "./storage/decision_archive.ts";
+import { feedbackSpools } from "./storage/feedback_spool.ts";
 import {
   type JournalWorld,
   type OpenJournal,
@@ -161,7 +162,7 @@ interface Loaded {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const { sources, files } = recording(diskSources(world));
   const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
@@ -272,7 +273,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
   const { worker, workers, path, listen } = start;
   const log = createLog(FIRST_LOG, { now, line: printError, worker });
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const load = (files: ConfigFiles) =>
     loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
   const [first, latest] = [load(start.first), load(start.latest)];
@@ -328,6 +329,7 @@ async function openSeat<Config extends ConfigInForce>(
     config,
     dialects,
     builtins: upstreams,
+    openSpool: feedbackSpools(snapshot.server.logging.path, seat.fleet?.worker ?? 0),
     ledger,
     ledgerStore,
     calibration,
@@ -355,7 +357,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
     return await policies.prepare(groups.values(), server.policies);
   } finally {

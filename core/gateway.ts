@@ -18,6 +18,7 @@ import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
+import type { OpenSpool } from "./spool.ts";
 import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -43,6 +44,8 @@ export interface GatewayOptions {
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Where lines for policies wait. */
+  readonly openSpool: OpenSpool;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -67,6 +70,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins, fleet } = options;
   const decisions = createDecisionLog({ ...options, now: Date.now });
   const parts = partsOf(options, decisions);
+  options.policies.deliver(options.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
   const { listen } = config.current().server;
   const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });

@@ -40,6 +40,7 @@ export const LOG_EVENTS = {
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
   policy_fault: ["request_id", ...POLICY, "fault"],
+  policy_feedback_failed: ["group"],
   policy_host_ended: POLICY,
   policy_loaded: [...POLICY, "bytes"],
   policy_nondeterminism: POLICY,

@@ -1,4 +1,5 @@
 import type { Problem } from "./config/problem.ts";
+import type { OpenSpool } from "./spool.ts";
 import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
@@ -30,6 +31,22 @@ export interface PolicyBundle {
   readonly signatureJson: string | null;
 }
 
+/** Tells policies what became of the calls they were asked about. */
+export interface PolicyFeedback {
+  /** Keeps a line about a call for the group's policy, to be delivered. Never throws. */
+  feed(group: string, line: string): void;
+  /** Begins to deliver such lines, also those that an earlier process has left. */
+  deliver(open: OpenSpool): void;
+  /** Lines that were given up since the start, and bytes that wait. */
+  readonly feedback: FeedbackCounts;
+}
+
+/** What became of lines for policies, and what waits. */
+export interface FeedbackCounts {
+  readonly dropped: number;
+  readonly waitingBytes: number;
+}
+
 /** How the policies stand; fixed codes. */
 export type PolicyState = "ok" | "unavailable" | "quarantined";
 
@@ -37,7 +54,7 @@ export type PolicyState = "ok" | "unavailable" | "quarantined";
  * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
  * follows the configuration.
  */
-export interface PolicyRunner extends PolicyDecider {
+export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
   prepare(
     groups: Iterable<PolicyGroup>,

@@ -4,6 +4,7 @@ import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
   PolicyBundle,
+  PolicyFeedback,
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
@@ -41,12 +42,15 @@ const DEFAULTS: PolicyHostSettings = {
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
+/** Runs the policies in TypeScript; nothing is told to them. */
+export type ScriptRunner = Omit<PolicyRunner, keyof PolicyFeedback>;
+
 /** Builds the runner of the policies in TypeScript; processes start with the first policy. */
-export function createScriptRunner(options: RunnerOptions): PolicyRunner {
+export function createScriptRunner(options: RunnerOptions): ScriptRunner {
   return new ProcessRunner(options);
 }
 
-class ProcessRunner implements PolicyRunner {
+class ProcessRunner implements ScriptRunner {
   readonly #log: Log;
   readonly #world: HostWorld;
   readonly #spare: SpareHost;
