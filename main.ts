@@ -29,6 +29,7 @@ import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/qui
 import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
+import { journalError, stateError } from "./core/start_error.ts";
 import type { LedgerSettings, LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import type { Fleet } from "./core/workers/fleet.ts";
@@ -43,7 +44,6 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
-import type { StorageSettings } from "./storage/database_flags.ts";
 import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { feedbackSpools } from "./storage/feedback_spool.ts";
 import {
@@ -93,7 +93,7 @@ const commands: readonly AddCommands[] = [
 ];
 
 /** What commands on the usage database need of a configuration. */
-function settingsOf(path: string | undefined): StorageSettings {
+function settingsOf(path: string | undefined) {
   const { server, groups } = loadForCommand(path, world, registries).snapshot;
   return { ...server, groups };
 }
@@ -432,11 +432,6 @@ async function openLedger(
   }
 }
 
-function stateError({ path }: LedgerSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(1, `Cannot open the state "${path}": ${reason}`);
-}
-
 /** The second level of the cache, where it is on. */
 async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
   if (!cache.secondLevel.enabled) return null;
@@ -454,14 +449,6 @@ function openJournalBeside(
   const shipped = usageDb.enabled;
   return openJournalSoon(logging, { ...world, shipped }, HELD_MS)
     .catch((error) => Promise.reject(journalError(logging, error)));
-}
-
-function journalError({ path }: LoggingSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(
-    1,
-    reason.startsWith("Cannot") ? reason : `Cannot open the journal "${path}": ${reason}`,
-  );
 }
 
 function orJournalError(logging: LoggingSettings, open: () => OpenJournal): OpenJournal {
