@@ -36,6 +36,7 @@ export function createPolicyRunner({ log, clock, now, resolve }: RunnerOptions):
       external.adopt(all);
     },
     digestOf: (group) => scripts.digestOf(group),
+    bundleOf: (digest) => scripts.bundleOf(digest),
     feed: (group, line) => external.feed(group, line),
     deliver: (open) => external.deliver(open),
     get feedback() {

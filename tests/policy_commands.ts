@@ -10,7 +10,19 @@ import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import type { PolicyConfig } from "@/policies/commands/configured.ts";
 import { policyCommands } from "@/policies/mod.ts";
+import { createDecisionArchive } from "@/storage/decision_archive.ts";
 import { strategies } from "@/strategies/mod.ts";
+
+/** Recorded decisions, by the flags of the commands. */
+const RECORDS = {
+  archive: createDecisionArchive({
+    settingsOf: () => {
+      throw new Error("Cannot find a database: no flag names one");
+    },
+  }),
+  strategies,
+  strategiesModule: import.meta.resolve("@/strategies/mod.ts"),
+};
 
 /** What came of a command. */
 export interface Ran {
@@ -51,7 +63,7 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     return { groups, settings: server.policies, statePath: server.ledger.path };
   };
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  policyCommands(config)(program, world);
+  policyCommands(config, RECORDS)(program, world);
   try {
     await program.parseAsync(["policy", ...args], { from: "user" });
     return { code: 0, out: out.join("\n"), err: "" };
