@@ -31,6 +31,7 @@ import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts"
 import { openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
 import { openUsageStore } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
@@ -53,7 +54,7 @@ const commands: readonly AddCommands[] = [
   policyCommands((path) => {
     const { groups, server } = loadForCommand(path, world, registries).snapshot;
     return { groups, settings: server.policies, statePath: server.ledger.path };
-  }),
+  }, openPolicyBoard),
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => {
@@ -154,6 +155,12 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
     ledgerStore,
     calibration,
     calibrationStore,
+    policyNotices: postPolicyNotices(state, {
+      policies,
+      log,
+      process: `${world.env("POINTSMAN_REPLICA") || "process"} ${Deno.pid}`,
+      now: Date.now,
+    }),
     cacheStore: await openCache(initial.snapshot.server, log),
     log,
     build: BUILD,

@@ -41,6 +41,8 @@ export interface GatewayOptions {
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Tells operators how policies stand; `null`: nobody asks. */
+  readonly policyNotices: Disposable | null;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -76,8 +78,18 @@ export function startGateway(options: GatewayOptions): Gateway {
 }
 
 async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
-  const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
+  const {
+    config,
+    journal,
+    ledgerStore,
+    calibrationStore,
+    store,
+    plugins,
+    policies,
+    policyNotices,
+  } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  policyNotices?.[Symbol.dispose]();
   await calibrationStore?.close();
   await ledgerStore.close();
   await journal.close();

@@ -3,15 +3,17 @@ import { addBuild } from "./commands/build.ts";
 import { addCheck } from "./commands/check.ts";
 import type { PolicyConfig } from "./commands/configured.ts";
 import { addSigning } from "./commands/signing.ts";
+import { addStatus, type OpenBoard } from "./commands/status.ts";
 import { addTest } from "./commands/test.ts";
 
-/** `policy check`, `test`, `build`, `keygen`, `sign` and `verify`. */
-export function policyCommands(config: PolicyConfig): AddCommands {
+/** `policy check`, `test`, `build`, `keygen`, `sign`, `verify`, `status` and `resume`. */
+export function policyCommands(config: PolicyConfig, openBoard: OpenBoard): AddCommands {
   return (program, world) => {
     const policy = program.command("policy").description("write, try and build routing policies");
     addCheck(policy, world, config);
     addTest(policy, world);
     addBuild(policy, world);
     addSigning(policy, world, config);
+    addStatus(policy, world, { config, openBoard });
   };
 }

@@ -1,8 +1,9 @@
 import { createDeadlines } from "../core/deadlines.ts";
 import type { ResolveHost } from "../core/egress_client.ts";
 import type { Log } from "../core/log.ts";
-import type { PolicyGroup, PolicyRunner, PolicyState } from "../core/policy_runner.ts";
+import type { PolicyGroup, PolicyRunner } from "../core/policy_runner.ts";
 import type { ExternalPolicySettings } from "../core/policy_settings.ts";
+import type { PolicyState } from "../core/policy_standing.ts";
 import { ExternalPolicy, type ExternalPolicyWorld } from "./external/external_policy.ts";
 import { createScriptRunner } from "./sandbox/runner.ts";
 
@@ -31,6 +32,9 @@ export function createPolicyRunner({ log, clock, resolve }: RunnerOptions): Poli
       scripts.adopt(all, settings);
       adoptExternal(external, all, world);
     },
+    standings: () => scripts.standings(),
+    reloads: scripts.reloads,
+    resume: (group) => scripts.resume(group),
     digestOf: (group) => scripts.digestOf(group),
     get state() {
       const states = [scripts.state, ...[...external.values()].map(({ state }) => state)];

@@ -105,6 +105,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     journal,
     store,
     policies,
+    policyNotices: null,
     ledger,
     ledgerStore,
     calibration: new Calibration(),

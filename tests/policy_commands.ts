@@ -10,6 +10,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import type { PolicyConfig } from "@/policies/commands/configured.ts";
 import { policyCommands } from "@/policies/mod.ts";
+import { openPolicyBoard } from "@/storage/policy_board.ts";
 import { strategies } from "@/strategies/mod.ts";
 
 /** What came of a command. */
@@ -51,7 +52,7 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     return { groups, settings: server.policies, statePath: server.ledger.path };
   };
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  policyCommands(config)(program, world);
+  policyCommands(config, openPolicyBoard)(program, world);
   try {
     await program.parseAsync(["policy", ...args], { from: "user" });
     return { code: 0, out: out.join("\n"), err: "" };

@@ -4,8 +4,8 @@ import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import { checkPlan, readPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
-import type { PolicyState } from "../../core/policy_runner.ts";
 import type { ExternalPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyOutcome, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { VerdictCache } from "./verdict_cache.ts";
 

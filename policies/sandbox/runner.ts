@@ -2,13 +2,9 @@ import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
-import type {
-  PolicyGroup,
-  PolicyHostSettings,
-  PolicyRunner,
-  PolicyState,
-} from "../../core/policy_runner.ts";
+import type { PolicyGroup, PolicyHostSettings, PolicyRunner } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
 import type { BundleFlaw } from "./bundle.ts";
@@ -51,6 +47,7 @@ class ProcessRunner implements PolicyRunner {
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
   #prepared = new Map<string, PolicyVersion>();
+  readonly reloads = { applied: 0, refused: 0 };
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
   #watched = "";
@@ -67,6 +64,14 @@ class ProcessRunner implements PolicyRunner {
   get state(): PolicyState {
     const states = [...this.#groups.values()].map(({ state }) => state);
     return STATES.find((state) => states.includes(state)) ?? "ok";
+  }
+
+  standings(): readonly PolicyStanding[] {
+    return [...this.#groups.values()].map(({ standing }) => standing);
+  }
+
+  resume(group: string): void {
+    this.#groups.get(group)?.resume();
   }
 
   digestOf(group: string): string | null {
@@ -168,8 +173,10 @@ class ProcessRunner implements PolicyRunner {
 
   #take(name: string, version: PolicyVersion): void {
     const group = this.#groups.get(name);
-    if (group) group.swap(version);
-    else {
+    if (group) {
+      this.reloads.applied += 1;
+      group.swap(version);
+    } else {
       const options = {
         ...this.#world,
         group: name,
@@ -237,6 +244,7 @@ class ProcessRunner implements PolicyRunner {
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    this.reloads.refused += 1;
     for (const flaw of flaws) {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }

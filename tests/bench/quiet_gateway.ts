@@ -48,6 +48,7 @@ async function serve(path: string): Promise<void> {
     calibrationStore: null,
     cacheStore: null,
     policies: createPolicyRunner({ log, clock: clocks.clock }),
+    policyNotices: null,
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,
