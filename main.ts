@@ -1,12 +1,22 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import type { CacheStore } from "./core/cache/entry.ts";
 import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
-import { loadConfig } from "./core/config/load.ts";
+import { FollowedConfig } from "./core/config/followed.ts";
+import { listenText } from "./core/config/listen.ts";
+import { loadConfig, type LoadResult } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
-import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
-import { diskSources } from "./core/config/sources.ts";
+import {
+  type ConfigInForce,
+  type LiveConfig,
+  liveConfig,
+  logProblems,
+} from "./core/config/reload.ts";
+import { keepRestartOnly } from "./core/config/restart_only.ts";
+import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
 import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
@@ -15,24 +25,38 @@ import { createLog, type Log, type LogSettings, print, printError } from "./core
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
+import type { UsageStore } from "./core/record.ts";
+import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
-import type { LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
+import type { LedgerSettings, LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
+import type { Fleet } from "./core/workers/fleet.ts";
+import type { Shipping, SupervisorSide, WorkerStart } from "./core/workers/messages.ts";
+import { ShippedStore } from "./core/workers/shipped_store.ts";
+import { Supervisor } from "./core/workers/supervisor.ts";
+import { runWorker, type Serving } from "./core/workers/worker.ts";
+import { WORKER, workerCommand } from "./core/workers/worker_command.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
-import { createPlugins, createTracer, upstreams } from "./plugins/mod.ts";
+import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
-import { type JournalWorld, type OpenJournal, openJournal } from "./storage/journal.ts";
+import {
+  type JournalWorld,
+  type OpenJournal,
+  openJournal,
+  openJournalSoon,
+} from "./storage/journal.ts";
+import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
-import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
-import { openKv } from "./storage/ledger_kv.ts";
+import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
 import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
-import { openUsageStore } from "./storage/store.ts";
+import { lockState } from "./storage/state_lock.ts";
+import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
 
@@ -118,63 +142,213 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
   else print(`Pointsman listens on ${gateway.url}`);
 }
 
+/** What a configuration was read by, and what came of it. */
+interface Loaded {
+  readonly path: string;
+  readonly initial: LoadResult & { readonly ok: true };
+  load(): LoadResult;
+  /** The files as they were read last. */
+  files(): ConfigFiles;
+}
+
 /** Opens everything a gateway is made of. */
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
   const policies = createPolicyRunner({ log, clock });
-  const load = () => loadConfig(path, diskSources(world), { ...registries, policies, listen });
+  const { sources, files } = recording(diskSources(world));
+  const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
-  log.configure(initial.snapshot.server.logging);
+  const { server } = initial.snapshot;
+  log.configure(server.logging);
   logProblems(log, initial.problems);
-  await validateSchema(initial.snapshot.server.usageDb, world);
-  await startPolicies(policies, initial.snapshot);
-  const plugins = createPlugins();
-  const { journal, store } = openStores(initial.snapshot.server, { log, plugins });
-  const ledger = new Ledger(clocks);
-  const ledgerStore = await openLedger(initial.snapshot, { ledger, journal, log, ...clocks });
-  const calibration = new Calibration();
-  const state = await openKv(initial.snapshot.server.ledger.path);
-  const calibrationStore = await openCalibrationKv(state, { calibration, log });
-  const config: LiveConfig = liveConfig({
-    initial,
-    load,
-    log,
-    prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
-  });
-  const gateway = startGateway({
-    config,
-    dialects,
-    builtins: upstreams,
-    journal,
-    store,
-    policies,
-    ledger,
-    ledgerStore,
-    calibration,
-    calibrationStore,
-    policyNotices: postPolicyNotices(state, {
-      policies,
-      log,
-      process: `${world.env("POINTSMAN_REPLICA") || "process"} ${Deno.pid}`,
-      now: Date.now,
-    }),
-    cacheStore: await openCache(initial.snapshot.server, log),
-    log,
-    build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await identityOf(state),
-    tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
-    plugins,
-  });
+  await validateSchema(server.usageDb, world);
+  holdState(server.ledger);
+  const loaded = { path, initial, load, files };
+  const gateway = server.workers === 1
+    ? await serveAlone(loaded, { log, policies })
+    : await supervise(loaded, log);
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
   return gateway;
 }
 
+/** What a process that serves is given, alone or as one of several. */
+interface Seat {
+  readonly snapshot: Snapshot;
+  readonly log: Log;
+  readonly policies: PolicyRunner;
+  readonly plugins: readonly Plugin[];
+  readonly journal: OpenJournal;
+  readonly store: UsageStore | null;
+  readonly fleet: Fleet | null;
+  /** See `LedgerWorld`. */
+  readonly origin?: number;
+}
+
+/** The one process of a gateway. */
+async function serveAlone(
+  { initial, load }: Loaded,
+  { log, policies }: Pick<Seat, "log" | "policies">,
+): Promise<Gateway> {
+  const { snapshot } = initial;
+  await startPolicies(policies, snapshot);
+  const plugins = createPlugins();
+  const { logging, usageDb } = snapshot.server;
+  const shipped = usageDb.enabled;
+  const journal = orJournalError(logging, () => openJournal(logging, { log, now, shipped }));
+  const store = openStore(snapshot.server, {
+    log,
+    onUnshipped: (bytes) => journal.setUnshipped(bytes),
+    onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
+  });
+  const seat = { snapshot, log, policies, plugins, journal, store, fleet: null };
+  const { gateway } = await openSeat(seat, (onSwap) =>
+    liveConfig({
+      initial,
+      load,
+      log,
+      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      onSwap,
+    }));
+  return gateway;
+}
+
+/** The process that keeps the workers of a gateway running. */
+async function supervise({ path, initial, load, files }: Loaded, log: Log): Promise<Gateway> {
+  const { server } = initial.snapshot;
+  await refuseBroken(initial.snapshot);
+  const metrics = await createSupervisorMetrics({ build: BUILD, clock });
+  const store = openStore(server, { log, onUnshipped: () => {}, onBatch: metrics.onShipped });
+  const config: LiveConfig = liveConfig({
+    initial,
+    load,
+    log,
+    prepare: checkPolicies,
+    onSwap(snapshot) {
+      log.configure(snapshot.server.logging);
+      supervisor.configure(files());
+    },
+  });
+  const supervisor = new Supervisor({
+    workers: server.workers,
+    path,
+    listen: listenText(probeListen(server.listen)),
+    files: files(),
+    log,
+    ...clocks,
+    command: () => workerCommand(fileURLToPath(import.meta.url), stateFolders(server)),
+    store,
+    graceMs: () => config.current().server.shutdownGraceMs,
+    counts: metrics.counts,
+    fold: metrics.fold,
+  });
+  metrics.start({ store, config, restarts: () => supervisor.restarts });
+  const close = async () => {
+    config[Symbol.dispose]();
+    await store?.close(SHIP_MS);
+    metrics[Symbol.dispose]();
+  };
+  let closing: Promise<void> | null = null;
+  return {
+    url: await supervisor.start().catch(async (error: Error) => {
+      await close();
+      throw new ExitError(1, error.message);
+    }),
+    stop() {
+      const stopped = supervisor.stop();
+      return closing ??= stopped.then(close);
+    },
+  };
+}
+
+/** One of several processes that serve. */
+async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
+  const { worker, workers, path, listen } = start;
+  const log = createLog(FIRST_LOG, { now, line: printError, worker });
+  const policies = createPolicyRunner({ log, clock });
+  const load = (files: ConfigFiles) =>
+    loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
+  const [first, latest] = [load(start.first), load(start.latest)];
+  if (!first.ok) throw new Error(formatProblems(first.problems));
+  if (!latest.ok) throw new Error(formatProblems(latest.problems));
+  const { snapshot } = keepRestartOnly(first.snapshot, latest.snapshot);
+  log.configure(snapshot.server.logging);
+  await startPolicies(policies, snapshot);
+  const plugins = createPlugins();
+  const journal = await openJournalBeside(snapshot.server, { log, now, writer: worker });
+  const store = start.shipping && new ShippedStore(supervisor, start.shipping);
+  const ship = (shipping: Shipping) => {
+    store?.update(shipping);
+    if (shipping.unshippedBytes !== null) journal.setUnshipped(shipping.unshippedBytes);
+  };
+  if (start.shipping) ship(start.shipping);
+  const fleet = { worker, workers, counts: () => supervisor.counts() };
+  const origin = start.steady - clock();
+  const seat = { snapshot, log, policies, plugins, journal, store, fleet, origin };
+  const { gateway, config } = await openSeat(seat, (onSwap) =>
+    new FollowedConfig({
+      initial: snapshot,
+      load,
+      log,
+      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      onSwap,
+    }));
+  return {
+    url: gateway.url,
+    configure: (files) => config.follow(files),
+    counts: async () =>
+      (await Promise.all(plugins.map((plugin) => plugin.counts?.() ?? []))).flat(),
+    ship,
+    stop: gateway.stop,
+  };
+}
+
+/** Puts a process that serves together. */
+async function openSeat<Config extends ConfigInForce>(
+  seat: Seat,
+  configOf: (onSwap: (snapshot: Snapshot) => void) => Config,
+): Promise<{ readonly gateway: Gateway; readonly config: Config }> {
+  const { snapshot, log, journal, plugins, policies, origin } = seat;
+  const ledger = new Ledger({ ...clocks, ...origin === undefined ? {} : { origin } });
+  const ledgerStore = await openLedger(snapshot, { ledger, journal, log, ...clocks });
+  const config = configOf((snapshot) =>
+    applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
+  );
+  const calibration = new Calibration();
+  const state = await openKv(snapshot.server.ledger.path);
+  const gateway = startGateway({
+    ...seat,
+    config,
+    dialects,
+    builtins: upstreams,
+    ledger,
+    ledgerStore,
+    calibration,
+    calibrationStore: await openCalibrationKv(state, { calibration, log }),
+    policyNotices: postPolicyNotices(state, {
+      policies,
+      log,
+      process: `${world.env("POINTSMAN_REPLICA") || "process"} ${Deno.pid}`,
+      now,
+    }),
+    cacheStore: await openCache(snapshot.server, log),
+    build: BUILD,
+    replica: world.env("POINTSMAN_REPLICA") || null,
+    ...await identityOf(state),
+    tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
+  });
+  return { gateway, config };
+}
+
 const clock = () => performance.now();
-const clocks = { now: Date.now, clock };
+const now = Date.now;
+const clocks = { now, clock };
+
+/** Time to ship what is left when the gateway ends, ms. */
+const SHIP_MS = 10_000;
+/** Longest wait for a worker of an earlier supervisor to end, ms. */
+const HELD_MS = 10_000;
 
 /** Until the configuration says how. */
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
@@ -199,25 +373,35 @@ async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promis
   policies.adopt(snapshot.groups.values(), snapshot.server.policies);
 }
 
-/** Where the records of calls go. */
-function openStores(
+/** What a supervisor would have its workers refuse. */
+async function refuseBroken(snapshot: Snapshot): Promise<void> {
+  const problems = await checkPolicies(snapshot);
+  if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
+}
+
+/** Ships the records of calls, unless that is off. */
+function openStore(
   { logging, usageDb, rollups, retention }: ServerSettings,
-  { log, plugins }: { readonly log: Log; readonly plugins: readonly Plugin[] },
-) {
-  const journal = openJournalAt(logging, { log, now: Date.now, shipped: usageDb.enabled });
-  const store = usageDb.enabled
-    ? openUsageStore({
-      logging,
-      usageDb,
-      rollups,
-      retention,
-      log,
-      routerVersion: deno.version,
-      onUnshipped: (bytes) => journal.setUnshipped(bytes),
-      onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
-    })
-    : null;
-  return { journal, store };
+  told: Pick<UsageStoreOptions, "log" | "onUnshipped" | "onBatch">,
+): UsageStore | null {
+  if (!usageDb.enabled) return null;
+  const settings = { logging, usageDb, rollups, retention };
+  return openUsageStore({ ...settings, ...told, routerVersion: deno.version });
+}
+
+/** What processes that serve write to. */
+function stateFolders({ ledger, logging }: ServerSettings): readonly string[] {
+  const state = isRemote(ledger.path) ? [] : [dirname(ledger.path)];
+  return [...new Set([...state, dirname(logging.path)])];
+}
+
+function holdState(ledger: LedgerSettings): void {
+  try {
+    // It is held until the process ends.
+    lockState(ledger);
+  } catch (error) {
+    throw stateError(ledger, error);
+  }
 }
 
 /** Who this gateway is, and how it names what must not be told. */
@@ -236,10 +420,13 @@ async function openLedger(
   try {
     return await openLedgerStore({ snapshot, ...options });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const { path } = snapshot.server.ledger;
-    throw new ExitError(1, `Cannot open the state "${path}": ${reason}`);
+    throw stateError(snapshot.server.ledger, error);
   }
+}
+
+function stateError({ path }: LedgerSettings, error: unknown): ExitError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ExitError(1, `Cannot open the state "${path}": ${reason}`);
 }
 
 /** The second level of the cache, where it is on. */
@@ -252,15 +439,28 @@ async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<C
   return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
 }
 
-function openJournalAt(logging: LoggingSettings, options: JournalWorld): OpenJournal {
+function openJournalBeside(
+  { logging, usageDb }: ServerSettings,
+  world: Omit<JournalWorld, "shipped">,
+): Promise<OpenJournal> {
+  const shipped = usageDb.enabled;
+  return openJournalSoon(logging, { ...world, shipped }, HELD_MS)
+    .catch((error) => Promise.reject(journalError(logging, error)));
+}
+
+function journalError({ path }: LoggingSettings, error: unknown): ExitError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ExitError(
+    1,
+    reason.startsWith("Cannot") ? reason : `Cannot open the journal "${path}": ${reason}`,
+  );
+}
+
+function orJournalError(logging: LoggingSettings, open: () => OpenJournal): OpenJournal {
   try {
-    return openJournal(logging, options);
+    return open();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ExitError(
-      1,
-      reason.startsWith("Cannot") ? reason : `Cannot open the journal "${logging.path}": ${reason}`,
-    );
+    throw journalError(logging, error);
   }
 }
 
@@ -276,6 +476,7 @@ async function run(args: readonly string[]): Promise<number> {
     })
     .showHelpAfterError("(add --help for usage)");
   addServe(program);
+  program.command(WORKER, { hidden: true }).action(() => runWorker(serveBeside));
   for (const add of commands) add(program, world);
   try {
     await program.parseAsync([...args], { from: "user" });

@@ -31,6 +31,7 @@ import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
 export interface Parts {
@@ -68,6 +69,8 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
   /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
   readonly gatewayId: string;
   readonly fingerprints: Fingerprints;

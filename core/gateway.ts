@@ -3,7 +3,7 @@ import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
-import type { LiveConfig } from "./config/reload.ts";
+import type { ConfigInForce } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
@@ -22,13 +22,14 @@ import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** Time to ship what is left when the gateway ends, ms. */
 const SHIP_MS = 10_000;
 
 /** What a gateway is made of; `main.ts` knows the names. */
 export interface GatewayOptions {
-  readonly config: LiveConfig;
+  readonly config: ConfigInForce;
   readonly dialects: Registry<Dialect>;
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
   readonly tracer: Tracer | null;
   readonly plugins: readonly Plugin[];
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
 }
 
 /** A running gateway. */
@@ -62,10 +65,11 @@ export interface Gateway {
 
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
-  const { config, plugins } = options;
+  const { config, plugins, fleet } = options;
   const parts = partsOf(options);
   for (const plugin of plugins) plugin.start(parts, config);
-  const server = startServer(parts, { listen: config.current().server.listen, plugins });
+  const { listen } = config.current().server;
+  const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });
   let stopping: Promise<void> | null = null;
   return {
     url: server.url,
@@ -135,6 +139,7 @@ function partsOf(options: GatewayOptions): Parts {
     watchers: options.plugins,
     drain: { draining: false },
     replica: options.replica,
+    fleet: options.fleet,
     gatewayId: options.gatewayId,
     fingerprints: options.fingerprints,
   };

@@ -56,6 +56,8 @@ export const LOG_EVENTS = {
     "unshipped_bytes",
     "max_unshipped_bytes",
   ],
+  worker_ended: ["worker", "code", "signal", "delay_ms", "reason"],
+  worker_started: ["worker", "pid"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** The name of an event. */

@@ -122,6 +122,8 @@ export interface UsageStore {
   readonly up: boolean;
   /** Calls are served whatever it is; a gateway whose schema is not `ok` is not ready. */
   readonly schema: SchemaState;
+  /** Bytes of all journals that are not shipped; `null` while that is not known. */
+  readonly unshippedBytes: number | null;
   readonly migrations: MigrationCounts;
   readonly counts: ShipCounts;
   readonly failures: ShipFailures;

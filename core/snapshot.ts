@@ -223,6 +223,8 @@ export interface Credential {
 /** Settings of the server that a call needs; sizes in bytes, times in ms. */
 export interface ServerSettings {
   readonly listen: { readonly hostname: string; readonly port: number };
+  /** Serving processes on that port. */
+  readonly workers: number;
   readonly defaultModelGroup: string | null;
   readonly tokenIssuer: string;
   /** Mixed into the keys of conversations. */
@@ -345,6 +347,8 @@ export interface LedgerSettings {
   readonly path: string;
   /** Whether other processes count in the same store. */
   readonly shared: boolean;
+  /** Whether no other gateway may use it. */
+  readonly exclusive: boolean;
   /** Calls of limited callers while the store is down: refused, or admitted for `graceMs`. */
   readonly onFailure: "refuse" | "grace";
   readonly graceMs: number;

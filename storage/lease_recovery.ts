@@ -3,7 +3,6 @@ import { isRolling } from "../core/limits/lease_book.ts";
 import type { LeaseEntry, LeaseWindow } from "../core/limits/lease_entry.ts";
 import { LIMIT_KEYS, type LimitKey } from "../core/limits/limit.ts";
 import { periodAt } from "../core/period.ts";
-import { journalsOf } from "./journal_folder.ts";
 import type { LeaseKv } from "./lease_kv.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
@@ -28,11 +27,10 @@ export async function recoverLeases(kv: LeaseKv, options: LedgerStoreOptions): P
 /** By account, the lines its entry does not hold yet. */
 function linesBehind(
   held: ReadonlyMap<string, number>,
-  { snapshot }: LedgerStoreOptions,
+  { journal }: LedgerStoreOptions,
 ): ReadonlyMap<string, ChargedLine[]> {
-  const { calls } = journalsOf(snapshot.server.logging.path);
   const found = new Map<string, ChargedLine[]>();
-  for (const line of chargedLines(calls, { segment: 1, byteOffset: 0 })) {
+  for (const line of chargedLines(journal.files, { segment: 1, byteOffset: 0 })) {
     for (const id of line.ids) {
       const seq = held.get(id);
       if (seq === undefined || line.seq <= seq) continue;

@@ -1,11 +1,9 @@
-import { dirname } from "node:path";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings, Snapshot } from "../core/snapshot.ts";
-import { journalsOf } from "./journal_folder.ts";
 import { createLeaseKv, type LeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
 import { LeaseStore } from "./lease_store.ts";
-import { createLedgerKv, isRemote, type LedgerHead, type LedgerKv, openKv } from "./ledger_kv.ts";
+import { createLedgerKv, type LedgerHead, type LedgerKv, openKv } from "./ledger_kv.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
 
@@ -22,45 +20,26 @@ const CLOSE_MS = 5_000;
  * Opens the store of the counters and brings the ledger to where it was: the stored counters, and the
  * journal lines behind them.
  *
- * @throws Error when the store cannot be used, or another gateway has it
+ * @throws Error when the store cannot be used
  */
 export async function openLedgerStore(options: LedgerStoreOptions): Promise<LedgerStore> {
   const { path, shared } = options.snapshot.server.ledger;
-  const lock = isRemote(path) ? null : takeLock(path, shared);
-  try {
-    const opened = await openKv(path);
-    if (shared) return await openShared(createLeaseKv(opened), lock, options);
-    const kv = createLedgerKv(opened);
-    const store = new WriteBehind(kv, lock, options);
-    await rebuild(kv, options);
-    await store.flush();
-    if (store.state !== "ok") throw new Error("its counters cannot be written");
-    return store;
-  } catch (error) {
-    lock?.close();
-    throw error;
-  }
+  const opened = await openKv(path);
+  if (shared) return await openShared(createLeaseKv(opened), options);
+  const kv = createLedgerKv(opened);
+  const store = new WriteBehind(kv, options);
+  await rebuild(kv, options);
+  await store.flush();
+  if (store.state !== "ok") throw new Error("its counters cannot be written");
+  return store;
 }
 
 /** Joins the processes that count in one store. */
-async function openShared(
-  kv: LeaseKv,
-  lock: Deno.FsFile | null,
-  options: LedgerStoreOptions,
-): Promise<LedgerStore> {
+async function openShared(kv: LeaseKv, options: LedgerStoreOptions): Promise<LedgerStore> {
   await recoverLeases(kv, options);
   const { journalId } = options.journal.mark();
   const beats = await kv.heartbeat(journalId, options.now());
-  return new LeaseStore({ ...kv, close: () => (kv.close(), lock?.close()) }, beats, options);
-}
-
-/** One gateway has a file to itself, unless all that use it share it. */
-function takeLock(path: string, shared: boolean): Deno.FsFile {
-  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const file = Deno.openSync(`${path}.lock`, { create: true, write: true, mode: 0o600 });
-  if (file.tryLockSync(!shared)) return file;
-  file.close();
-  throw new Error("another gateway uses it");
+  return new LeaseStore(kv, beats, options);
 }
 
 /** Brings the ledger to where it was when the last process ended, however it did. */
@@ -79,9 +58,8 @@ async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promise<void>
     ledger.giveBack([...counted.keys()].map((id) => ledger.account(id)));
   }
   const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
-  const { calls } = journalsOf(options.snapshot.server.logging.path);
   let lines = 0;
-  for (const line of chargedLines(calls, follows.from)) {
+  for (const line of chargedLines(options.journal.files, follows.from)) {
     let used = false;
     for (const id of line.ids) {
       if (!(known.has(id) || id.startsWith("caller:")) || !follows.adds(line, id)) continue;
@@ -123,7 +101,6 @@ function followers(
 class WriteBehind implements LedgerStore {
   readonly processes = 1;
   readonly #kv: LedgerKv;
-  readonly #lock: Deno.FsFile | null;
   readonly #options: LedgerStoreOptions;
   #settings: Pick<LedgerSettings, "onFailure" | "graceMs">;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -133,9 +110,8 @@ class WriteBehind implements LedgerStore {
   #told = false;
   #closed = false;
 
-  constructor(kv: LedgerKv, lock: Deno.FsFile | null, options: LedgerStoreOptions) {
+  constructor(kv: LedgerKv, options: LedgerStoreOptions) {
     this.#kv = kv;
-    this.#lock = lock;
     this.#options = options;
     this.#settings = options.snapshot.server.ledger;
     options.ledger.onChange = () => this.#soon(FLUSH_MS);
@@ -174,7 +150,6 @@ class WriteBehind implements LedgerStore {
     clearTimeout(this.#timer);
     this.#closed = true;
     this.#kv.close();
-    this.#lock?.close();
   }
 
   #soon(ms: number): void {

@@ -63,7 +63,12 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     "writes to the console",
     /\bconsole\.|\bDeno\.std(?:out|err)\b|\bprocess\.std(?:out|err)\b/,
-    ["core/log.ts", "policies/sandbox/realm_worker.ts", "policies/sdk/collecting.ts"],
+    [
+      "core/log.ts",
+      "core/workers/worker.ts",
+      "policies/sandbox/realm_worker.ts",
+      "policies/sdk/collecting.ts",
+    ],
   ],
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [
@@ -72,6 +77,7 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
     [
       "core/egress_client.ts",
       "core/gateway.ts",
+      "core/server.ts",
       "core/upstream.ts",
       "plugins/",
       "storage/postgres.ts",

@@ -220,10 +220,10 @@ const CASES: readonly Case[] = [
   },
   {
     name: "keys and words that are not available yet",
-    yaml: top("server: { workers: 2, license: {} }").replace("id: ci,", "id: ci, peer: true,"),
+    yaml: top("server: { signals: {}, license: {} }").replace("id: ci,", "id: ci, peer: true,"),
     expected: [
-      "config.yaml:1:11: server.workers: not available yet",
-      "config.yaml:1:23: server.license: not available yet",
+      "config.yaml:1:11: server.signals: not available yet",
+      "config.yaml:1:24: server.license: not available yet",
       "config.yaml:7:15: callers[0].peer: not available yet",
     ],
   },

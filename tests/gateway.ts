@@ -117,6 +117,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     gatewayId: "gw_0123456789abcdef",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins,
   });
   return {

@@ -65,7 +65,7 @@ Deno.test("ledger admits as many calls a minute as its limit, and again when the
 Deno.test("ledger gives back what a call did not use, and charges what it used above", () => {
   const { ledger } = ledgerAt();
   const limits = limitsOf({ tpm: 100 });
-  const used = () => ledger.account("caller:ci").meters.tpm.taken(ledger.moment());
+  const used = () => ledger.account("caller:ci").taken("tpm", ledger.moment());
   for (const [reserved, actual] of [[50, 10], [50, 70]] as const) {
     const reservation = ledger.open([limits]);
     assert.equal(take(ledger, reservation, tokens(reserved)), null);
@@ -88,7 +88,7 @@ Deno.test("ledger needs room in every scope, takes all or nothing, and names the
   assert.equal(error.type, "rpm-exceeded");
   assert.equal(error.details["scope"], "project");
   assert.match(error.message, /project "shop"/);
-  assert.equal(ledger.account("caller:ci").meters.rpm.taken(ledger.moment()), 1);
+  assert.equal(ledger.account("caller:ci").taken("rpm", ledger.moment()), 1);
 });
 
 const ENDS = "2026-11-21T00:00:00.000Z";
@@ -181,20 +181,20 @@ Deno.test("ledger opens the next day and month, and a call stays in those of its
   pass(1_000);
   assert.equal(take(ledger, ledger.open(limits), tokens(10)), null, "December has room");
   ledger.settle(before, { ...NO_CHARGE, calls: 1, tokens: 10 });
-  const { meters } = ledger.account("caller:ci");
-  assert.equal(meters["day.tokens"].taken(ledger.moment()), 10, "November's tokens stay there");
+  const account = ledger.account("caller:ci");
+  assert.equal(account.taken("day.tokens", ledger.moment()), 10, "November's tokens stay there");
 });
 
 Deno.test("ledger keeps a closed day closed when the clock steps back, and its minute when it jumps", () => {
   const { ledger, clock } = ledgerAt(Date.UTC(2026, 10, 20, 23, 30));
   const limits = [limitsOf({ rpm: 1, "day.requests": 5 })];
-  const { meters } = ledger.account("caller:ci");
+  const account = ledger.account("caller:ci");
   assert.equal(take(ledger, ledger.open(limits), CALL), null);
   clock.now += 3_600_000;
   assert.notEqual(take(ledger, ledger.open(limits), CALL), null, "an hour later by the wall alone");
-  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "the next day has begun");
+  assert.equal(account.taken("day.requests", ledger.moment()), 0, "the next day has begun");
   clock.now -= 3_600_000;
-  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "and goes on");
+  assert.equal(account.taken("day.requests", ledger.moment()), 0, "and goes on");
   clock.clock += 60_100;
   assert.equal(take(ledger, ledger.open(limits), CALL), null, "a minute has really passed");
 });
@@ -317,12 +317,12 @@ class Simulation {
   check(): void {
     const at = this.#time;
     for (const scope of SCOPES.flat()) {
-      const { meters } = this.#ledger.account(scope.id);
+      const account = this.#ledger.account(scope.id);
       for (const key of LIMIT_KEYS) {
-        assert.equal(meters[key].taken(at), this.#model.taken(scope.id, key, at), key);
+        assert.equal(account.taken(key, at), this.#model.taken(scope.id, key, at), key);
         const max = scope.max[key];
         const settledAbove = key !== "rpm" && key !== "concurrent" && key !== "day.requests";
-        if (max > 0 && !settledAbove) assert(meters[key].taken(at) <= max, key);
+        if (max > 0 && !settledAbove) assert(account.taken(key, at) <= max, key);
       }
     }
   }

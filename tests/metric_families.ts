@@ -62,6 +62,7 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   upstream_inflight: ["gauge", "provider model"],
   upstream_ttfb_seconds: ["histogram", "provider model outcome"],
   usage_db_up: ["gauge", ""],
+  worker_restarts_total: ["counter", ""],
 };
 
 /** Families that `server.metrics.caller_label` adds. */

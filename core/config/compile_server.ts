@@ -16,6 +16,7 @@ export function compileServer(
   const { upstream, usage_db: usageDb, client_ip: clientIp } = config;
   return {
     listen: parseListen(listen)!,
+    workers: config.workers,
     defaultModelGroup: config.default_model_group ?? null,
     tokenIssuer: config.token_issuer,
     conversationSalt: config.conversation_salt,
@@ -86,14 +87,15 @@ function compilePolicies(
 }
 
 function compileLedger(
-  { ledger }: ServerConfig,
+  { ledger, workers }: ServerConfig,
   statePath: string,
   folder: string,
 ): ServerSettings["ledger"] {
   const remote = isRemote(statePath);
   return {
     path: remote ? statePath : resolve(folder, statePath),
-    shared: remote || ledger.shared,
+    shared: remote || ledger.shared || workers > 1,
+    exclusive: !remote && !ledger.shared,
     onFailure: ledger.on_failure,
     graceMs: ledger.grace_ms,
   };

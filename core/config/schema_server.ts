@@ -149,6 +149,9 @@ const policies = block({
 export const serverSchema = block({
   listen: listen().default("127.0.0.1:8080")
     .describe("`host:port`, `[v6]:port`; `:port` is every interface; restart-only"),
+  workers: whole(1, 64).default(1).describe(
+    "serving processes on the port; they share every limit; restart-only",
+  ),
   default_model_group: name().optional().describe("group of a call that omits `model`"),
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
@@ -180,7 +183,6 @@ export const serverSchema = block({
   retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
   admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
-  "workers",
   "decision_telemetry",
   "signals",
   "content_capture",

@@ -55,6 +55,7 @@ async function serve(path: string): Promise<void> {
     gatewayId: "gw_0000000000000000",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins: [],
   });
   console.log(gateway.url);
