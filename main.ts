@@ -42,6 +42,7 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import { feedbackSpools } from "./storage/feedback_spool.ts";
 import {
   type JournalWorld,
   type OpenJournal,
@@ -155,7 +156,7 @@ interface Loaded {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const { sources, files } = recording(diskSources(world));
   const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
@@ -266,7 +267,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
   const { worker, workers, path, listen } = start;
   const log = createLog(FIRST_LOG, { now, line: printError, worker });
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const load = (files: ConfigFiles) =>
     loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
   const [first, latest] = [load(start.first), load(start.latest)];
@@ -317,24 +318,21 @@ async function openSeat<Config extends ConfigInForce>(
   );
   const calibration = new Calibration();
   const state = await openKv(snapshot.server.ledger.path);
+  const replica = world.env("POINTSMAN_REPLICA") || null;
   const gateway = startGateway({
     ...seat,
     config,
     dialects,
     builtins: upstreams,
+    openSpool: feedbackSpools(snapshot.server.logging.path, seat.fleet?.worker ?? 0),
     ledger,
     ledgerStore,
     calibration,
     calibrationStore: await openCalibrationKv(state, { calibration, log }),
-    policyNotices: postPolicyNotices(state, {
-      policies,
-      log,
-      process: `${world.env("POINTSMAN_REPLICA") || "process"} ${Deno.pid}`,
-      now,
-    }),
+    policyNotices: postPolicyNotices(state, { policies, log, replica, now }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
+    replica,
     ...await identityOf(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
@@ -355,7 +353,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
     return await policies.prepare(groups.values(), server.policies);
   } finally {

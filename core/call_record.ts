@@ -303,7 +303,8 @@ function errorRow(call: Call, error: GatewayError, status: number): Row {
   };
 }
 
-function errorClass(error: GatewayError): string {
+/** The class of a failure, or the fault of a policy; empty where there is neither. */
+export function errorClass(error: GatewayError): string {
   if (error.type === "client-closed-request") return "client_disconnect";
   const name = error.details["error_class"] ?? error.details["fault"];
   return typeof name === "string" ? name : "";

@@ -18,6 +18,7 @@ import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
+import type { OpenSpool } from "./spool.ts";
 import { createRetryBudget } from "./retry.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -44,6 +45,8 @@ export interface GatewayOptions {
   readonly policies: PolicyRunner;
   /** Tells operators how policies stand; `null`: nobody asks. */
   readonly policyNotices: Disposable | null;
+  /** Where lines for policies wait. */
+  readonly openSpool: OpenSpool;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -67,6 +70,7 @@ export interface Gateway {
 export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins, fleet } = options;
   const parts = partsOf(options);
+  options.policies.deliver(options.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
   const { listen } = config.current().server;
   const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });

@@ -41,6 +41,7 @@ export const LOG_EVENTS = {
   migration_pending: ["name", "code", "reason", "delay_ms"],
   policy_board_failed: ["reason"],
   policy_fault: ["request_id", ...POLICY, "fault"],
+  policy_feedback_failed: ["group"],
   policy_host_ended: POLICY,
   policy_loaded: [...POLICY, "bytes"],
   policy_nondeterminism: POLICY,

@@ -1,4 +1,5 @@
 import type { Problem } from "./config/problem.ts";
+import type { OpenSpool } from "./spool.ts";
 import type { PolicySettings } from "./policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "./policy_standing.ts";
 import type { PolicyDecider } from "./strategy.ts";
@@ -21,11 +22,27 @@ export interface PolicyGroup {
   readonly policy: PolicySettings | null;
 }
 
+/** Tells policies what became of the calls they were asked about. */
+export interface PolicyFeedback {
+  /** Keeps a line about a call for the group's policy, to be delivered. Never throws. */
+  feed(group: string, line: string): void;
+  /** Begins to deliver such lines, also those that an earlier process has left. */
+  deliver(open: OpenSpool): void;
+  /** Lines that were given up since the start, and bytes that wait. */
+  readonly feedback: FeedbackCounts;
+}
+
+/** What became of lines for policies, and what waits. */
+export interface FeedbackCounts {
+  readonly dropped: number;
+  readonly waitingBytes: number;
+}
+
 /**
  * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
  * follows the configuration.
  */
-export interface PolicyRunner extends PolicyDecider {
+export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   /** Bundles and warms the policies of a configuration that may come into force; errors refuse it. */
   prepare(
     groups: Iterable<PolicyGroup>,

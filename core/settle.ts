@@ -10,6 +10,7 @@ import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import { calibrate, observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
+import { feedbackLine } from "./feedback.ts";
 import { chargeOf } from "./reserve.ts";
 import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
@@ -57,6 +58,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   guarded(parts, call, "Cannot measure a call", () => {
     for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
     call.trace?.end(call, settlement);
+    tellPolicy(parts, call, settlement);
   });
   tell(parts, call, settlement);
   return durable;
@@ -64,6 +66,13 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
 
 /** No provider delivered anything, so that there is nothing to estimate. */
 const NOTHING_SERVED = { input: 0, bytesPerOutputToken: 4 };
+
+/** A policy on another server learns what became of the calls it was asked about. */
+function tellPolicy({ policies, now }: Parts, call: Call, settlement: Settlement): void {
+  const policy = call.group?.policy;
+  if (!call.decision || policy?.kind !== "external" || !policy.feedback) return;
+  policies.feed(call.decision.group.name, feedbackLine(call, settlement, now()));
+}
 
 /** What fails beside the record must not take the record, or the call, with it. */
 function guarded(parts: Parts, call: Call, failed: string, work: () => void): void {

@@ -35,15 +35,15 @@ export async function openPolicyBoard(path: string, now: () => number): Promise<
 export interface PolicyNoticeOptions {
   readonly policies: Pick<PolicyRunner, "standings" | "resume">;
   readonly log: Log;
-  /** Name of this process. */
-  readonly process: string;
+  readonly replica: string | null;
   /** Epoch ms. */
   now(): number;
 }
 
 /** Says how the policies of this process stand, and resumes those it is asked to. */
 export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Disposable {
-  const { policies, log, process, now } = options;
+  const { policies, log, replica, now } = options;
+  const process = `${replica ?? "process"} ${Deno.pid}`;
   const key = [...NOTICES, crypto.randomUUID()];
   let resumedAt = now();
   let said = { text: "[]", at: 0 };

@@ -13,6 +13,7 @@ import { dialects } from "@/dialects/mod.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
 import { createPlugins, upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
+import { feedbackSpools } from "@/storage/feedback_spool.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
@@ -50,6 +51,8 @@ export interface TestGateway extends AsyncDisposable {
 
 const registries = { dialects, strategies, builtins: upstreams };
 
+const CLOCKS = { now: Date.now, clock: () => performance.now() };
+
 /** Starts a gateway; the folder is its own, the port is free. */
 export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
   const dir = await Deno.makeTempDir();
@@ -58,7 +61,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const logs: string[] = [];
   const line = (text: string) => void logs.push(text);
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
-  const policies = createPolicyRunner({ log, clock: () => performance.now() });
+  const policies = createPolicyRunner({ log, ...CLOCKS });
   const sources = diskSources({ env: () => undefined, now: Date.now });
   const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
@@ -82,14 +85,13 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     onUnshipped: (bytes) => opened.setUnshipped(bytes),
     onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
   });
-  const clocks = { now: Date.now, clock: () => performance.now() };
-  const ledger = new Ledger(clocks);
+  const ledger = new Ledger(CLOCKS);
   const ledgerStore = await openLedgerStore({
     snapshot: initial.snapshot,
     ledger,
     journal: opened,
     log,
-    ...clocks,
+    ...CLOCKS,
   });
   const config = liveConfig({
     initial,
@@ -106,6 +108,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     store,
     policies,
     policyNotices: null,
+    openSpool: feedbackSpools(logging.path, 0),
     ledger,
     ledgerStore,
     calibration: new Calibration(),

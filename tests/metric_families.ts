@@ -33,6 +33,7 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   policy_decisions_total: ["counter", "group kind outcome"],
   policy_duration_seconds: ["histogram", "group"],
   policy_faults_total: ["counter", "group fault"],
+  policy_feedback_dropped_total: ["counter", ""],
   policy_host_restarts_total: ["counter", "group"],
   policy_nondeterminism_total: ["counter", "group"],
   policy_quarantined: ["gauge", "group"],

@@ -2,7 +2,6 @@ import { type Attempt, type Call, servingAttempt, type Settlement } from "@/core
 import { errorOrigin, outcomeOf } from "@/core/call_record.ts";
 import { inputClasses } from "@/core/cost.ts";
 import type { Target } from "@/core/snapshot.ts";
-import type { PolicyRun } from "@/core/strategy.ts";
 import type { Families } from "./families.ts";
 import { memo, memoOfObject } from "./memo.ts";
 import { OTHER } from "./series.ts";
@@ -21,7 +20,6 @@ export function callCounter(families: Families): (call: Call, settlement: Settle
   return (call, settlement) => {
     const group = call.group?.name ?? OTHER;
     countEnd(groups(group), call, settlement);
-    if (call.policyRuns.length > 0) countPolicies(groups(group), call.policyRuns);
     for (const attempt of call.attempts) countAttempt(targets(attempt.target), call, attempt);
     const serving = servingAttempt(call);
     if (serving) countUsage(usages(group)(serving.target), call, { serving, settlement });
@@ -44,12 +42,6 @@ function groupSeries(families: Families, group: string) {
     interruptions: memo((origin: string) => families.interruptions.at(group, origin)),
     fallbacks: memo((reason: string) => families.fallbacks.at(group, reason)),
     overhead: families.overhead.at(group),
-    decisions: memo((kind: string) =>
-      memo((outcome: string) => families.decisions.at(group, kind, outcome))
-    ),
-    policyFaults: memo((fault: string) => families.policyFaults.at(group, fault)),
-    // A group without a policy has no such series.
-    policyDuration: () => families.policyDuration.at(group),
     unpriced: families.unpriced.at(group),
   };
 }
@@ -90,17 +82,6 @@ function countEnd(
   }
   for (let index = 1; index < call.attempts.length; index++) {
     series.fallbacks(call.attempts[index - 1]?.error?.class ?? OTHER).value += 1;
-  }
-}
-
-function countPolicies(
-  series: ReturnType<typeof groupSeries>,
-  runs: readonly PolicyRun[],
-): void {
-  for (const { kind, outcome, fault, cost } of runs) {
-    series.decisions(kind)(outcome).value += 1;
-    if (fault) series.policyFaults(fault).value += 1;
-    series.policyDuration().observe(cost.durationUs / 1e6);
   }
 }
 

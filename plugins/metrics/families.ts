@@ -62,21 +62,6 @@ export function declareFamilies({ counter, histogram }: Exposition) {
       help: "Requests refused for what they showed.",
       labels: ["surface", "reason"],
     }),
-    decisions: counter({
-      name: "policy_decisions_total",
-      help: "Decisions of policies; `fallback` and `error`: the policy failed.",
-      labels: ["group", "kind", "outcome"],
-    }),
-    policyFaults: counter({
-      name: "policy_faults_total",
-      help: "Decisions that policies did not make, by their fault.",
-      labels: ["group", "fault"],
-    }),
-    policyDuration: histogram({
-      name: "policy_duration_seconds",
-      help: "Time of a policy's decision, waiting for a place included.",
-      labels: ["group"],
-    }, OVERHEAD),
     duration: histogram({
       name: "request_duration_seconds",
       help: "Time of a call, to its last byte.",

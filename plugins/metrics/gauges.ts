@@ -1,7 +1,6 @@
 import type { Parts } from "@/core/call.ts";
 import type { ConfigInForce } from "@/core/config/reload.ts";
 import { isReady } from "@/core/health_endpoints.ts";
-import type { PolicyStanding } from "@/core/policy_standing.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { Exposition } from "./exposition.ts";
 import type { Reading } from "./family.ts";
@@ -14,7 +13,6 @@ const TARGET = ["provider", "model"];
 /** Declares what is looked up when somebody asks: nothing of it costs a call anything. */
 export function declareGauges(exposition: Exposition, parts: Parts, config: ConfigInForce): void {
   declareLoad(exposition, parts);
-  declarePolicies(exposition, parts);
   declareJournal(exposition, parts);
   exposition.gauge(
     { name: "ready", help: "1 while calls may be sent here.", across: "min" },
@@ -50,38 +48,6 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
     labels: TARGET,
     across: "max",
   }, signal(({ backoffSeconds }) => backoffSeconds));
-}
-
-function declarePolicies({ counted, gauge }: Exposition, { policies }: Parts): void {
-  const labels = ["group"];
-  const each = (read: (standing: PolicyStanding) => number) => () =>
-    policies.standings().map((standing): Reading => [{ group: standing.group }, read(standing)]);
-  gauge({
-    name: "policy_quarantined",
-    help: "1 while a policy is not asked because it failed too often.",
-    labels,
-    across: "max",
-  }, each(({ state }) => Number(state === "quarantined")));
-  gauge({
-    name: "policy_queue_depth",
-    help: "Decisions that wait for a place in a policy host.",
-    labels,
-  }, each(({ queued }) => queued));
-  counted({
-    name: "policy_host_restarts_total",
-    help: "Policy hosts that ended by themselves or were killed.",
-    labels,
-  }, each(({ hostRestarts }) => hostRestarts));
-  counted({
-    name: "policy_nondeterminism_total",
-    help: "Plans that were not the same when they were made again.",
-    labels,
-  }, each(({ nondeterminism }) => nondeterminism));
-  counted({
-    name: "policy_reload_total",
-    help: "Changed policies by what became of them.",
-    labels: ["result"],
-  }, () => Object.entries(policies.reloads).map(([result, value]) => [{ result }, value]));
 }
 
 function inflight({ live, current }: Parts): readonly Reading[] {

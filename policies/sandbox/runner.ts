@@ -2,7 +2,12 @@ import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
-import type { PolicyGroup, PolicyHostSettings, PolicyRunner } from "../../core/policy_runner.ts";
+import type {
+  PolicyFeedback,
+  PolicyGroup,
+  PolicyHostSettings,
+  PolicyRunner,
+} from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
@@ -35,12 +40,15 @@ const DEFAULTS: PolicyHostSettings = {
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
+/** Runs the policies in TypeScript; nothing is told to them. */
+export type ScriptRunner = Omit<PolicyRunner, keyof PolicyFeedback>;
+
 /** Builds the runner of the policies in TypeScript; processes start with the first policy. */
-export function createScriptRunner(options: RunnerOptions): PolicyRunner {
+export function createScriptRunner(options: RunnerOptions): ScriptRunner {
   return new ProcessRunner(options);
 }
 
-class ProcessRunner implements PolicyRunner {
+class ProcessRunner implements ScriptRunner {
   readonly #log: Log;
   readonly #world: HostWorld;
   readonly #spare: SpareHost;
