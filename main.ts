@@ -17,6 +17,7 @@ import {
 } from "./core/config/reload.ts";
 import { keepRestartOnly } from "./core/config/restart_only.ts";
 import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
+import { keptSalt } from "./core/conversation.ts";
 import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
@@ -56,6 +57,7 @@ import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
 import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
+import { openStateKv } from "./storage/state_kv.ts";
 import { lockState } from "./storage/state_lock.ts";
 import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
@@ -317,7 +319,9 @@ async function openSeat<Config extends ConfigInForce>(
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
   const calibration = new Calibration();
-  const state = await openKv(snapshot.server.ledger.path);
+  const { path } = snapshot.server.ledger;
+  const kv = await openKv(path);
+  const state = await openStateKv(path);
   const replica = world.env("POINTSMAN_REPLICA") || null;
   const gateway = startGateway({
     ...seat,
@@ -328,12 +332,14 @@ async function openSeat<Config extends ConfigInForce>(
     ledger,
     ledgerStore,
     calibration,
-    calibrationStore: await openCalibrationKv(state, { calibration, log }),
-    policyNotices: postPolicyNotices(state, { policies, log, replica, now }),
+    calibrationStore: await openCalibrationKv(kv, { calibration, log }),
+    policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
     replica,
-    ...await identityOf(state),
+    ...await identityOf(kv),
+    state,
+    conversationSalt: await keptSalt(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
   return { gateway, config };
@@ -403,8 +409,8 @@ function holdState(ledger: LedgerSettings): void {
 }
 
 /** Who this gateway is, and how it names what must not be told. */
-async function identityOf(state: Deno.Kv) {
-  const { gatewayId, fingerprintKey } = await readIdentity(state);
+async function identityOf(kv: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(kv);
   const given = world.env("POINTSMAN_FINGERPRINT_KEY");
   const key = given ? readFingerprintKey(given) : fingerprintKey;
   if (key) return { gatewayId, fingerprints: createFingerprints(key) };

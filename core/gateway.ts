@@ -1,3 +1,4 @@
+import { Affinity } from "./affinity.ts";
 import { Bag } from "./bag.ts";
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
@@ -20,6 +21,7 @@ import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
 import type { OpenSpool } from "./spool.ts";
 import { createRetryBudget } from "./retry.ts";
+import type { StateStore } from "./state_store.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
@@ -40,6 +42,9 @@ export interface GatewayOptions {
   readonly calibration: Calibration;
   /** `null`: what is learned ends with the process. */
   readonly calibrationStore: CalibrationStore | null;
+  readonly state: StateStore;
+  /** Made once for all processes that share the state. */
+  readonly conversationSalt: string;
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
@@ -104,6 +109,7 @@ async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
   await store?.close(SHIP_MS);
   await policies.close();
   for (const plugin of plugins) await plugin.stop();
+  options.state.close();
   config[Symbol.dispose]();
 }
 
@@ -129,6 +135,8 @@ function partsOf(options: GatewayOptions): Parts {
     health: createHealth({ now, clock, random, shapes, calibration, log }),
     calibration,
     proofs: createProofMemory(),
+    affinity: new Affinity(clock),
+    conversationSalt: options.conversationSalt,
     log,
     build: options.build,
     live: new Bag(),

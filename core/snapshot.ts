@@ -156,6 +156,18 @@ export interface CacheSettings {
   };
 }
 
+/** How conversations stay with a target; times in ms. */
+export interface AffinityOptions {
+  readonly enabled: boolean;
+  /** From the last use. */
+  readonly ttlMs: number;
+  readonly maxEntries: number;
+  /** Name of the header that names a conversation. */
+  readonly header: string;
+  /** False: a pin is shown to the strategy and changes nothing itself. */
+  readonly enforce: boolean;
+}
+
 /** A model group: the name callers use instead of a model. */
 export interface Group extends Decider {
   readonly name: string;
@@ -174,6 +186,7 @@ export interface Group extends Decider {
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
+  readonly affinity: AffinityOptions;
   readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
+import { keptSalt } from "@/core/conversation.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { createFingerprints } from "@/core/fingerprints.ts";
@@ -17,6 +18,7 @@ import { feedbackSpools } from "@/storage/feedback_spool.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
+import { openStateKv } from "@/storage/state_kv.ts";
 import { openUsageStore } from "@/storage/store.ts";
 import { columnsOf } from "@/storage/table.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -93,6 +95,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     log,
     ...CLOCKS,
   });
+  const state = await openStateKv(initial.snapshot.server.ledger.path);
   const config = liveConfig({
     initial,
     load,
@@ -113,6 +116,8 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     ledgerStore,
     calibration: new Calibration(),
     calibrationStore: null,
+    state,
+    conversationSalt: await keptSalt(state),
     cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },

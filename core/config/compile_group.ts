@@ -35,6 +35,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
+    affinity: affinityOf(group),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
@@ -123,6 +124,16 @@ function cacheOf({ cache }: GroupConfig, { server }: Config): Group["cache"] {
     scope: cache.scope ?? server.cache.scope,
     ttlMs: cache.ttl ?? server.cache.default_ttl,
     requireZeroTemperature: cache.require_zero_temperature,
+  };
+}
+
+function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {
+  return {
+    enabled: affinity.enabled ?? strategy === "dynamic_score",
+    ttlMs: affinity.ttl_ms,
+    maxEntries: affinity.max_entries,
+    header: affinity.header,
+    enforce: affinity.enforce,
   };
 }
 

@@ -156,7 +156,7 @@ export const serverSchema = block({
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
   conversation_salt: text().default("")
-    .describe("secret mixed into the keys of conversations that policies see"),
+    .describe("secret mixed into the keys of conversations; unset: made once, kept in the state"),
   expose_route_headers: flag().default(true)
     .describe("false hides `x-router-provider` and `x-router-model`"),
   expose_rejections: flag().default(false)

@@ -14,6 +14,7 @@ import { createPolicyRunner } from "@/policies/mod.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
 import { feedbackSpools } from "@/storage/feedback_spool.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { openStateKv } from "@/storage/state_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 
@@ -47,6 +48,8 @@ async function serve(path: string): Promise<void> {
     ledgerStore: await openLedgerStore({ snapshot, ledger, journal, log, ...clocks }),
     calibration: new Calibration(),
     calibrationStore: null,
+    state: await openStateKv(snapshot.server.ledger.path),
+    conversationSalt: "bench",
     cacheStore: null,
     policies: createPolicyRunner({ log, ...clocks }),
     policyNotices: null,
