@@ -78,10 +78,7 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  policyCommands((path) => {
-    const { groups, server } = loadForCommand(path, world, registries).snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
-  }, openPolicyBoard),
+  policyCommands((path) => loadForCommand(path, world, registries).snapshot, openPolicyBoard),
   (program, world) =>
     addStorageCommands(program, world, {
       settingsOf: (path) => {

@@ -48,8 +48,7 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     const parts = { dialects, strategies, builtins: upstreams };
     const loaded = loadConfig(configPath(path, world), diskSources(world), parts);
     if (!loaded.ok) throw new ExitError(1, formatProblems(loaded.problems));
-    const { groups, server } = loaded.snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
+    return loaded.snapshot;
   };
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
   policyCommands(config, openPolicyBoard)(program, world);

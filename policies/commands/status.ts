@@ -24,7 +24,7 @@ export function addStatus(
     .option("--json", "print JSON")
     .addHelpText("after", EXITS)
     .action(async ({ config: path, json }: StatusOptions) => {
-      const { statePath } = config(path);
+      const statePath = config(path).server.ledger.path;
       using board = await open(openBoard, statePath, world);
       const notices = await board.read();
       if (json) return world.print(JSON.stringify(notices));
@@ -40,10 +40,11 @@ export function addStatus(
     .action(async (group: string, { config: path, json }: StatusOptions) => {
       const configured = config(path);
       policyOf(configured, group);
-      using board = await open(openBoard, configured.statePath, world);
+      const statePath = configured.server.ledger.path;
+      using board = await open(openBoard, statePath, world);
       await board.askToResume(group);
       const processes = (await board.read()).map(({ process }) => process);
-      if (processes.length === 0) throw silent(configured.statePath);
+      if (processes.length === 0) throw silent(statePath);
       const told = `"${group}" resumes in ${processes.join(", ")}`;
       world.print(json ? JSON.stringify({ group, processes }) : told);
     });
