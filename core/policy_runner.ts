@@ -22,6 +22,16 @@ export interface PolicyGroup {
   readonly policy: PolicySettings | null;
 }
 
+/** A policy as it is stored, so that its decisions can be made again. */
+export interface PolicyBundle {
+  readonly name: string;
+  /** The script that the digest is of. */
+  readonly code: string;
+  readonly manifestJson: string;
+  /** `null`: it is not signed. */
+  readonly signatureJson: string | null;
+}
+
 /** Tells policies what became of the calls they were asked about. */
 export interface PolicyFeedback {
   /** Keeps a line about a call for the group's policy, to be delivered. Never throws. */
@@ -52,6 +62,8 @@ export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
   /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
   digestOf(group: string): string | null;
+  /** A bundle in force, by its digest; `null`: it is not, or no more. */
+  bundleOf(digest: string): PolicyBundle | null;
   /** The worst of all groups. */
   readonly state: PolicyState;
   /** Of each group with a policy in TypeScript. */

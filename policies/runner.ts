@@ -40,6 +40,7 @@ export function createPolicyRunner({ log, clock, now, resolve }: RunnerOptions):
     reloads: scripts.reloads,
     resume: (group) => scripts.resume(group),
     digestOf: (group) => scripts.digestOf(group),
+    bundleOf: (digest) => scripts.bundleOf(digest),
     feed: (group, line) => external.feed(group, line),
     deliver: (open) => external.deliver(open),
     get feedback() {

@@ -92,6 +92,12 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     decide: (): Plan => ({ targetIndex: 0 }),
     findings: null,
     base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
+    choice: {
+      strategy: "failover",
+      options: {},
+      base: { strategy: "weighted", options: {} },
+      fallsBack: false,
+    },
     policy: null,
     targets,
     attemptTimeoutMs: 0,

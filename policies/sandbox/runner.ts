@@ -3,6 +3,7 @@ import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
+  PolicyBundle,
   PolicyFeedback,
   PolicyGroup,
   PolicyHostSettings,
@@ -12,6 +13,7 @@ import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
+import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
@@ -84,6 +86,13 @@ class ProcessRunner implements ScriptRunner {
 
   digestOf(group: string): string | null {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  bundleOf(digest: string): PolicyBundle | null {
+    const versions = [...this.#groups.values()].map(({ version }) => version);
+    const version = versions.find(({ bundle }) => bundle.digest === digest);
+    if (!version) return null;
+    return storedBundle(version.bundle, version.settings);
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
