@@ -58,6 +58,7 @@ import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
 import { openStateKv } from "./storage/state_kv.ts";
 import { lockState } from "./storage/state_lock.ts";
 import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
@@ -80,10 +81,9 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  policyCommands((path) => {
-    const { groups, server } = loadForCommand(path, world, registries).snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
-  }, {
+  policyCommands({
+    config: (path) => loadForCommand(path, world, registries).snapshot,
+    openBoard: openPolicyBoard,
     archive: createDecisionArchive({ settingsOf }),
     strategies,
     strategiesModule: new URL("./strategies/mod.ts", import.meta.url).href,
@@ -328,6 +328,7 @@ async function openSeat<Config extends ConfigInForce>(
   const { path } = snapshot.server.ledger;
   const kv = await openKv(path);
   const state = await openStateKv(path);
+  const replica = world.env("POINTSMAN_REPLICA") || null;
   const gateway = startGateway({
     ...seat,
     config,
@@ -338,9 +339,10 @@ async function openSeat<Config extends ConfigInForce>(
     ledgerStore,
     calibration,
     calibrationStore: await openCalibrationKv(kv, { calibration, log }),
+    policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
+    replica,
     ...await identityOf(kv),
     state,
     conversationSalt: await keptSalt(state),
