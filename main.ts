@@ -22,13 +22,14 @@ import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
 import type { LedgerStore } from "./core/limits/ledger_store.ts";
-import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
+import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
+import { journalError, stateError } from "./core/start_error.ts";
 import type { LedgerSettings, LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import type { Fleet } from "./core/workers/fleet.ts";
@@ -43,6 +44,7 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { feedbackSpools } from "./storage/feedback_spool.ts";
 import {
   type JournalWorld,
@@ -56,6 +58,7 @@ import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
 import { isRemote, openKv } from "./storage/ledger_kv.ts";
 import { openLedgerStore } from "./storage/ledger_store.ts";
 import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
 import { openStateKv } from "./storage/state_kv.ts";
 import { lockState } from "./storage/state_lock.ts";
 import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
@@ -69,6 +72,7 @@ const world: World = {
   stdin: () => new Response(Deno.stdin.readable).text(),
   print,
   printError,
+  progress,
   now: Date.now,
 };
 
@@ -77,19 +81,22 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  policyCommands((path) => {
-    const { groups, server } = loadForCommand(path, world, registries).snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
+  policyCommands({
+    config: (path) => loadForCommand(path, world, registries).snapshot,
+    openBoard: openPolicyBoard,
+    archive: createDecisionArchive({ settingsOf }),
+    strategies,
+    strategiesModule: new URL("./strategies/mod.ts", import.meta.url).href,
   }),
   (program, world) =>
-    addStorageCommands(program, world, {
-      settingsOf: (path) => {
-        const { server, groups } = loadForCommand(path, world, registries).snapshot;
-        return { ...server, groups };
-      },
-      routerVersion: deno.version,
-    }),
+    addStorageCommands(program, world, { settingsOf, routerVersion: deno.version }),
 ];
+
+/** What commands on the usage database need of a configuration. */
+function settingsOf(path: string | undefined) {
+  const { server, groups } = loadForCommand(path, world, registries).snapshot;
+  return { ...server, groups };
+}
 
 const BUILD = {
   version: deno.version,
@@ -321,6 +328,7 @@ async function openSeat<Config extends ConfigInForce>(
   const { path } = snapshot.server.ledger;
   const kv = await openKv(path);
   const state = await openStateKv(path);
+  const replica = world.env("POINTSMAN_REPLICA") || null;
   const gateway = startGateway({
     ...seat,
     config,
@@ -331,9 +339,10 @@ async function openSeat<Config extends ConfigInForce>(
     ledgerStore,
     calibration,
     calibrationStore: await openCalibrationKv(kv, { calibration, log }),
+    policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
     cacheStore: await openCache(snapshot.server, log),
     build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
+    replica,
     ...await identityOf(kv),
     state,
     conversationSalt: await keptSalt(state),
@@ -425,11 +434,6 @@ async function openLedger(
   }
 }
 
-function stateError({ path }: LedgerSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(1, `Cannot open the state "${path}": ${reason}`);
-}
-
 /** The second level of the cache, where it is on. */
 async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
   if (!cache.secondLevel.enabled) return null;
@@ -447,14 +451,6 @@ function openJournalBeside(
   const shipped = usageDb.enabled;
   return openJournalSoon(logging, { ...world, shipped }, HELD_MS)
     .catch((error) => Promise.reject(journalError(logging, error)));
-}
-
-function journalError({ path }: LoggingSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(
-    1,
-    reason.startsWith("Cannot") ? reason : `Cannot open the journal "${path}": ${reason}`,
-  );
 }
 
 function orJournalError(logging: LoggingSettings, open: () => OpenJournal): OpenJournal {

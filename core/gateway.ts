@@ -24,6 +24,7 @@ import { createRetryBudget } from "./retry.ts";
 import type { StateStore } from "./state_store.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts";
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
 import type { Fleet } from "./workers/fleet.ts";
 
@@ -48,6 +49,8 @@ export interface GatewayOptions {
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Tells operators how policies stand; `null`: nobody asks. */
+  readonly policyNotices: Disposable | null;
   /** Where lines for policies wait. */
   readonly openSpool: OpenSpool;
   readonly log: Log;
@@ -72,7 +75,8 @@ export interface Gateway {
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins, fleet } = options;
-  const parts = partsOf(options);
+  const decisions = createDecisionLog({ ...options, now: Date.now });
+  const parts = partsOf(options, decisions);
   options.policies.deliver(options.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
   const { listen } = config.current().server;
@@ -82,17 +86,23 @@ export function startGateway(options: GatewayOptions): Gateway {
     url: server.url,
     stop() {
       if (stopping) void server.drain(0);
-      stopping ??= stopAll(server, options);
+      stopping ??= stopAll(server, decisions, options);
       return stopping;
     },
   };
 }
 
-async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
+async function stopAll(
+  server: Server,
+  decisions: DecisionLog,
+  options: GatewayOptions,
+): Promise<void> {
   const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  options.policyNotices?.[Symbol.dispose]();
   await calibrationStore?.close();
   await ledgerStore.close();
+  decisions.flush();
   await journal.close();
   await store?.close(SHIP_MS);
   await policies.close();
@@ -101,7 +111,7 @@ async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
   config[Symbol.dispose]();
 }
 
-function partsOf(options: GatewayOptions): Parts {
+function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const now = Date.now;
   const clock = () => performance.now();
@@ -136,7 +146,7 @@ function partsOf(options: GatewayOptions): Parts {
     newId: () => newId(now()),
     resolve: resolveHost,
     tracer: options.tracer,
-    watchers: options.plugins,
+    watchers: [decisions, ...options.plugins],
     drain: { draining: false },
     replica: options.replica,
     fleet: options.fleet,

@@ -1,6 +1,7 @@
 import type { Problem } from "./config/problem.ts";
 import type { OpenSpool } from "./spool.ts";
 import type { PolicySettings } from "./policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "./policy_standing.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
 /** Where policies run: in processes of their own, or in threads of the gateway. */
@@ -21,6 +22,16 @@ export interface PolicyGroup {
   readonly policy: PolicySettings | null;
 }
 
+/** A policy as it is stored, so that its decisions can be made again. */
+export interface PolicyBundle {
+  readonly name: string;
+  /** The script that the digest is of. */
+  readonly code: string;
+  readonly manifestJson: string;
+  /** `null`: it is not signed. */
+  readonly signatureJson: string | null;
+}
+
 /** Tells policies what became of the calls they were asked about. */
 export interface PolicyFeedback {
   /** Keeps a line about a call for the group's policy, to be delivered. Never throws. */
@@ -37,9 +48,6 @@ export interface FeedbackCounts {
   readonly waitingBytes: number;
 }
 
-/** How the policies stand; fixed codes. */
-export type PolicyState = "ok" | "unavailable" | "quarantined";
-
 /**
  * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
  * follows the configuration.
@@ -54,8 +62,16 @@ export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   adopt(groups: Iterable<PolicyGroup>, settings: PolicyHostSettings): void;
   /** SHA-256 of the bundle in force for a group, hex; `null`: it has no policy. */
   digestOf(group: string): string | null;
+  /** A bundle in force, by its digest; `null`: it is not, or no more. */
+  bundleOf(digest: string): PolicyBundle | null;
   /** The worst of all groups. */
   readonly state: PolicyState;
+  /** Of each group with a policy in TypeScript. */
+  standings(): readonly PolicyStanding[];
+  /** Changed policies by what became of them. */
+  readonly reloads: Readonly<Record<"applied" | "refused", number>>;
+  /** Asks the policy of a group again, whatever its faults. */
+  resume(group: string): void;
   /** Ends every process, and waits for their end. */
   close(): Promise<void>;
 }

@@ -19,6 +19,8 @@ import type { Asking } from "./strategy.ts";
 export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
   const decision = beginDecision(parts, call);
   call.decision = decision;
+  // Records tell how the limits stood now, whether the decision looks at them or not.
+  void decision.context.budget;
   await decide(parts, decision, askingOf(call));
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;

@@ -12,6 +12,7 @@ import { calibrate, observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { feedbackLine } from "./feedback.ts";
 import { chargeOf } from "./reserve.ts";
+import { safeCause } from "./safe_cause.ts";
 import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
 
@@ -133,12 +134,4 @@ function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement)
     class: attempt?.error?.class,
     cause: error.type === "internal-error" ? safeCause(error.cause) : undefined,
   });
-}
-
-/** Where a fault of ours was thrown, without its message: that may quote what a caller sent. */
-export function safeCause(cause: unknown): string | undefined {
-  if (!(cause instanceof Error)) return undefined;
-  const frames = cause.stack?.split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 3) ?? [];
-  const places = frames.map((line) => line.replace(/^\s+at /, "").replace(/\(?\w+:\/\/.*\//, ""));
-  return [cause.name, ...places].join(" < ");
 }

@@ -7,7 +7,7 @@ import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
-import type { Decider } from "./strategy.ts";
+import type { Decider, GroupChoice } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -217,8 +217,12 @@ export interface Group extends Decider {
   readonly strategy: string;
   /** What decides where the strategy does not. */
   readonly base: Decider;
+  /** What decides, by name. */
+  readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
+  /** Whether its policies see the request itself. */
+  readonly includeRequest: boolean;
   /** Enabled targets in config order; never empty. */
   readonly targets: readonly Target[];
   /** 0: only the total deadline. */
@@ -304,10 +308,24 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly decisionTelemetry: TelemetrySettings;
   readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
+}
+
+/** What is recorded of decisions. */
+export interface TelemetrySettings {
+  readonly enabled: boolean;
+  /** Share of calls that are recorded in full, percent. */
+  readonly samplePercent: number;
+  readonly contexts: boolean;
+  readonly candidates: boolean;
+  readonly cacheReasons: boolean;
+  /** Rows per call. */
+  readonly maxCandidates: number;
+  readonly maxFilterReasons: number;
 }
 
 /** What is kept of a call besides its usage. */

@@ -110,6 +110,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     journal,
     store,
     policies,
+    policyNotices: null,
     openSpool: feedbackSpools(logging.path, 0),
     ledger,
     ledgerStore,
@@ -137,7 +138,9 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
       await journal.lines(count);
       return journalRows(dir);
     },
-    securityEvents: () => jsonLines(dir, "events").map(({ row }) => row),
+    securityEvents: () =>
+      jsonLines(dir, "events").filter(({ table }) => table === "security_access_events")
+        .map(({ row }) => row),
     async usageRows() {
       await store.totals("nobody", 0, 1);
       return databaseRows(dir);
@@ -244,6 +247,8 @@ function counted(journal: OpenJournal) {
       return durable;
     },
     appendSecurityEvent: journal.appendSecurityEvent,
+    appendDecision: journal.appendDecision,
+    appendDecisionSource: journal.appendDecisionSource,
     get state() {
       return journal.state;
     },

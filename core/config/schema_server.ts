@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { adminReports, diagnostics, retention, rollups } from "./schema_usage.ts";
+import {
+  adminReports,
+  decisionTelemetry,
+  diagnostics,
+  retention,
+  rollups,
+} from "./schema_usage.ts";
 import {
   block,
   bytes,
@@ -179,11 +185,11 @@ export const serverSchema = block({
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
   diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
+  decision_telemetry: decisionTelemetry.prefault({}).describe("what is recorded of decisions"),
   rollups: rollups.prefault({}).describe("sums by hour, day and month; restart-only"),
   retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
   admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
-  "decision_telemetry",
   "signals",
   "content_capture",
   "admin_auth",

@@ -3,15 +3,17 @@ import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
+  PolicyBundle,
   PolicyFeedback,
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicyState,
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
+import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
@@ -55,6 +57,7 @@ class ProcessRunner implements ScriptRunner {
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
   #prepared = new Map<string, PolicyVersion>();
+  readonly reloads = { applied: 0, refused: 0 };
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
   #watched = "";
@@ -73,8 +76,23 @@ class ProcessRunner implements ScriptRunner {
     return STATES.find((state) => states.includes(state)) ?? "ok";
   }
 
+  standings(): readonly PolicyStanding[] {
+    return [...this.#groups.values()].map(({ standing }) => standing);
+  }
+
+  resume(group: string): void {
+    this.#groups.get(group)?.resume();
+  }
+
   digestOf(group: string): string | null {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  bundleOf(digest: string): PolicyBundle | null {
+    const versions = [...this.#groups.values()].map(({ version }) => version);
+    const version = versions.find(({ bundle }) => bundle.digest === digest);
+    if (!version) return null;
+    return storedBundle(version.bundle, version.settings);
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
@@ -172,8 +190,10 @@ class ProcessRunner implements ScriptRunner {
 
   #take(name: string, version: PolicyVersion): void {
     const group = this.#groups.get(name);
-    if (group) group.swap(version);
-    else {
+    if (group) {
+      this.reloads.applied += 1;
+      group.swap(version);
+    } else {
       const options = {
         ...this.#world,
         group: name,
@@ -241,6 +261,7 @@ class ProcessRunner implements ScriptRunner {
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    this.reloads.refused += 1;
     for (const flaw of flaws) {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }
