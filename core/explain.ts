@@ -82,7 +82,7 @@ async function explained(
       source: context.conversationKeySource,
       pin: decision.pinState,
     },
-    budget: { pressure: context.budget.pressure, rule: ruleName(decision) },
+    budget: { pressure: context.budget.pressure, rule: decision.budgetRule?.name ?? null },
     eligible: shown.eligible,
     rejected: shown.rejected,
     passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
@@ -92,10 +92,6 @@ async function explained(
       ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
   };
-}
-
-function ruleName({ budgetRule }: Decision): string | null {
-  return budgetRule && `at:${budgetRule.at}`;
 }
 
 /** A value as its JSON reads. */

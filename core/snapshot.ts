@@ -158,6 +158,8 @@ export interface CacheSettings {
 
 /** What happens from a pressure on the caller's budget on (0 to 1, and beyond). */
 export interface BudgetRule {
+  /** `at:<pressure>`. */
+  readonly name: string;
   readonly at: number;
   /** Targets with one of these come first. */
   readonly preferTags: readonly string[];

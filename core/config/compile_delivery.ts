@@ -10,6 +10,7 @@ export function compileDelivery(
     affinity: affinityOf(group),
     budgetRules: group.budget_pressure
       .map(({ at, prefer_tags, only_tags }) => ({
+        name: `at:${at}`,
         at,
         preferTags: prefer_tags,
         onlyTags: only_tags,
