@@ -15,10 +15,11 @@ import {
 } from "./core/config/reload.ts";
 import { keepRestartOnly } from "./core/config/restart_only.ts";
 import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
+import { keptSalt } from "./core/conversation.ts";
 import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
-import { createLog, type Log, type LogSettings, print, printError } from "./core/log.ts";
+import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
@@ -39,10 +40,14 @@ import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
 import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
+import { createDecisionArchive } from "./storage/decision_archive.ts";
+import { feedbackSpools } from "./storage/feedback_spool.ts";
 import type { OpenJournal } from "./storage/journal.ts";
 import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
 import { openKv } from "./storage/ledger_kv.ts";
+import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
+import { openStateKv } from "./storage/state_kv.ts";
 import {
   HELD_MS,
   holdState,
@@ -63,6 +68,7 @@ const world: World = {
   stdin: () => new Response(Deno.stdin.readable).text(),
   print,
   printError,
+  progress,
   now: Date.now,
 };
 
@@ -71,19 +77,22 @@ const commands: readonly AddCommands[] = [
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
-  policyCommands((path) => {
-    const { groups, server } = loadForCommand(path, world, registries).snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
+  policyCommands({
+    config: (path) => loadForCommand(path, world, registries).snapshot,
+    openBoard: openPolicyBoard,
+    archive: createDecisionArchive({ settingsOf }),
+    strategies,
+    strategiesModule: new URL("./strategies/mod.ts", import.meta.url).href,
   }),
   (program, world) =>
-    addStorageCommands(program, world, {
-      settingsOf: (path) => {
-        const { server, groups } = loadForCommand(path, world, registries).snapshot;
-        return { ...server, groups };
-      },
-      routerVersion: deno.version,
-    }),
+    addStorageCommands(program, world, { settingsOf, routerVersion: deno.version }),
 ];
+
+/** What commands on the usage database need of a configuration. */
+function settingsOf(path: string | undefined) {
+  const { server, groups } = loadForCommand(path, world, registries).snapshot;
+  return { ...server, groups };
+}
 
 const BUILD = {
   version: deno.version,
@@ -151,7 +160,7 @@ interface Loaded {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const { sources, files } = recording(diskSources(world));
   const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
@@ -267,7 +276,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
   const { worker, workers, path, listen } = start;
   const log = createLog(FIRST_LOG, { now, line: printError, worker });
-  const policies = createPolicyRunner({ log, clock });
+  const policies = createPolicyRunner({ log, ...clocks });
   const load = (files: ConfigFiles) =>
     loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
   const [first, latest] = [load(start.first), load(start.latest)];
@@ -318,20 +327,27 @@ async function openSeat<Config extends ConfigInForce>(
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
   const calibration = new Calibration();
-  const state = await openKv(snapshot.server.ledger.path);
+  const { path } = snapshot.server.ledger;
+  const kv = await openKv(path);
+  const state = await openStateKv(path);
+  const replica = world.env("POINTSMAN_REPLICA") || null;
   const gateway = startGateway({
     ...seat,
     config,
     dialects,
     builtins: upstreams,
+    openSpool: feedbackSpools(snapshot.server.logging.path, seat.fleet?.worker ?? 0),
     ledger,
     ledgerStore,
     calibration,
-    calibrationStore: await openCalibrationKv(state, { calibration, log }),
+    calibrationStore: await openCalibrationKv(kv, { calibration, log }),
+    policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
     cacheStore: await openCacheIfOn(snapshot.server, log),
     build: BUILD,
-    replica: world.env("POINTSMAN_REPLICA") || null,
-    ...await identityOf(state),
+    replica,
+    ...await identityOf(kv),
+    state,
+    conversationSalt: await keptSalt(state),
     tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
   });
   return { gateway, config };
@@ -349,7 +365,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), clock });
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
     return await policies.prepare(groups.values(), server.policies);
   } finally {
@@ -374,8 +390,8 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
 }
 
 /** Who this gateway is, and how it names what must not be told. */
-async function identityOf(state: Deno.Kv) {
-  const { gatewayId, fingerprintKey } = await readIdentity(state);
+async function identityOf(kv: Deno.Kv) {
+  const { gatewayId, fingerprintKey } = await readIdentity(kv);
   const given = world.env("POINTSMAN_FINGERPRINT_KEY");
   const key = given ? readFingerprintKey(given) : fingerprintKey;
   if (key) return { gatewayId, fingerprints: createFingerprints(key) };

@@ -55,7 +55,12 @@ export interface Decision {
   decideMs: number;
 }
 
-const NOTHING_FOUND: Findings = { explored: false, coldStart: false, overThreshold: false };
+const NOTHING_FOUND: Findings = {
+  explored: false,
+  coldStart: false,
+  overThreshold: false,
+  scores: null,
+};
 
 /** What the strategy that decided says of its plan, read again from the same context. */
 export function findingsOf({ group, context, runs, checked }: Decision): Findings {

@@ -60,7 +60,7 @@ async function explained(
   { draws, remote }: { readonly draws: number; readonly remote: boolean },
 ): Promise<JsonObject> {
   await countCall(parts, call);
-  const decision = beginDecision(parts, call);
+  const decision = beginDecision(parts, call, true);
   const asking = askingOf(call, { trial: true, remote });
   await decide(parts, decision, asking);
   const { group, context, plan } = decision;

@@ -106,6 +106,11 @@ export function printError(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
+/** Writes over the last line of a terminal on stderr, which an empty text clears. */
+export function progress(text: string): void {
+  if (Deno.stderr.isTerminal()) writeAll(Deno.stderr, `\r\x1b[K${text}`);
+}
+
 /** A console that is gone or full must not end the process, nor what was about to be logged. */
 function writeAll(out: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes: Uint8Array = encoder.encode(text);

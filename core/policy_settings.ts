@@ -34,4 +34,23 @@ export interface ExternalPolicySettings {
   readonly breaker: BreakerOptions;
   /** How long a plan is used again; 0: never. */
   readonly verdictTtlMs: number;
+  /** `null`: it is not told what became of calls. */
+  readonly feedback: FeedbackSettings | null;
+}
+
+/** How a policy is told what became of calls; times in ms, sizes in bytes. */
+export interface FeedbackSettings {
+  readonly url: string;
+  readonly egress: EgressRules;
+  /** By lower-case name; they may hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** Tries before the waits grow longer. */
+  readonly maxRetries: number;
+  readonly retryBackoffMs: number;
+  readonly maxLineBytes: number;
+  /** Whether the log tells of lines that cannot be delivered. */
+  readonly logsFailure: boolean;
+  readonly spoolBytes: number;
+  readonly maxAgeMs: number;
 }

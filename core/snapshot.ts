@@ -7,7 +7,7 @@ import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
-import type { Decider } from "./strategy.ts";
+import type { Decider, GroupChoice } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -156,6 +156,18 @@ export interface CacheSettings {
   };
 }
 
+/** How conversations stay with a target; times in ms. */
+export interface AffinityOptions {
+  readonly enabled: boolean;
+  /** From the last use. */
+  readonly ttlMs: number;
+  readonly maxEntries: number;
+  /** Name of the header that names a conversation. */
+  readonly header: string;
+  /** False: a pin is shown to the strategy and changes nothing itself. */
+  readonly enforce: boolean;
+}
+
 /** A model group: the name callers use instead of a model. */
 export interface Group extends Decider {
   readonly name: string;
@@ -163,6 +175,8 @@ export interface Group extends Decider {
   readonly strategy: string;
   /** What decides where the strategy does not. */
   readonly base: Decider;
+  /** What decides, by name. */
+  readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
   /** Enabled targets in config order; never empty. */
@@ -174,6 +188,7 @@ export interface Group extends Decider {
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
+  readonly affinity: AffinityOptions;
   readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;
@@ -246,10 +261,24 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly decisionTelemetry: TelemetrySettings;
   readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
+}
+
+/** What is recorded of decisions. */
+export interface TelemetrySettings {
+  readonly enabled: boolean;
+  /** Share of calls that are recorded in full, percent. */
+  readonly samplePercent: number;
+  readonly contexts: boolean;
+  readonly candidates: boolean;
+  readonly cacheReasons: boolean;
+  /** Rows per call. */
+  readonly maxCandidates: number;
+  readonly maxFilterReasons: number;
 }
 
 /** What is kept of a call besides its usage. */

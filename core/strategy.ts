@@ -164,6 +164,25 @@ export interface Findings {
   readonly coldStart: boolean;
   /** Every target is beyond a threshold. */
   readonly overThreshold: boolean;
+  /** `null`: it does not score targets. */
+  readonly scores: TargetScores | null;
+}
+
+/** One summand of the scores of a decision: a score times a coefficient, for each target. */
+export interface ScoreSummand {
+  /** Name of the term that it is part of. */
+  readonly term: string;
+  readonly score: string;
+  readonly coefficient: number;
+  /** In [0, 1], by index of the target; 0 for one that the term does not count for. */
+  readonly values: readonly number[];
+}
+
+/** How targets were scored; numbers by index of the target. */
+export interface TargetScores {
+  readonly summands: readonly ScoreSummand[];
+  readonly raw: readonly number[];
+  readonly final: readonly number[];
 }
 
 /** A strategy with the options of a group. */
@@ -226,6 +245,19 @@ export interface StrategyServices {
   readonly policies: PolicyDecider | null;
   /** The group's `base_strategy`. */
   readonly base: Decide;
+}
+
+/** A strategy, by name, and its options as its schema read them. */
+export interface StrategyChoice {
+  readonly strategy: string;
+  /** `null` where a policy decides. */
+  readonly options: unknown;
+}
+
+/** What decides about a group, and what does where a policy fails and the group says `fallback`. */
+export interface GroupChoice extends StrategyChoice {
+  readonly base: StrategyChoice;
+  readonly fallsBack: boolean;
 }
 
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */

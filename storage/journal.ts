@@ -112,6 +112,12 @@ function createJournal(
     appendSecurityEvent(event) {
       events.write(lines.event(eventSeq += 1, "security_access_events", event));
     },
+    appendDecision(decision) {
+      events.write(lines.decision(eventSeq += 1, decision));
+    },
+    appendDecisionSource(table, row) {
+      events.write(lines.event(eventSeq += 1, table, row));
+    },
     get state(): JournalState {
       if (calls.failed) return "write-failed";
       return backlog.refuses() ? "full" : "ok";

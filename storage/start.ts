@@ -5,12 +5,8 @@ import { Ledger } from "../core/limits/ledger.ts";
 import type { LedgerStore } from "../core/limits/ledger_store.ts";
 import type { Log } from "../core/log.ts";
 import type { UsageStore } from "../core/record.ts";
-import type {
-  LedgerSettings,
-  LoggingSettings,
-  ServerSettings,
-  Snapshot,
-} from "../core/snapshot.ts";
+import { journalError, stateError } from "../core/start_error.ts";
+import type { LedgerSettings, ServerSettings, Snapshot } from "../core/snapshot.ts";
 import { openCacheKv, readCacheKey } from "./cache_kv.ts";
 import { type JournalWorld, type OpenJournal, openJournalSoon } from "./journal.ts";
 import { findJournals } from "./journal_folder.ts";
@@ -105,17 +101,4 @@ export async function openCacheIfOn(
 export function stateFolders({ ledger, logging }: ServerSettings): readonly string[] {
   const state = isRemote(ledger.path) ? [] : [dirname(ledger.path)];
   return [...new Set([...state, dirname(logging.path)])];
-}
-
-function stateError({ path }: LedgerSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(1, `Cannot open the state "${path}": ${reason}`);
-}
-
-function journalError({ path }: LoggingSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(
-    1,
-    reason.startsWith("Cannot") ? reason : `Cannot open the journal "${path}": ${reason}`,
-  );
 }

@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Where modules are loaded from: the command line, and what is started by its address. */
 const ENTRIES = [
   "main.ts",
+  "policies/replay/job.ts",
   "policies/sandbox/bundle_worker.ts",
   "policies/sandbox/host.ts",
   "policies/sandbox/realm_worker.ts",

@@ -92,6 +92,12 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     decide: (): Plan => ({ targetIndex: 0 }),
     findings: null,
     base: { decide: (): Plan => ({ targetIndex: 0 }), findings: null },
+    choice: {
+      strategy: "failover",
+      options: {},
+      base: { strategy: "weighted", options: {} },
+      fallsBack: false,
+    },
     policy: null,
     targets,
     attemptTimeoutMs: 0,
@@ -99,6 +105,13 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
     breaker: { ...BREAKER, ...breaker },
+    affinity: {
+      enabled: false,
+      ttlMs: 600_000,
+      maxEntries: 100_000,
+      header: "x-router-session",
+      enforce: true,
+    },
     cache: { enabled: false, scope: "caller", ttlMs: 900_000, requireZeroTemperature: true },
     estimates: { imageTokens: 1_024, defaultOutputTokens: 4_096 },
     listed: {

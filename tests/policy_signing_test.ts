@@ -76,7 +76,7 @@ async function refusalAt(path: string): Promise<string> {
   const loaded = loadConfig(path, sources, { dialects, strategies, builtins: upstreams });
   assert(loaded.ok, JSON.stringify(loaded.problems));
   const log = createLog({ level: "error", format: "json" });
-  const runner = createPolicyRunner({ log, clock: () => performance.now() });
+  const runner = createPolicyRunner({ log, now: Date.now, clock: () => performance.now() });
   try {
     const problems = await runner.prepare(
       loaded.snapshot.groups.values(),

@@ -1,3 +1,4 @@
+import { isObject } from "../json.ts";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
@@ -35,6 +36,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
+    affinity: affinityOf(group),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
@@ -45,6 +47,15 @@ export function compileGroup(
     ...settings,
     ...decider,
     base,
+    choice: {
+      strategy: strategy.name,
+      options: strategy.policy ? null : options,
+      base: {
+        strategy: group.base_strategy,
+        options: strategyOf(group.base_strategy, group, facts).options,
+      },
+      fallsBack: fallsBack(options),
+    },
     policy: strategy.policy?.(options, facts.folder) ?? null,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
@@ -58,6 +69,12 @@ function strategyOf(name: string, group: GroupConfig, { strategies }: CompileFac
     key in strategy.options.shape && value !== undefined
   );
   return { strategy, options: strategy.options.parse(Object.fromEntries(own)) };
+}
+
+/** Whether the options say what to do about a policy that fails, wherever they do. */
+function fallsBack(options: unknown): boolean {
+  return isObject(options) &&
+    (options["on_error"] === "fallback" || Object.values(options).some(fallsBack));
 }
 
 /** What decides where the group's strategy does not; it has no base of its own. */
@@ -123,6 +140,16 @@ function cacheOf({ cache }: GroupConfig, { server }: Config): Group["cache"] {
     scope: cache.scope ?? server.cache.scope,
     ttlMs: cache.ttl ?? server.cache.default_ttl,
     requireZeroTemperature: cache.require_zero_temperature,
+  };
+}
+
+function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {
+  return {
+    enabled: affinity.enabled ?? strategy === "dynamic_score",
+    ttlMs: affinity.ttl_ms,
+    maxEntries: affinity.max_entries,
+    header: affinity.header,
+    enforce: affinity.enforce,
   };
 }
 

@@ -13,6 +13,7 @@ import {
   name,
   notYet,
   numeric,
+  pattern,
   text,
   whole,
 } from "./kinds.ts";
@@ -70,6 +71,15 @@ const cache = block({
     .describe("only requests with `temperature: 0` are kept and answered"),
 });
 
+const affinity = block({
+  enabled: flag().optional().describe("unset: true under `dynamic_score`"),
+  ttl_ms: ms().default(600_000).describe("a pin not used for so long is gone"),
+  max_entries: whole(1).default(100_000).describe("pins kept; the least recently used goes first"),
+  header: pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name")
+    .default("x-router-session").describe("names the conversation of a call"),
+  enforce: flag().default(true).describe("false: a policy sees the pin, and decides"),
+});
+
 /** Keys that every model group has; `groupSchemaOf` adds those of the strategies. */
 export const groupSchema = block({
   strategy: filled().default("weighted").describe("who is tried first, and who next"),
@@ -85,12 +95,12 @@ export const groupSchema = block({
   cache: cache.prefault({}).describe("replies that are given again"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
+  affinity: affinity.prefault({}).describe("a conversation stays with its target"),
 }, [
   "include_request",
   "content_capture",
   "hedge",
   "budget_pressure",
-  "affinity",
   "rollout",
   "shadow",
   "routing_policy",

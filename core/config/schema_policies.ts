@@ -3,6 +3,7 @@ import { parsePrivateGrant } from "../egress.ts";
 import {
   block,
   bytes,
+  choice,
   filled,
   flag,
   headers,
@@ -44,6 +45,23 @@ const breaker = block({
   max_open_ms: ms().default(60_000).describe("longest time it is not asked"),
 });
 
+const spool = block({
+  max_bytes: bytes().default(16 * 2 ** 20).describe("what is kept; the oldest go first"),
+  max_age_ms: ms().default(86_400_000).describe("older lines are dropped"),
+});
+
+const feedback = block({
+  enabled: flag().default(false).describe("whether the policy is told what became of calls"),
+  url: url().optional().describe("unset: the policy's, with the last segment `feedback`"),
+  timeout_ms: whole(1, 5000).default(500).describe("connect to last byte"),
+  max_retries: whole(0, 5).default(2).describe("tries at once, before longer waits"),
+  retry_backoff_ms: ms().default(100).describe("first wait; doubles, to 60 s at most"),
+  max_request_bytes: bytes().default(4096).describe("longer lines are dropped"),
+  on_delivery_failure: choice(["log", "ignore"]).default("log")
+    .describe("whether the log tells of it"),
+  spool: spool.prefault({}).describe("lines that wait, beside the journal"),
+});
+
 /** A policy that another server holds, wherever a group names one. */
 export const externalPolicy = block({
   url: url().describe(
@@ -61,7 +79,8 @@ export const externalPolicy = block({
   verdict_cache: block({
     ttl_ms: ms().default(0).describe("0 = off"),
   }).prefault({}).describe("plans that are used again, by conversation and eligible targets"),
-}, ["feedback", "include_request"]);
+  feedback: feedback.prefault({}).describe("what became of the calls"),
+}, ["include_request"]);
 
 /** Such a policy, read. */
 export type ExternalPolicyConfig = z.infer<typeof externalPolicy>;

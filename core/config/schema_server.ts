@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { adminReports, diagnostics, retention, rollups } from "./schema_usage.ts";
+import {
+  adminReports,
+  decisionTelemetry,
+  diagnostics,
+  retention,
+  rollups,
+} from "./schema_usage.ts";
 import {
   block,
   bytes,
@@ -156,7 +162,7 @@ export const serverSchema = block({
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
   conversation_salt: text().default("")
-    .describe("secret mixed into the keys of conversations that policies see"),
+    .describe("secret mixed into the keys of conversations; unset: made once, kept in the state"),
   expose_route_headers: flag().default(true)
     .describe("false hides `x-router-provider` and `x-router-model`"),
   expose_rejections: flag().default(false)
@@ -179,11 +185,11 @@ export const serverSchema = block({
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
   diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
+  decision_telemetry: decisionTelemetry.prefault({}).describe("what is recorded of decisions"),
   rollups: rollups.prefault({}).describe("sums by hour, day and month; restart-only"),
   retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
   admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
-  "decision_telemetry",
   "signals",
   "content_capture",
   "admin_auth",

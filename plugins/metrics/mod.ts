@@ -11,6 +11,7 @@ import { declareGauges } from "./gauges.ts";
 import { createListener } from "./listener.ts";
 import { limitCounter } from "./limits.ts";
 import { declareLimitGauges } from "./limit_gauges.ts";
+import { declarePolicies, policyCounter } from "./policies.ts";
 import { watchLoop } from "./loop_delay.ts";
 
 const PATH = "/metrics";
@@ -23,6 +24,7 @@ export function createMetrics(): Plugin {
   const shipBatch = families.shipBatch.at();
   const countCall = callCounter(families);
   const countLimits = limitCounter(exposition);
+  const countPolicies = policyCounter(exposition);
   const listener = createListener(PATH, answer);
   let callers: CallerCounter | null = null;
   let labelsCallers = false;
@@ -68,6 +70,7 @@ export function createMetrics(): Plugin {
       labelCallers(metrics.callerLabel);
       declareGauges(exposition, started, config);
       declareLimitGauges(exposition, started);
+      declarePolicies(exposition, started);
       loop = watchLoop(families.loopDelay.at(), started.clock);
       listener.open(metrics.listen, started.fleet !== null);
     },
@@ -84,6 +87,7 @@ export function createMetrics(): Plugin {
     onSettled(call, settlement, journalMs) {
       countCall(call, settlement);
       countLimits(call, settlement);
+      countPolicies(call);
       journalWrite.observe(journalMs / 1000);
       if (labelsCallers) callers?.count(call, settlement);
     },

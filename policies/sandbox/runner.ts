@@ -3,14 +3,17 @@ import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
+  PolicyBundle,
+  PolicyFeedback,
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicyState,
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
+import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
@@ -39,18 +42,22 @@ const DEFAULTS: PolicyHostSettings = {
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
+/** Runs the policies in TypeScript; nothing is told to them. */
+export type ScriptRunner = Omit<PolicyRunner, keyof PolicyFeedback>;
+
 /** Builds the runner of the policies in TypeScript; processes start with the first policy. */
-export function createScriptRunner(options: RunnerOptions): PolicyRunner {
+export function createScriptRunner(options: RunnerOptions): ScriptRunner {
   return new ProcessRunner(options);
 }
 
-class ProcessRunner implements PolicyRunner {
+class ProcessRunner implements ScriptRunner {
   readonly #log: Log;
   readonly #world: HostWorld;
   readonly #spare: SpareHost;
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
   #prepared = new Map<string, PolicyVersion>();
+  readonly reloads = { applied: 0, refused: 0 };
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
   #watched = "";
@@ -69,8 +76,23 @@ class ProcessRunner implements PolicyRunner {
     return STATES.find((state) => states.includes(state)) ?? "ok";
   }
 
+  standings(): readonly PolicyStanding[] {
+    return [...this.#groups.values()].map(({ standing }) => standing);
+  }
+
+  resume(group: string): void {
+    this.#groups.get(group)?.resume();
+  }
+
   digestOf(group: string): string | null {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  bundleOf(digest: string): PolicyBundle | null {
+    const versions = [...this.#groups.values()].map(({ version }) => version);
+    const version = versions.find(({ bundle }) => bundle.digest === digest);
+    if (!version) return null;
+    return storedBundle(version.bundle, version.settings);
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
@@ -168,8 +190,10 @@ class ProcessRunner implements PolicyRunner {
 
   #take(name: string, version: PolicyVersion): void {
     const group = this.#groups.get(name);
-    if (group) group.swap(version);
-    else {
+    if (group) {
+      this.reloads.applied += 1;
+      group.swap(version);
+    } else {
       const options = {
         ...this.#world,
         group: name,
@@ -237,6 +261,7 @@ class ProcessRunner implements PolicyRunner {
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    this.reloads.refused += 1;
     for (const flaw of flaws) {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }
