@@ -49,6 +49,8 @@ export interface GatewayOptions {
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Tells operators how policies stand; `null`: nobody asks. */
+  readonly policyNotices: Disposable | null;
   /** Where lines for policies wait. */
   readonly openSpool: OpenSpool;
   readonly log: Log;
@@ -97,6 +99,7 @@ async function stopAll(
 ): Promise<void> {
   const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  options.policyNotices?.[Symbol.dispose]();
   await calibrationStore?.close();
   await ledgerStore.close();
   decisions.flush();

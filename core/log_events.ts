@@ -39,6 +39,7 @@ export const LOG_EVENTS = {
   ledger_recovered: [],
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
+  policy_board_failed: ["reason"],
   policy_fault: ["request_id", ...POLICY, "fault"],
   policy_feedback_failed: ["group"],
   policy_host_ended: POLICY,

@@ -1,6 +1,7 @@
 import type { Problem } from "./config/problem.ts";
 import type { OpenSpool } from "./spool.ts";
 import type { PolicySettings } from "./policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "./policy_standing.ts";
 import type { PolicyDecider } from "./strategy.ts";
 
 /** Where policies run: in processes of their own, or in threads of the gateway. */
@@ -47,9 +48,6 @@ export interface FeedbackCounts {
   readonly waitingBytes: number;
 }
 
-/** How the policies stand; fixed codes. */
-export type PolicyState = "ok" | "unavailable" | "quarantined";
-
 /**
  * Runs the policies of groups away from the gateway. What strategies need of it is `decide`; the rest
  * follows the configuration.
@@ -68,6 +66,12 @@ export interface PolicyRunner extends PolicyDecider, PolicyFeedback {
   bundleOf(digest: string): PolicyBundle | null;
   /** The worst of all groups. */
   readonly state: PolicyState;
+  /** Of each group with a policy in TypeScript. */
+  standings(): readonly PolicyStanding[];
+  /** Changed policies by what became of them. */
+  readonly reloads: Readonly<Record<"applied" | "refused", number>>;
+  /** Asks the policy of a group again, whatever its faults. */
+  resume(group: string): void;
   /** Ends every process, and waits for their end. */
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { ConversationKeySource } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import type { Budget } from "./limits/standing.ts";
+import { requestContent } from "./request_content.ts";
 import type { Group } from "./snapshot.ts";
 import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
@@ -19,7 +20,7 @@ export function contextOf(
   return new CallContext(parts, call, filtered, pinnedIndex);
 }
 
-/** A context as the plain JSON that it stands for. */
+/** A context as the plain JSON that it stands for, without the content that a group's policy may see. */
 export function plainContext(context: RouteContext): RouteContext {
   return {
     version: context.version,
@@ -114,8 +115,10 @@ class CallContext implements RouteContext {
     return budgetIn(this.#parts, this.#call);
   }
 
+  /** What policies are given. */
   toJSON(): RouteContext {
-    return plainContext(this);
+    const plain = plainContext(this);
+    return this.#group.includeRequest ? { ...plain, ...requestContent(this.#call) } : plain;
   }
 }
 

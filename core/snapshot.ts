@@ -179,6 +179,8 @@ export interface Group extends Decider {
   readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
+  /** Whether its policies see the request itself. */
+  readonly includeRequest: boolean;
   /** Enabled targets in config order; never empty. */
   readonly targets: readonly Target[];
   /** 0: only the total deadline. */

@@ -5,17 +5,26 @@ import type { PolicyConfig } from "./commands/configured.ts";
 import { addExportFixture } from "./commands/export_fixture.ts";
 import { addReplay, type RecordServices } from "./commands/replay.ts";
 import { addSigning } from "./commands/signing.ts";
+import { addStatus, type OpenBoard } from "./commands/status.ts";
 import { addTest } from "./commands/test.ts";
 
-/** `policy check`, `test`, `build`, `keygen`, `sign`, `verify`, `replay` and `export-fixture`. */
-export function policyCommands(config: PolicyConfig, records: RecordServices): AddCommands {
+/** What the commands are handed. */
+export interface PolicyCommandServices extends RecordServices {
+  readonly config: PolicyConfig;
+  readonly openBoard: OpenBoard;
+}
+
+/** Every command of `policy`. */
+export function policyCommands(services: PolicyCommandServices): AddCommands {
+  const { config } = services;
   return (program, world) => {
     const policy = program.command("policy").description("write, try and build routing policies");
     addCheck(policy, world, config);
     addTest(policy, world);
     addBuild(policy, world);
     addSigning(policy, world, config);
-    addReplay(policy, world, records);
-    addExportFixture(policy, world, records);
+    addStatus(policy, world, services);
+    addReplay(policy, world, services);
+    addExportFixture(policy, world, services);
   };
 }

@@ -1,7 +1,8 @@
 import { createDeadlines } from "../core/deadlines.ts";
 import type { ResolveHost } from "../core/egress_client.ts";
 import type { Log } from "../core/log.ts";
-import type { PolicyRunner, PolicyState } from "../core/policy_runner.ts";
+import type { PolicyRunner } from "../core/policy_runner.ts";
+import type { PolicyState } from "../core/policy_standing.ts";
 import { ExternalPolicies } from "./external/external_policies.ts";
 import { createScriptRunner } from "./sandbox/runner.ts";
 
@@ -35,6 +36,9 @@ export function createPolicyRunner({ log, clock, now, resolve }: RunnerOptions):
       scripts.adopt(all, settings);
       external.adopt(all);
     },
+    standings: () => scripts.standings(),
+    reloads: scripts.reloads,
+    resume: (group) => scripts.resume(group),
     digestOf: (group) => scripts.digestOf(group),
     bundleOf: (digest) => scripts.bundleOf(digest),
     feed: (group, line) => external.feed(group, line),

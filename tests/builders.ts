@@ -99,6 +99,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
       fallsBack: false,
     },
     policy: null,
+    includeRequest: false,
     targets,
     attemptTimeoutMs: 0,
     streamIdleTimeoutMs: 120_000,

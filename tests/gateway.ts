@@ -110,6 +110,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     journal,
     store,
     policies,
+    policyNotices: null,
     openSpool: feedbackSpools(logging.path, 0),
     ledger,
     ledgerStore,

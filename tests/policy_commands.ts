@@ -11,6 +11,7 @@ import { upstreams } from "@/plugins/mod.ts";
 import type { PolicyConfig } from "@/policies/commands/configured.ts";
 import { policyCommands } from "@/policies/mod.ts";
 import { createDecisionArchive } from "@/storage/decision_archive.ts";
+import { openPolicyBoard } from "@/storage/policy_board.ts";
 import { strategies } from "@/strategies/mod.ts";
 
 /** Recorded decisions, by the flags of the commands. */
@@ -59,11 +60,10 @@ export async function runPolicy(args: readonly string[]): Promise<Ran> {
     const parts = { dialects, strategies, builtins: upstreams };
     const loaded = loadConfig(configPath(path, world), diskSources(world), parts);
     if (!loaded.ok) throw new ExitError(1, formatProblems(loaded.problems));
-    const { groups, server } = loaded.snapshot;
-    return { groups, settings: server.policies, statePath: server.ledger.path };
+    return loaded.snapshot;
   };
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  policyCommands(config, RECORDS)(program, world);
+  policyCommands({ ...RECORDS, config, openBoard: openPolicyBoard })(program, world);
   try {
     await program.parseAsync(["policy", ...args], { from: "user" });
     return { code: 0, out: out.join("\n"), err: "" };

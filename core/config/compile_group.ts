@@ -26,8 +26,10 @@ export function compileGroup(
     policies: facts.policies ?? null,
     base: base.decide,
   });
+  const policy = strategy.policy?.(options, facts.folder) ?? null;
   const settings = {
     name,
+    includeRequest: group.include_request || (policy?.kind === "external" && policy.includeRequest),
     strategy: group.strategy,
     options: strategy.recorded ? strategy.recorded(options) : options,
     targets,
@@ -56,7 +58,7 @@ export function compileGroup(
       },
       fallsBack: fallsBack(options),
     },
-    policy: strategy.policy?.(options, facts.folder) ?? null,
+    policy,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };

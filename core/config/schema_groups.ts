@@ -93,11 +93,12 @@ export const groupSchema = block({
   unknown_limits: choice(["allow", "reject"]).optional()
     .describe("unset: `server.eligibility.unknown_limits`"),
   cache: cache.prefault({}).describe("replies that are given again"),
+  include_request: flag().default(false)
+    .describe("policies see `text` and `request`, 262,144 bytes of both at most"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
   affinity: affinity.prefault({}).describe("a conversation stays with its target"),
 }, [
-  "include_request",
   "content_capture",
   "hedge",
   "budget_pressure",

@@ -11,7 +11,7 @@ import { declareGauges } from "./gauges.ts";
 import { createListener } from "./listener.ts";
 import { limitCounter } from "./limits.ts";
 import { declareLimitGauges } from "./limit_gauges.ts";
-import { declareFeedback, policyCounter } from "./policies.ts";
+import { declarePolicies, policyCounter } from "./policies.ts";
 import { watchLoop } from "./loop_delay.ts";
 
 const PATH = "/metrics";
@@ -70,7 +70,7 @@ export function createMetrics(): Plugin {
       labelCallers(metrics.callerLabel);
       declareGauges(exposition, started, config);
       declareLimitGauges(exposition, started);
-      declareFeedback(exposition, started);
+      declarePolicies(exposition, started);
       loop = watchLoop(families.loopDelay.at(), started.clock);
       listener.open(metrics.listen, started.fleet !== null);
     },

@@ -1,5 +1,7 @@
 import type { Call, Parts } from "@/core/call.ts";
+import type { PolicyStanding } from "@/core/policy_standing.ts";
 import type { Exposition } from "./exposition.ts";
+import type { Reading } from "./family.ts";
 import { memo } from "./memo.ts";
 import { OTHER } from "./series.ts";
 
@@ -38,8 +40,37 @@ export function policyCounter({ counter, histogram }: Exposition): (call: Call) 
   };
 }
 
-/** What is told to policies' servers, looked up when somebody asks. */
-export function declareFeedback({ counted }: Exposition, { policies }: Parts): void {
+/** How policies stand and what is told to their servers, looked up when somebody asks. */
+export function declarePolicies({ counted, gauge }: Exposition, { policies }: Parts): void {
+  const labels = ["group"];
+  const each = (read: (standing: PolicyStanding) => number) => () =>
+    policies.standings().map((standing): Reading => [{ group: standing.group }, read(standing)]);
+  gauge({
+    name: "policy_quarantined",
+    help: "1 while a policy is not asked because it failed too often.",
+    labels,
+    across: "max",
+  }, each(({ state }) => Number(state === "quarantined")));
+  gauge({
+    name: "policy_queue_depth",
+    help: "Decisions that wait for a place in a policy host.",
+    labels,
+  }, each(({ queued }) => queued));
+  counted({
+    name: "policy_host_restarts_total",
+    help: "Policy hosts that ended by themselves or were killed.",
+    labels,
+  }, each(({ hostRestarts }) => hostRestarts));
+  counted({
+    name: "policy_nondeterminism_total",
+    help: "Plans that were not the same when they were made again.",
+    labels,
+  }, each(({ nondeterminism }) => nondeterminism));
+  counted({
+    name: "policy_reload_total",
+    help: "Changed policies by what became of them.",
+    labels: ["result"],
+  }, () => Object.entries(policies.reloads).map(([result, value]) => [{ result }, value]));
   counted({
     name: "policy_feedback_dropped_total",
     help: "Lines about calls that no policy's server took before they had to go.",

@@ -1,27 +1,21 @@
 import { ExitError } from "../../core/command.ts";
-import type { PolicyHostSettings } from "../../core/policy_runner.ts";
-import type { PolicySettings } from "../../core/policy_settings.ts";
+import type { Snapshot } from "../../core/snapshot.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
 import type { TriedPolicy } from "../sandboxed_policy.ts";
 import { CONTRACT } from "../signing/manifest.ts";
 import { EXIT } from "./exit.ts";
 
 /** What the commands of policies need of a configuration. */
-export interface ConfiguredPolicies {
-  readonly groups: ReadonlyMap<string, { readonly policy: PolicySettings | null }>;
-  readonly settings: PolicyHostSettings;
-  /** Where the state of the gateway is: a path or a URL. */
-  readonly statePath: string;
-}
+export type ConfiguredPolicies = Pick<Snapshot, "groups" | "server">;
 
 /** Loads a configuration: that of `--config`, else the default one. */
 export type PolicyConfig = (path: string | undefined) => ConfiguredPolicies;
 
 /** The policies in TypeScript, by their groups. */
 export function scriptsOf(
-  { groups, settings }: ConfiguredPolicies,
+  { groups, server }: ConfiguredPolicies,
 ): ReadonlyMap<string, TriedPolicy> {
-  const { isolation, trust } = settings;
+  const { isolation, trust } = server.policies;
   return new Map(
     [...groups].flatMap(([name, { policy }]) =>
       policy?.kind === "script" ? [[name, { ...policy, isolation, trust }]] : []

@@ -1,4 +1,5 @@
-import type { FeedbackCounts, PolicyGroup, PolicyState } from "../../core/policy_runner.ts";
+import type { FeedbackCounts, PolicyGroup } from "../../core/policy_runner.ts";
+import type { PolicyState } from "../../core/policy_standing.ts";
 import type { OpenSpool } from "../../core/spool.ts";
 import { ExternalPolicy, type ExternalPolicyWorld } from "./external_policy.ts";
 import { Feedback, type FeedbackWorld } from "./feedback.ts";

@@ -28,6 +28,11 @@ export class PolicyQueue {
     this.#world = world;
   }
 
+  /** Decisions that wait for a place. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** A place, or the fault that stands for none. Give a place back. */
   take(): Place | Promise<Place> {
     const host = this.#waiting.size === 0 ? this.#free() : null;

@@ -8,9 +8,9 @@ import type {
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicyState,
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
@@ -57,6 +57,7 @@ class ProcessRunner implements ScriptRunner {
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
   #prepared = new Map<string, PolicyVersion>();
+  readonly reloads = { applied: 0, refused: 0 };
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
   #watched = "";
@@ -73,6 +74,14 @@ class ProcessRunner implements ScriptRunner {
   get state(): PolicyState {
     const states = [...this.#groups.values()].map(({ state }) => state);
     return STATES.find((state) => states.includes(state)) ?? "ok";
+  }
+
+  standings(): readonly PolicyStanding[] {
+    return [...this.#groups.values()].map(({ standing }) => standing);
+  }
+
+  resume(group: string): void {
+    this.#groups.get(group)?.resume();
   }
 
   digestOf(group: string): string | null {
@@ -181,8 +190,10 @@ class ProcessRunner implements ScriptRunner {
 
   #take(name: string, version: PolicyVersion): void {
     const group = this.#groups.get(name);
-    if (group) group.swap(version);
-    else {
+    if (group) {
+      this.reloads.applied += 1;
+      group.swap(version);
+    } else {
       const options = {
         ...this.#world,
         group: name,
@@ -250,6 +261,7 @@ class ProcessRunner implements ScriptRunner {
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    this.reloads.refused += 1;
     for (const flaw of flaws) {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }

@@ -52,6 +52,7 @@ async function serve(path: string): Promise<void> {
     conversationSalt: "bench",
     cacheStore: null,
     policies: createPolicyRunner({ log, ...clocks }),
+    policyNotices: null,
     openSpool: feedbackSpools(logging.path, 0),
     log,
     build: { version: "bench", commit: "", builtAt: "" },
