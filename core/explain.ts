@@ -83,7 +83,7 @@ async function explained(
       source: context.conversationKeySource,
       pin: decision.pinState,
     },
-    budget: { pressure: context.budget.pressure, rule: decision.budgetRule },
+    budget: { pressure: context.budget.pressure, rule: decision.budgetRule?.name ?? null },
     eligible: shown.eligible,
     rejected: shown.rejected,
     passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
