@@ -1,7 +1,5 @@
-import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
-import type { CacheStore } from "./core/cache/entry.ts";
 import { Calibration } from "./core/calibration.ts";
 import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
@@ -21,7 +19,6 @@ import { keptSalt } from "./core/conversation.ts";
 import { createFingerprints } from "./core/fingerprints.ts";
 import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
 import { Ledger } from "./core/limits/ledger.ts";
-import type { LedgerStore } from "./core/limits/ledger_store.ts";
 import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
@@ -29,8 +26,7 @@ import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/qui
 import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
-import { journalError, stateError } from "./core/start_error.ts";
-import type { LedgerSettings, LoggingSettings, ServerSettings, Snapshot } from "./core/snapshot.ts";
+import type { Snapshot } from "./core/snapshot.ts";
 import { tokenCommands } from "./core/token_commands.ts";
 import type { Fleet } from "./core/workers/fleet.ts";
 import type { Shipping, SupervisorSide, WorkerStart } from "./core/workers/messages.ts";
@@ -46,22 +42,22 @@ import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { feedbackSpools } from "./storage/feedback_spool.ts";
-import {
-  type JournalWorld,
-  type OpenJournal,
-  openJournal,
-  openJournalSoon,
-} from "./storage/journal.ts";
+import type { OpenJournal } from "./storage/journal.ts";
 import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
 import { openCalibrationKv } from "./storage/calibration_kv.ts";
-import { openCacheKv, readCacheKey } from "./storage/cache_kv.ts";
-import { isRemote, openKv } from "./storage/ledger_kv.ts";
-import { openLedgerStore } from "./storage/ledger_store.ts";
-import type { LedgerStoreOptions } from "./storage/ledger_store_options.ts";
+import { openKv } from "./storage/ledger_kv.ts";
 import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
 import { openStateKv } from "./storage/state_kv.ts";
-import { lockState } from "./storage/state_lock.ts";
-import { openUsageStore, type UsageStoreOptions } from "./storage/store.ts";
+import {
+  HELD_MS,
+  holdState,
+  openCacheIfOn,
+  openJournalOrExit,
+  openLedgerOrExit,
+  openStoreIfOn,
+  settleState,
+  stateFolders,
+} from "./storage/start.ts";
 import { validateSchema } from "./storage/validate_schema.ts";
 import { strategies } from "./strategies/mod.ts";
 
@@ -203,11 +199,10 @@ async function serveAlone(
   const { snapshot } = initial;
   await startPolicies(policies, snapshot);
   const plugins = createPlugins();
-  const { logging, usageDb } = snapshot.server;
-  const shipped = usageDb.enabled;
-  const journal = orJournalError(logging, () => openJournal(logging, { log, now, shipped }));
-  const store = openStore(snapshot.server, {
+  const journal = await openJournalOrExit(snapshot.server, { log, now });
+  const store = openStoreIfOn(snapshot.server, {
     log,
+    routerVersion: deno.version,
     onUnshipped: (bytes) => journal.setUnshipped(bytes),
     onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
   });
@@ -228,7 +223,13 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
   const { server } = initial.snapshot;
   await refuseBroken(initial.snapshot);
   const metrics = await createSupervisorMetrics({ build: BUILD, clock });
-  const store = openStore(server, { log, onUnshipped: () => {}, onBatch: metrics.onShipped });
+  await settleState(initial.snapshot, { log, ...clocks });
+  const store = openStoreIfOn(server, {
+    log,
+    routerVersion: deno.version,
+    onUnshipped: () => {},
+    onBatch: metrics.onShipped,
+  });
   const config: LiveConfig = liveConfig({
     initial,
     load,
@@ -285,7 +286,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
   log.configure(snapshot.server.logging);
   await startPolicies(policies, snapshot);
   const plugins = createPlugins();
-  const journal = await openJournalBeside(snapshot.server, { log, now, writer: worker });
+  const journal = await openJournalOrExit(snapshot.server, { log, now, writer: worker }, HELD_MS);
   const store = start.shipping && new ShippedStore(supervisor, start.shipping);
   const ship = (shipping: Shipping) => {
     store?.update(shipping);
@@ -293,8 +294,9 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
   };
   if (start.shipping) ship(start.shipping);
   const fleet = { worker, workers, counts: () => supervisor.counts() };
-  const origin = start.steady - clock();
-  const seat = { snapshot, log, policies, plugins, journal, store, fleet, origin };
+  // Gateways that share a state have no clock in common but the wall's.
+  const origin = snapshot.server.ledger.exclusive ? { origin: start.steady - clock() } : {};
+  const seat = { snapshot, log, policies, plugins, journal, store, fleet, ...origin };
   const { gateway, config } = await openSeat(seat, (onSwap) =>
     new FollowedConfig({
       initial: snapshot,
@@ -320,7 +322,7 @@ async function openSeat<Config extends ConfigInForce>(
 ): Promise<{ readonly gateway: Gateway; readonly config: Config }> {
   const { snapshot, log, journal, plugins, policies, origin } = seat;
   const ledger = new Ledger({ ...clocks, ...origin === undefined ? {} : { origin } });
-  const ledgerStore = await openLedger(snapshot, { ledger, journal, log, ...clocks });
+  const ledgerStore = await openLedgerOrExit({ snapshot, ledger, journal, log, ...clocks });
   const config = configOf((snapshot) =>
     applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
   );
@@ -340,7 +342,7 @@ async function openSeat<Config extends ConfigInForce>(
     calibration,
     calibrationStore: await openCalibrationKv(kv, { calibration, log }),
     policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
-    cacheStore: await openCache(snapshot.server, log),
+    cacheStore: await openCacheIfOn(snapshot.server, log),
     build: BUILD,
     replica,
     ...await identityOf(kv),
@@ -357,8 +359,6 @@ const clocks = { now, clock };
 
 /** Time to ship what is left when the gateway ends, ms. */
 const SHIP_MS = 10_000;
-/** Longest wait for a worker of an earlier supervisor to end, ms. */
-const HELD_MS = 10_000;
 
 /** Until the configuration says how. */
 const FIRST_LOG: LogSettings = { level: "info", format: "json" };
@@ -389,31 +389,6 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
 }
 
-/** Ships the records of calls, unless that is off. */
-function openStore(
-  { logging, usageDb, rollups, retention }: ServerSettings,
-  told: Pick<UsageStoreOptions, "log" | "onUnshipped" | "onBatch">,
-): UsageStore | null {
-  if (!usageDb.enabled) return null;
-  const settings = { logging, usageDb, rollups, retention };
-  return openUsageStore({ ...settings, ...told, routerVersion: deno.version });
-}
-
-/** What processes that serve write to. */
-function stateFolders({ ledger, logging }: ServerSettings): readonly string[] {
-  const state = isRemote(ledger.path) ? [] : [dirname(ledger.path)];
-  return [...new Set([...state, dirname(logging.path)])];
-}
-
-function holdState(ledger: LedgerSettings): void {
-  try {
-    // It is held until the process ends.
-    lockState(ledger);
-  } catch (error) {
-    throw stateError(ledger, error);
-  }
-}
-
 /** Who this gateway is, and how it names what must not be told. */
 async function identityOf(kv: Deno.Kv) {
   const { gatewayId, fingerprintKey } = await readIdentity(kv);
@@ -421,44 +396,6 @@ async function identityOf(kv: Deno.Kv) {
   const key = given ? readFingerprintKey(given) : fingerprintKey;
   if (key) return { gatewayId, fingerprints: createFingerprints(key) };
   throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
-}
-
-async function openLedger(
-  snapshot: Snapshot,
-  options: Omit<LedgerStoreOptions, "snapshot">,
-): Promise<LedgerStore> {
-  try {
-    return await openLedgerStore({ snapshot, ...options });
-  } catch (error) {
-    throw stateError(snapshot.server.ledger, error);
-  }
-}
-
-/** The second level of the cache, where it is on. */
-async function openCache({ cache, ledger }: ServerSettings, log: Log): Promise<CacheStore | null> {
-  if (!cache.secondLevel.enabled) return null;
-  const secret = readCacheKey(cache.secondLevel.secret);
-  if (secret === null) {
-    throw new ExitError(1, "Cannot open the cache: its key is not 32 bytes in hex or base64");
-  }
-  return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
-}
-
-function openJournalBeside(
-  { logging, usageDb }: ServerSettings,
-  world: Omit<JournalWorld, "shipped">,
-): Promise<OpenJournal> {
-  const shipped = usageDb.enabled;
-  return openJournalSoon(logging, { ...world, shipped }, HELD_MS)
-    .catch((error) => Promise.reject(journalError(logging, error)));
-}
-
-function orJournalError(logging: LoggingSettings, open: () => OpenJournal): OpenJournal {
-  try {
-    return open();
-  } catch (error) {
-    throw journalError(logging, error);
-  }
 }
 
 /** Runs the command line; gives the exit code. */

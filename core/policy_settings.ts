@@ -29,6 +29,8 @@ export interface ExternalPolicySettings {
   /** Connect to last byte. */
   readonly timeoutMs: number;
   readonly maxResponseBytes: number;
+  /** Whether it sees the request itself; the group may say so for all of its policies. */
+  readonly includeRequest: boolean;
   /** By lower-case name; they may hold secrets. */
   readonly headers: Readonly<Record<string, string>>;
   readonly breaker: BreakerOptions;

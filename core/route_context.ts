@@ -1,10 +1,12 @@
 import { hash } from "node:crypto";
 import type { Call, Parts } from "./call.ts";
 import { budgetIn, conversationIn } from "./call_facts.ts";
+import { contractView } from "./contract.ts";
 import type { ConversationKeySource } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
 import type { Budget } from "./limits/standing.ts";
+import { requestContent } from "./request_content.ts";
 import type { Group } from "./snapshot.ts";
 import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
@@ -19,7 +21,7 @@ export function contextOf(
   return new CallContext(parts, call, filtered, pinnedIndex);
 }
 
-/** A context as the plain JSON that it stands for. */
+/** A context as the plain JSON that it stands for, without the content that a group's policy may see. */
 export function plainContext(context: RouteContext): RouteContext {
   return {
     version: context.version,
@@ -54,7 +56,7 @@ class CallContext implements RouteContext {
   readonly dialect: RouteContext["dialect"];
   readonly features: RouteContext["features"];
   readonly caller: RouteContext["caller"];
-  readonly contract = null;
+  readonly contract: RouteContext["contract"];
   readonly pinnedIndex: number | null;
   readonly targets: readonly TargetView[];
   readonly rejected: RouteContext["rejected"];
@@ -87,6 +89,7 @@ class CallContext implements RouteContext {
       viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     );
     this.rejected = rejected;
+    this.contract = group.contract && contractView(group.contract);
     this.pinnedIndex = pinnedIndex;
     this.#parts = parts;
     this.#call = call;
@@ -114,8 +117,10 @@ class CallContext implements RouteContext {
     return budgetIn(this.#parts, this.#call);
   }
 
+  /** What policies are given. */
   toJSON(): RouteContext {
-    return plainContext(this);
+    const plain = plainContext(this);
+    return this.#group.includeRequest ? { ...plain, ...requestContent(this.#call) } : plain;
   }
 }
 

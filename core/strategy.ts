@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import type { JsonObject } from "./json.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { PolicyFault } from "./policy_fault.ts";
 import type { PolicySettings } from "./policy_settings.ts";
@@ -109,6 +110,15 @@ export interface RouteContext {
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];
   readonly rejected: readonly RejectedTarget[];
+  /**
+   * With `include_request` alone: system text, messages and tool results. This and the members below
+   * are content: policies see them, and no record holds them.
+   */
+  readonly text?: string;
+  /** The body as the caller sent it, without media; absent when it is too long. */
+  readonly request?: JsonObject;
+  /** Whether the request was left out and `text` is its end. */
+  readonly truncated?: boolean;
 }
 
 /** A target by its id, or by provider and model. */

@@ -32,6 +32,7 @@ export function compileExternalPolicy(config: ExternalPolicyConfig): ExternalPol
       accessOpenMs: breaker.open_ms,
       halfOpenProbes: 1,
     },
+    includeRequest: config.include_request,
     verdictTtlMs: config.verdict_cache.ttl_ms,
     feedback: feedbackOf(config, shared),
   };

@@ -75,12 +75,13 @@ export const externalPolicy = block({
   max_response_bytes: bytes().default(65_536).describe("counted while it is read"),
   headers: headers().default({})
     .describe("sent with each request; never recorded, so `${NAME}` may stand in them"),
+  include_request: flag().default(false).describe("the group's `include_request`"),
   breaker: breaker.prefault({}).describe("when a policy that fails is left alone"),
   verdict_cache: block({
     ttl_ms: ms().default(0).describe("0 = off"),
   }).prefault({}).describe("plans that are used again, by conversation and eligible targets"),
   feedback: feedback.prefault({}).describe("what became of the calls"),
-}, ["include_request"]);
+});
 
 /** Such a policy, read. */
 export type ExternalPolicyConfig = z.infer<typeof externalPolicy>;

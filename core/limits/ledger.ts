@@ -53,6 +53,8 @@ export class Ledger {
   readonly #accounts = new Map<string, Account>();
   /** Epoch ms at which the monotonic clock was 0, as far as this process is concerned. */
   readonly #origin: number;
+  /** Whether the processes that count with this one agree on that. */
+  readonly hasSharedOrigin: boolean;
   /** The latest day seen: the wall may step, and a closed day stays closed. */
   #day: Period = { start: -Infinity, end: -Infinity };
   #changed = new Set<Account>();
@@ -63,6 +65,7 @@ export class Ledger {
 
   constructor(world: LedgerWorld) {
     this.#world = world;
+    this.hasSharedOrigin = world.origin !== undefined;
     this.#origin = world.origin ?? world.now() - world.clock();
   }
 
