@@ -32,21 +32,37 @@ async function measure(running: Running): Promise<{ rps: number; cpuUs: number }
 }
 
 /** Rounds are interleaved, so that a busy moment of the machine meets both alike. */
+async function compare(title: string, first: Running, second: Running): Promise<void> {
+  for (const gateway of [first, second]) await measure(gateway);
+  const rounds: Awaited<ReturnType<typeof measure>>[][] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    rounds.push([await measure(first), await measure(second)]);
+  }
+  const ratio = (of: "rps" | "cpuUs") => median(rounds.map(([a, b]) => b![of] / a![of]));
+  const rps = (which: number) => median(rounds.map((round) => round[which]!.rps)).toFixed(0);
+  console.log(
+    `${title.padEnd(27)} ${rps(0)} / ${rps(1)}   ratio ${ratio("rps").toFixed(2)}` +
+      `   cpu ratio ${ratio("cpuUs").toFixed(2)}`,
+  );
+}
+
 async function unary(dir: string): Promise<void> {
   await using mock = await startMock();
   await using off = await startGateway(mock.url, join(dir, "off"));
   await using on = await startGateway(mock.url, join(dir, "on"), { callerKeys: ALL });
-  for (const gateway of [off, on]) await measure(gateway);
-  const rounds: Record<"off" | "on", Awaited<ReturnType<typeof measure>>>[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    rounds.push({ off: await measure(off), on: await measure(on) });
-  }
-  const ratio = (of: "rps" | "cpuUs") => median(rounds.map(({ off, on }) => on[of] / off[of]));
-  const rps = (which: "off" | "on") => median(rounds.map((round) => round[which].rps)).toFixed(0);
-  console.log(
-    `unary rps, limits off / on  ${rps("off")} / ${rps("on")}   ratio ${ratio("rps").toFixed(2)}` +
-      `   cpu ratio ${ratio("cpuUs").toFixed(2)}`,
-  );
+  await compare("unary rps, limits off / on", off, on);
+}
+
+/** All of it on the cores there are: the load, the mock and the gateway. */
+async function several(dir: string): Promise<void> {
+  await using mock = await startMock();
+  await using one = await startGateway(mock.url, join(dir, "one"));
+  await using two = await startGateway(mock.url, join(dir, "two"), { workers: 2 });
+  await compare("unary rps, workers 1 / 2", one, two);
+  const limits = { callerKeys: ALL };
+  await using alone = await startGateway(mock.url, join(dir, "alone"), limits);
+  await using shared = await startGateway(mock.url, join(dir, "shared"), { workers: 2, ...limits });
+  await compare("with limits, workers 1 / 2", alone, shared);
 }
 
 const NEED: Need = LIMIT_KEYS.map((key) => [key, 10] as const);
@@ -93,6 +109,7 @@ if (import.meta.main) {
   const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
   try {
     await unary(dir);
+    await several(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

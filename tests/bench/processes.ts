@@ -25,18 +25,15 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
-/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state, `callerKeys` is added to its caller. */
+/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
 export async function startGateway(
   upstream: string,
   dir: string,
-  { strategy = "weighted", callerKeys = "", env = {} }: {
-    readonly strategy?: string;
-    readonly callerKeys?: string;
+  { env = {}, ...options }: ConfigOptions & {
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Running> {
-  const text = configText(upstream, { strategy, callerKeys });
-  return await startConfigured(await writeConfig(text, dir), env);
+  return await startConfigured(await writeConfig(configText(upstream, options), dir), env);
 }
 
 /** Starts the gateway as it is shipped; its state lies beside its configuration. */
@@ -72,14 +69,18 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
+interface ConfigOptions {
+  readonly strategy?: string;
+  /** Added to the caller. */
+  readonly callerKeys?: string;
+  readonly workers?: number;
+}
+
 function configText(
   upstream: string,
-  { strategy = "weighted", callerKeys = "" }: {
-    readonly strategy?: string;
-    readonly callerKeys?: string;
-  } = {},
+  { strategy = "weighted", callerKeys = "", workers = 1 }: ConfigOptions = {},
 ): string {
-  return `server: { listen: "127.0.0.1:0", default_model_group: bench }
+  return `server: { listen: "127.0.0.1:0", default_model_group: bench, workers: ${workers} }
 providers:
   mock:
     base_url: ${upstream}/v1
@@ -130,11 +131,15 @@ export async function spawn(
   throw new Error(`Cannot start ${args.at(-1)}`);
 }
 
-/** CPU a process has used so far, ms; `null` where the system does not tell. */
+/** CPU a process and its children have used so far, ms; `null` where the system does not tell. */
 export async function cpuMs(pid: number): Promise<number | null> {
   const stat = await proc(pid, "stat");
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields ? (Number(fields[11]) + Number(fields[12])) * 10 : null;
+  if (!fields) return null;
+  const children = (await proc(pid, `task/${pid}/children`))?.trim().split(" ") ?? [];
+  const used = await Promise.all(children.filter(Boolean).map((child) => cpuMs(Number(child))));
+  const own = (Number(fields[11]) + Number(fields[12])) * 10;
+  return used.reduce<number>((sum, ms) => sum + (ms ?? 0), own);
 }
 
 /** Resident memory of a process, MB; `null` where the system does not tell. */
