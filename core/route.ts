@@ -30,7 +30,7 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
 
 /** A decision about a call, with everything that it may depend on; a `trial` leaves no trace. */
 export function beginDecision(parts: Parts, call: Call, trial = false): Decision {
-  const filtered = filterTargets(call);
+  const filtered = filterTargets(parts, call);
   const { group, eligible } = filtered;
   const pin = findPin(parts, call, { group, eligible, trial });
   const error = filtered.eligible.length === 0 ? noTarget(call, filtered) : null;
@@ -47,7 +47,7 @@ export function beginDecision(parts: Parts, call: Call, trial = false): Decision
     targets: [],
     runs: call.policyRuns,
     pinState: pin.state,
-    budgetRule: null,
+    budgetRule: filtered.budgetRule,
     deferredCount: 0,
     panic: false,
     decideMs: 0,

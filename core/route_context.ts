@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Call, Parts } from "./call.ts";
 import { budgetIn, conversationIn } from "./call_facts.ts";
+import { contractView } from "./contract.ts";
 import type { ConversationKeySource } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
@@ -55,7 +56,7 @@ class CallContext implements RouteContext {
   readonly dialect: RouteContext["dialect"];
   readonly features: RouteContext["features"];
   readonly caller: RouteContext["caller"];
-  readonly contract = null;
+  readonly contract: RouteContext["contract"];
   readonly pinnedIndex: number | null;
   readonly targets: readonly TargetView[];
   readonly rejected: RouteContext["rejected"];
@@ -88,6 +89,7 @@ class CallContext implements RouteContext {
       viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     );
     this.rejected = rejected;
+    this.contract = group.contract && contractView(group.contract);
     this.pinnedIndex = pinnedIndex;
     this.#parts = parts;
     this.#call = call;

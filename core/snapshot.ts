@@ -156,6 +156,50 @@ export interface CacheSettings {
   };
 }
 
+/** What happens from a pressure on the caller's budget on (0 to 1, and beyond). */
+export interface BudgetRule {
+  /** `at:<pressure>`. */
+  readonly name: string;
+  readonly at: number;
+  /** Targets with one of these come first. */
+  readonly preferTags: readonly string[];
+  /** Only targets with one of these serve, if there are any; empty: all. */
+  readonly onlyTags: readonly string[];
+}
+
+/** What a group promises of the targets that serve it; `null` and empty: nothing. */
+export interface Contract {
+  readonly intendedWorkloads: readonly string[];
+  readonly shapes: readonly DialectName[] | null;
+  readonly regions: readonly string[] | null;
+  readonly required: {
+    readonly inputModalities: readonly string[];
+    readonly outputModalities: readonly string[];
+    readonly toolFeatures: readonly string[];
+    readonly structuredOutputs: boolean;
+    readonly reasoning: boolean;
+    readonly minContextTokens: number;
+    /** An output cap of the caller must be honored. */
+    readonly honorsCaps: boolean;
+  };
+  readonly floor: {
+    readonly requireTags: readonly string[];
+    readonly statuses: readonly string[];
+    readonly minQualityScore: number | null;
+    readonly minPassRate: number | null;
+    readonly maxAgeDays: number | null;
+  };
+  /** Whether targets whose evaluation is too old serve all the same. */
+  readonly serveExpired: boolean;
+  readonly warnDays: number;
+  readonly targets: {
+    readonly maxP95LatencyMs: number | null;
+    readonly minOutputTokensPerSec: number | null;
+    readonly maxErrorRate: number | null;
+    readonly maxTimeoutRate: number | null;
+  } | null;
+}
+
 /** How conversations stay with a target; times in ms. */
 export interface AffinityOptions {
   readonly enabled: boolean;
@@ -191,6 +235,9 @@ export interface Group extends Decider {
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
   readonly affinity: AffinityOptions;
+  /** From the lowest pressure. */
+  readonly budgetRules: readonly BudgetRule[];
+  readonly contract: Contract | null;
   readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;

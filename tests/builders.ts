@@ -106,6 +106,8 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
     breaker: { ...BREAKER, ...breaker },
+    budgetRules: [],
+    contract: null,
     affinity: {
       enabled: false,
       ttlMs: 600_000,

@@ -200,6 +200,19 @@ Deno.test("ledger keeps a closed day closed when the clock steps back, and its m
   assert.equal(take(ledger, ledger.open(limits), CALL), null, "a minute has really passed");
 });
 
+Deno.test("ledger settles a call once, and gives nothing to one that is settled", () => {
+  const { ledger } = ledgerAt();
+  const reservation = ledger.open([limitsOf({ tpm: 100 })]);
+  const used = () => ledger.account("caller:ci").taken("tpm", ledger.moment());
+  assert.equal(take(ledger, reservation, tokens(10)), null);
+  for (const _time of [1, 2]) {
+    ledger.settle(reservation, { calls: 1, requests: 1, tokens: 30, nusd: 0 });
+    assert.deepEqual([used(), ledger.overruns.get("tpm")], [30, 20]);
+  }
+  assert.equal(take(ledger, reservation, tokens(10)), null);
+  assert.equal(used(), 30);
+});
+
 Deno.test("ledger admits its limit of a burst of 5,000, and the next minute's as well", () => {
   const { ledger, pass } = ledgerAt();
   const limits = [limitsOf({ rpm: 100, concurrent: 10 })];
@@ -276,7 +289,8 @@ type Step =
   | { readonly kind: "settle"; readonly pick: number; readonly tokens: number }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "jump"; readonly ms: number }
-  | { readonly kind: "crash" };
+  /** `down` is how long nothing runs after it, ms. */
+  | { readonly kind: "crash"; readonly down: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -309,7 +323,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ms: fc.integer({ min: -72_000, max: 72_000 }).map((slots) => slots * 100),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("crash" as const),
+      down: fc.oneof(fc.constant(0), fc.nat(70_000), fc.nat(100_000_000)),
+    }),
+  },
 );
 
 const SCOPES = [
@@ -353,7 +373,7 @@ class Simulation {
         this.#wall += step.ms;
         return;
       case "crash":
-        return this.#crash();
+        return this.#crash(step.down);
     }
   }
 
@@ -376,11 +396,13 @@ class Simulation {
   }
 
   /** The next process starts from what was saved; what was open is gone. */
-  #crash(): void {
+  #crash(down: number): void {
     const states = ["caller:ci", "caller:other", "project:shop"]
       .map((id) => [id, structuredClone(this.#ledger.stateOf(this.#ledger.account(id)))] as const);
     this.#open = [];
     this.#model.crash(this.#wall - this.#ledger.moment().steady);
+    this.#wall += down;
+    this.#clock += down;
     this.#ledger = this.#newLedger();
     for (const [id, state] of states) this.#ledger.restore(id, state);
   }
@@ -391,6 +413,7 @@ class Simulation {
       const account = this.#ledger.account(scope.id);
       for (const key of LIMIT_KEYS) {
         assert.equal(account.taken(key, at), this.#model.taken(scope.id, key, at), key);
+        assert.equal(account.reserved(key, at), this.#model.reserved(scope.id, key, at), key);
         const max = scope.max[key];
         const settledAbove = key !== "rpm" && key !== "concurrent" && key !== "day.requests";
         if (max > 0 && !settledAbove) assert(account.taken(key, at) <= max, key);

@@ -3,6 +3,7 @@ import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
+import { compileDelivery } from "./compile_delivery.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
@@ -38,7 +39,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
-    affinity: affinityOf(group),
+    ...compileDelivery(group),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
@@ -142,16 +143,6 @@ function cacheOf({ cache }: GroupConfig, { server }: Config): Group["cache"] {
     scope: cache.scope ?? server.cache.scope,
     ttlMs: cache.ttl ?? server.cache.default_ttl,
     requireZeroTemperature: cache.require_zero_temperature,
-  };
-}
-
-function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {
-  return {
-    enabled: affinity.enabled ?? strategy === "dynamic_score",
-    ttlMs: affinity.ttl_ms,
-    maxEntries: affinity.max_entries,
-    header: affinity.header,
-    enforce: affinity.enforce,
   };
 }
 

@@ -13,10 +13,10 @@ import {
   name,
   notYet,
   numeric,
-  pattern,
   text,
   whole,
 } from "./kinds.ts";
+import { affinitySchema, budgetRuleSchema, contractSchema } from "./schema_delivery.ts";
 import { capabilityKeys, validationSchema } from "./schema_models.ts";
 
 const target = block({
@@ -71,15 +71,6 @@ const cache = block({
     .describe("only requests with `temperature: 0` are kept and answered"),
 });
 
-const affinity = block({
-  enabled: flag().optional().describe("unset: true under `dynamic_score`"),
-  ttl_ms: ms().default(600_000).describe("a pin not used for so long is gone"),
-  max_entries: whole(1).default(100_000).describe("pins kept; the least recently used goes first"),
-  header: pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name")
-    .default("x-router-session").describe("names the conversation of a call"),
-  enforce: flag().default(true).describe("false: a policy sees the pin, and decides"),
-});
-
 /** Keys that every model group has; `groupSchemaOf` adds those of the strategies. */
 export const groupSchema = block({
   strategy: filled().default("weighted").describe("who is tried first, and who next"),
@@ -97,16 +88,17 @@ export const groupSchema = block({
     .describe("policies see `text` and `request`, 262,144 bytes of both at most"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
-  affinity: affinity.prefault({}).describe("a conversation stays with its target"),
+  affinity: affinitySchema.prefault({}).describe("a conversation stays with its target"),
+  budget_pressure: list(budgetRuleSchema).default([])
+    .describe("what happens as a caller's limits are used up; the highest `at` reached holds"),
+  contract: contractSchema.optional().describe("what the group promises of its targets"),
 }, [
   "content_capture",
   "hedge",
-  "budget_pressure",
   "rollout",
   "shadow",
   "routing_policy",
   "pii_filter",
-  "contract",
 ]);
 
 /** A model group, read. */

@@ -79,7 +79,7 @@ function decisionRow(
     over_threshold: flag(findings.overThreshold),
     panic: flag(decision.panic),
     deferred_count: decision.deferredCount,
-    budget_rule: decision.budgetRule ?? undefined,
+    budget_rule: decision.budgetRule?.name,
     pressure_micro: micro(context.budget.pressure),
     plan_sha256: plan === null ? undefined : hash("sha256", plan, "hex"),
     decide_us: Math.round(decision.decideMs * 1_000),

@@ -24,7 +24,7 @@ function causeRows(
     { pass: "pin", signal_name: "pin_state", text_value: pinState },
     ...(budgetRule === null
       ? []
-      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule }]),
+      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule.name }]),
     { pass: "availability", signal_name: "deferred", int_value: deferredCount },
     { pass: "availability", signal_name: "panic", int_value: panic ? 1 : 0 },
   ];

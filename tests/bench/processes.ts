@@ -25,15 +25,29 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
+/** What differs between gateways of benches. */
+interface ConfigChanges {
+  readonly strategy?: string;
+  /** Added to `server` and to each caller. */
+  readonly serverKeys?: string;
+  readonly callerKeys?: string;
+  /** Callers it has; the token of each is `tokenOf` its place. */
+  readonly callers?: number;
+}
+
+/** The token of a caller. */
+export const tokenOf = (place: number) => place === 0 ? TOKEN : `${TOKEN}${place}`;
+
 /** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
 export async function startGateway(
   upstream: string,
   dir: string,
-  { env = {}, ...options }: ConfigOptions & {
+  { env = {}, ...changes }: ConfigChanges & {
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Running> {
-  return await startConfigured(await writeConfig(configText(upstream, options), dir), env);
+  const text = configText(upstream, changes);
+  return await startConfigured(await writeConfig(text, dir), env);
 }
 
 /** Starts the gateway as it is shipped; its state lies beside its configuration. */
@@ -69,18 +83,15 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-interface ConfigOptions {
-  readonly strategy?: string;
-  /** Added to the caller. */
-  readonly callerKeys?: string;
-  readonly workers?: number;
-}
-
 function configText(
   upstream: string,
-  { strategy = "weighted", callerKeys = "", workers = 1 }: ConfigOptions = {},
+  { strategy = "weighted", serverKeys = "", callerKeys = "", callers = 1 }: ConfigChanges = {},
 ): string {
-  return `server: { listen: "127.0.0.1:0", default_model_group: bench, workers: ${workers} }
+  const caller = (place: number) =>
+    `  - { id: bench${place || ""}, token_sha256: ${
+      tokenDigestHex(tokenOf(place))
+    }, allow: [bench]${callerKeys} }`;
+  return `server: { listen: "127.0.0.1:0", default_model_group: bench${serverKeys} }
 providers:
   mock:
     base_url: ${upstream}/v1
@@ -97,7 +108,7 @@ models:
         input_price_per_million_usd: 1
         output_price_per_million_usd: 2
 callers:
-  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench]${callerKeys} }
+${Array.from({ length: callers }, (_, place) => caller(place)).join("\n")}
 `;
 }
 
