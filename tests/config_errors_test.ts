@@ -290,22 +290,6 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "limits that are none",
-    yaml: BASE.replace(
-      "id: ci,",
-      "id: ci, rate: { rpm: -1, rps: 1 }, quota: { soft_pct: 101, day: { cost_usd: 9999999999 } }, " +
-        "key: { on_exhaust: stop },",
-    ),
-    expected: [
-      "config.yaml:6:28: callers[0].rate.rpm: expected a whole number >= 0, found -1",
-      'config.yaml:6:32: callers[0].rate.rps: unknown key; did you mean "rpm"?',
-      "config.yaml:6:61: callers[0].quota.soft_pct: expected a number from 0 to 100, found 101",
-      "config.yaml:6:83: callers[0].quota.day.cost_usd: expected at most 9000000 USD, " +
-      "found 9999999999",
-      'config.yaml:6:118: callers[0].key.on_exhaust: expected disable or warn, found "stop"',
-    ],
-  },
-  {
     name: "frequent slips",
     yaml: target("bridges: [], tool_support: { openai_chat: [] }, dialect: anthropic_messages")
       .replace("id: ci,", "id: ci, user: ana,"),
