@@ -2,6 +2,7 @@ import type { AddCommands } from "../core/command.ts";
 import { addBuild } from "./commands/build.ts";
 import { addCheck } from "./commands/check.ts";
 import type { PolicyConfig } from "./commands/configured.ts";
+import { addExportFixture } from "./commands/export_fixture.ts";
 import { addReplay, type RecordServices } from "./commands/replay.ts";
 import { addSigning } from "./commands/signing.ts";
 import { addStatus, type OpenBoard } from "./commands/status.ts";
@@ -13,7 +14,7 @@ export interface PolicyCommandServices extends RecordServices {
   readonly openBoard: OpenBoard;
 }
 
-/** `policy check`, `test`, `build`, `keygen`, `sign`, `verify`, `replay`, `status` and `resume`. */
+/** Every command of `policy`. */
 export function policyCommands(services: PolicyCommandServices): AddCommands {
   const { config } = services;
   return (program, world) => {
@@ -24,5 +25,6 @@ export function policyCommands(services: PolicyCommandServices): AddCommands {
     addSigning(policy, world, config);
     addStatus(policy, world, services);
     addReplay(policy, world, services);
+    addExportFixture(policy, world, services);
   };
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { dirname } from "node:path";
 import { ExitError, type World } from "../../core/command.ts";
 import { collectCases } from "../author_tools.ts";
 import { type CaseResult, runCases, testFiles } from "../test_cases.ts";
@@ -6,6 +7,7 @@ import { alone, EXIT, EXITS, open, readable } from "./exit.ts";
 
 interface TestOptions {
   readonly filter?: string;
+  readonly update?: true;
   readonly json?: true;
 }
 
@@ -15,6 +17,7 @@ export function addTest(policy: Command, world: World): void {
     .argument("[path]", "a file of cases, or a folder with such files", ".")
     .description("decide on the cases of testPolicy in the sandbox of the gateway")
     .option("--filter <text>", "only cases whose names hold this text")
+    .option("--update", "write fixtures anew with what the policy decides now")
     .option("--json", "print the results as JSON")
     .addHelpText(
       "after",
@@ -31,7 +34,7 @@ Example:
         throw new ExitError(EXIT.unreadable, `Cannot find cases in "${path}"`);
       }
       const results: CaseResult[] = [];
-      for (const file of files) results.push(...await testFile(file, options.filter ?? ""));
+      for (const file of files) results.push(...await testFile(file, options));
       const failed = results.filter(({ differences }) => differences.length > 0);
       world.print(options.json ? JSON.stringify(results) : results.map(caseLine).join("\n"));
       if (!options.json) {
@@ -41,11 +44,20 @@ Example:
     });
 }
 
-async function testFile(file: string, filter: string): Promise<readonly CaseResult[]> {
+async function testFile(
+  file: string,
+  { filter = "", update }: TestOptions,
+): Promise<readonly CaseResult[]> {
   await using opened = await open(alone(file.replace(/_test\.ts$/, ".ts")));
   const collected = await collectCases(file);
   if (!collected.ok) throw new ExitError(EXIT.failed, collected.stderr.trim());
-  return await runCases(opened, collected.stdout, filter);
+  try {
+    const folder = dirname(file);
+    return await runCases(opened, collected.stdout, { filter, folder, update: update === true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ExitError(EXIT.unreadable, `Cannot run the cases of "${file}": ${reason}`);
+  }
 }
 
 function caseLine({ name, differences }: CaseResult): string {
