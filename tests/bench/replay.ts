@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import process from "node:process";
 import type { Candidate } from "@/policies/replay/job_messages.ts";
 import { runReplay } from "@/policies/replay/run_replay.ts";
 import { packContext, packStatics } from "@/core/telemetry/context_record.ts";
@@ -103,6 +104,12 @@ async function fill(db: UsageDatabase, count: number): Promise<void> {
   }
 }
 
+/** Of all threads of this process. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 /** Most memory this process ever held, MiB. */
 function peakMb(): number {
   const [, kb] = /VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
@@ -124,6 +131,7 @@ async function measure(path: string, name: string, candidate: Candidate | null):
     },
   });
   const started = performance.now();
+  const before = cpuSeconds();
   const { records, verdicts, account } = await runReplay({
     archive,
     place: { driver: "sqlite", path, dsn: null },
@@ -137,7 +145,7 @@ async function measure(path: string, name: string, candidate: Candidate | null):
   const seconds = (performance.now() - started) / 1_000;
   console.log(
     `replay, ${name}  ${records} records in ${seconds.toFixed(1)} s  ` +
-      `${(seconds * 1e6 / records).toFixed(1)} us each  ` +
+      `${((cpuSeconds() - before) * 1e6 / records).toFixed(1)} us of CPU each  ` +
       `${verdicts.identical} identical  ${account.faults} faults  peak ${peakMb().toFixed(0)} MiB`,
   );
 }
