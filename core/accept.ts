@@ -51,6 +51,8 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     upstreamShapings: [],
     cache: null,
     admitted: false,
+    conversation: null,
+    budget: null,
     decision: null,
     classLabel: null,
     decideMs: 0,

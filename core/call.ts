@@ -1,10 +1,12 @@
 import type { Bag, Placed } from "./bag.ts";
 import type { Bridge } from "./bridge.ts";
+import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
+import type { Conversation } from "./conversation.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Decision } from "./decision.ts";
 import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
@@ -12,6 +14,7 @@ import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
 import type { Charge } from "./limits/account.ts";
+import type { Budget } from "./limits/standing.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
 import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import type { Ledger, Reservation } from "./limits/ledger.ts";
@@ -31,6 +34,7 @@ import type { UpstreamDetail } from "./upstream_details.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { Usage } from "./usage.ts";
 import type { FieldEvent, WireRequest } from "./wire.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** What the engine is made of; `main.ts` hands it in. */
 export interface Parts {
@@ -44,6 +48,9 @@ export interface Parts {
   readonly health: Health;
   readonly calibration: Calibration;
   readonly proofs: ProofMemory;
+  readonly affinity: Affinity;
+  /** Mixed into the keys of conversations where the configuration says nothing. */
+  readonly conversationSalt: string;
   readonly policies: PolicyRunner;
   readonly ledger: Ledger;
   readonly ledgerStore: LedgerStore;
@@ -68,6 +75,8 @@ export interface Parts {
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
   /** `gw_` and 16 hex digits: all processes of one state are one gateway. */
   readonly gatewayId: string;
   readonly fingerprints: Fingerprints;
@@ -221,6 +230,9 @@ export interface Call extends Placed {
   cache: CacheOutcome | null;
   /** It has everything it needs of them. */
   admitted: boolean;
+  /** Found when first asked for. */
+  conversation: Conversation | null;
+  budget: Budget | null;
   /** Step route; `null` before it. */
   decision: Decision | null;
   classLabel: string | null;

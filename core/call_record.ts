@@ -45,6 +45,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       ...(target ? [targetColumns(target)] : []),
       endColumns(call, settlement),
       bridgeColumns(call),
+      decisionColumns(call),
       timeColumns(call, settlement.at),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
@@ -92,6 +93,21 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     error_origin: error ? errorOrigin(error) : undefined,
   };
 }
+
+/** How the call's target was chosen, as far as its group has a say in that beyond its strategy. */
+function decisionColumns({ decision }: Call): Row {
+  if (decision === null) return NO_COLUMNS;
+  const { group, runs, pinState, arm, context } = decision;
+  if (runs.length === 0 && pinState === "disabled") return NO_COLUMNS;
+  return {
+    pin_state: pinState,
+    conversation_key: group.affinity.enabled ? context.conversationKey : undefined,
+    policy_arm: runs.length > 0 ? arm : undefined,
+    policy_digest: runs.find(({ role }) => role !== "shadow")?.digest ?? undefined,
+  };
+}
+
+const NO_COLUMNS: Row = Object.freeze({});
 
 function bridgeColumns(call: Call): Row {
   const attempt = servingAttempt(call) ?? call.attempts.at(-1);
@@ -303,7 +319,8 @@ function errorRow(call: Call, error: GatewayError, status: number): Row {
   };
 }
 
-function errorClass(error: GatewayError): string {
+/** The class of a failure, or the fault of a policy; empty where there is neither. */
+export function errorClass(error: GatewayError): string {
   if (error.type === "client-closed-request") return "client_disconnect";
   const name = error.details["error_class"] ?? error.details["fault"];
   return typeof name === "string" ? name : "";

@@ -8,6 +8,8 @@ export interface World {
   stdin(): Promise<string>;
   print(text: string): void;
   printError(text: string): void;
+  /** Shows how far a long command is, in place of what it showed before; absent where nobody looks. */
+  progress?(text: string): void;
   /** Epoch ms. */
   now(): number;
 }

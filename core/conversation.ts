@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { JsonObject } from "./json.ts";
 import { isObject } from "./json.ts";
+import type { StateStore } from "./state_store.ts";
 
 /** Where a conversation's key comes from. */
 export type ConversationKeySource = "header" | "metadata" | "body" | "first_turn" | "anonymous";
@@ -14,6 +15,8 @@ export interface Conversation {
 /** What a conversation is told by. */
 export interface ConversationFacts {
   readonly headers: Headers;
+  /** Name of the header that may name it. */
+  readonly header: string;
   readonly body: JsonObject;
   /** Two callers never share a conversation, two groups neither. */
   readonly callerId: string;
@@ -21,7 +24,6 @@ export interface ConversationFacts {
   readonly salt: string;
 }
 
-const HEADER = "x-router-session";
 const METADATA = ["conversation_id", "conversationId", "session_id", "sessionId"];
 const BODY = ["conversation", "prompt_cache_key"];
 const EXPLICIT = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -31,12 +33,12 @@ const EXPLICIT = /^[A-Za-z0-9._:-]{1,128}$/;
  * the conversation begins (system text and first user message, in whatever dialect).
  */
 export function conversationOf(facts: ConversationFacts): Conversation {
-  const { headers, body } = facts;
+  const { headers, header, body } = facts;
   const metadata = isObject(body["metadata"]) ? body["metadata"] : {};
   const explicit = (values: readonly unknown[]) =>
     values.find((value): value is string => typeof value === "string" && EXPLICIT.test(value));
   const found = ([
-    ["header", explicit([headers.get(HEADER)])],
+    ["header", explicit([headers.get(header)])],
     ["metadata", explicit(METADATA.map((name) => metadata[name]))],
     ["body", explicit(BODY.map((name) => body[name]))],
     ["first_turn", firstTurn(body)],
@@ -44,6 +46,12 @@ export function conversationOf(facts: ConversationFacts): Conversation {
   if (found?.[1] === undefined) return { key: null, source: "anonymous" };
   const [source, value] = found;
   return { key: keyOf(facts, source, value), source };
+}
+
+/** The salt that every process with this state uses: made by the first. */
+export function keptSalt(state: StateStore): Promise<string> {
+  const salt = crypto.getRandomValues(new Uint8Array(16)).toHex();
+  return state.keep("conversation_salt", salt);
 }
 
 function keyOf(

@@ -1,5 +1,5 @@
 import type { GatewayError } from "./errors.ts";
-import type { Group, Target } from "./snapshot.ts";
+import type { BudgetRule, Group, Target } from "./snapshot.ts";
 import type { CheckedPlan, Findings, Plan, PolicyRun, RouteContext } from "./strategy.ts";
 
 /** What came of a decision. */
@@ -46,8 +46,8 @@ export interface Decision {
   /** Of policies, in their order. */
   readonly runs: readonly PolicyRun[];
   pinState: PinState;
-  /** Name of the budget rule that held, `at:<pressure>`; `null`: none. */
-  readonly budgetRule: string | null;
+  /** What holds at the pressure on the caller's budget. */
+  readonly budgetRule: BudgetRule | null;
   /** Targets that stand behind the others because they fail now. */
   deferredCount: number;
   /** All of them fail now: the order stands. */
@@ -55,7 +55,12 @@ export interface Decision {
   decideMs: number;
 }
 
-const NOTHING_FOUND: Findings = { explored: false, coldStart: false, overThreshold: false };
+const NOTHING_FOUND: Findings = {
+  explored: false,
+  coldStart: false,
+  overThreshold: false,
+  scores: null,
+};
 
 /** What the strategy that decided says of its plan, read again from the same context. */
 export function findingsOf({ group, context, runs, checked }: Decision): Findings {

@@ -3,6 +3,7 @@ import { lookup as lookUp } from "node:dns/promises";
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { readAddress } from "./address.ts";
 import { type EgressRules, permits } from "./egress.ts";
 
@@ -54,7 +55,7 @@ export class EgressClient implements Disposable {
   readonly #rules: EgressRules;
   readonly #resolve: ResolveHost;
   readonly #http = new HttpAgent({ keepAlive: true, maxFreeSockets: MAX_IDLE });
-  readonly #https = new HttpsAgent({ keepAlive: true, maxFreeSockets: MAX_IDLE });
+  readonly #https = new TlsAgent({ keepAlive: true, maxFreeSockets: MAX_IDLE });
 
   constructor(rules: EgressRules, resolve: ResolveHost = resolveBySystem) {
     this.#rules = rules;
@@ -123,6 +124,13 @@ export class EgressClient implements Disposable {
         return addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
       }).then((addresses) => found(null, addresses), (error) => found(error, []));
     };
+  }
+}
+
+/** What `node:https` does itself asks for a permission to see the system's certificates (Deno 2.9.6). */
+class TlsAgent extends HttpsAgent {
+  override createConnection(options: ConnectionOptions): TLSSocket {
+    return connect(options);
   }
 }
 

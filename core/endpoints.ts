@@ -5,7 +5,7 @@ import type { Parts } from "./call.ts";
 import type { Dialect, ModelCatalog } from "./dialect.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
-import type { Moment } from "./limits/meter.ts";
+import type { Moment } from "./limits/moment.ts";
 import { budgetOf, keyState, quotaState, type Scope } from "./limits/standing.ts";
 import { limitsView } from "./limits/usage_view.ts";
 import { catalogModel } from "./list_models.ts";

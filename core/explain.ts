@@ -7,6 +7,7 @@ import { GatewayError } from "./errors.ts";
 import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
 import { checkPlan } from "./plan.ts";
+import { planJson } from "./plan_json.ts";
 import { countCall } from "./reserve.ts";
 import { askingOf, beginDecision, decide } from "./route.ts";
 import { plainContext } from "./route_context.ts";
@@ -60,10 +61,10 @@ async function explained(
   { draws, remote }: { readonly draws: number; readonly remote: boolean },
 ): Promise<JsonObject> {
   await countCall(parts, call);
-  const decision = beginDecision(parts, call);
+  const decision = beginDecision(parts, call, true);
   const asking = askingOf(call, { trial: true, remote });
   await decide(parts, decision, asking);
-  const { group, context, plan } = decision;
+  const { group, context, plan, checked } = decision;
   const shown = shownTargets(call, decision);
   return {
     requestId: call.id,
@@ -82,12 +83,12 @@ async function explained(
       source: context.conversationKeySource,
       pin: decision.pinState,
     },
-    budget: { pressure: context.budget.pressure, rule: decision.budgetRule },
+    budget: { pressure: context.budget.pressure, rule: decision.budgetRule?.name ?? null },
     eligible: shown.eligible,
     rejected: shown.rejected,
     passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
     error: decision.error ? errorOf(decision.error) : null,
-    plan: plan && plain(plan),
+    plan: plan && checked && JSON.parse(planJson(plan, checked)),
     ...(draws > 0 && group.policy === null && plan
       ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),

@@ -1,9 +1,10 @@
+import { Affinity } from "./affinity.ts";
 import { Bag } from "./bag.ts";
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
-import type { LiveConfig } from "./config/reload.ts";
+import type { ConfigInForce } from "./config/reload.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
@@ -18,17 +19,21 @@ import type { PolicyRunner } from "./policy_runner.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
+import type { OpenSpool } from "./spool.ts";
 import { createRetryBudget } from "./retry.ts";
+import type { StateStore } from "./state_store.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts";
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
+import type { Fleet } from "./workers/fleet.ts";
 
 /** Time to ship what is left when the gateway ends, ms. */
 const SHIP_MS = 10_000;
 
 /** What a gateway is made of; `main.ts` knows the names. */
 export interface GatewayOptions {
-  readonly config: LiveConfig;
+  readonly config: ConfigInForce;
   readonly dialects: Registry<Dialect>;
   readonly builtins: Registry<BuiltinUpstream>;
   readonly journal: Journal;
@@ -38,9 +43,16 @@ export interface GatewayOptions {
   readonly calibration: Calibration;
   /** `null`: what is learned ends with the process. */
   readonly calibrationStore: CalibrationStore | null;
+  readonly state: StateStore;
+  /** Made once for all processes that share the state. */
+  readonly conversationSalt: string;
   /** The second level of the cache; `null`: off. */
   readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
+  /** Tells operators how policies stand; `null`: nobody asks. */
+  readonly policyNotices: Disposable | null;
+  /** Where lines for policies wait. */
+  readonly openSpool: OpenSpool;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
@@ -49,6 +61,8 @@ export interface GatewayOptions {
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
   readonly tracer: Tracer | null;
   readonly plugins: readonly Plugin[];
+  /** `null` where no other process serves beside this one. */
+  readonly fleet: Fleet | null;
 }
 
 /** A running gateway. */
@@ -60,34 +74,44 @@ export interface Gateway {
 
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
-  const { config, plugins } = options;
-  const parts = partsOf(options);
+  const { config, plugins, fleet } = options;
+  const decisions = createDecisionLog({ ...options, now: Date.now });
+  const parts = partsOf(options, decisions);
+  options.policies.deliver(options.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
-  const server = startServer(parts, { listen: config.current().server.listen, plugins });
+  const { listen } = config.current().server;
+  const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });
   let stopping: Promise<void> | null = null;
   return {
     url: server.url,
     stop() {
       if (stopping) void server.drain(0);
-      stopping ??= stopAll(server, options);
+      stopping ??= stopAll(server, decisions, options);
       return stopping;
     },
   };
 }
 
-async function stopAll(server: Server, options: GatewayOptions): Promise<void> {
+async function stopAll(
+  server: Server,
+  decisions: DecisionLog,
+  options: GatewayOptions,
+): Promise<void> {
   const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
+  options.policyNotices?.[Symbol.dispose]();
   await calibrationStore?.close();
   await ledgerStore.close();
+  decisions.flush();
   await journal.close();
   await store?.close(SHIP_MS);
   await policies.close();
   for (const plugin of plugins) await plugin.stop();
+  options.state.close();
   config[Symbol.dispose]();
 }
 
-function partsOf(options: GatewayOptions): Parts {
+function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const now = Date.now;
   const clock = () => performance.now();
@@ -109,6 +133,8 @@ function partsOf(options: GatewayOptions): Parts {
     health: createHealth({ now, clock, random, shapes, calibration, log }),
     calibration,
     proofs: createProofMemory(),
+    affinity: new Affinity(clock),
+    conversationSalt: options.conversationSalt,
     log,
     build: options.build,
     live: new Bag(),
@@ -120,9 +146,10 @@ function partsOf(options: GatewayOptions): Parts {
     newId: () => newId(now()),
     resolve: resolveHost,
     tracer: options.tracer,
-    watchers: options.plugins,
+    watchers: [decisions, ...options.plugins],
     drain: { draining: false },
     replica: options.replica,
+    fleet: options.fleet,
     gatewayId: options.gatewayId,
     fingerprints: options.fingerprints,
   };

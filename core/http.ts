@@ -19,7 +19,7 @@ import { explain } from "./explain.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
 import { healthz, readyz, version } from "./health_endpoints.ts";
 import type { Plugin } from "./plugin.ts";
-import { safeCause } from "./settle.ts";
+import { safeCause } from "./safe_cause.ts";
 
 /** What answers on a path, by method. */
 type Methods = Readonly<Partial<Record<string, Endpoint>>>;

@@ -24,13 +24,22 @@ export interface LogSettings {
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const LINES_PER_SECOND = 10;
 
+/** Where lines go, and what each of them says of who wrote it. */
+export interface LogWorld {
+  /** Epoch ms. */
+  now(): number;
+  line(text: string): void;
+  /** Which of several serving processes this is. */
+  readonly worker?: number;
+}
+
 /**
  * Builds the log. Past 10 equal events a second the rest is counted, and the count rides on the next
  * line of that event as `suppressed`.
  */
 export function createLog(
   settings: LogSettings,
-  world: { now(): number; line(text: string): void } = { now: Date.now, line: printError },
+  world: LogWorld = { now: Date.now, line: printError },
 ): Log {
   let current = settings;
   const bursts = new Map<LogEvent, { second: number; count: number; suppressed: number }>();
@@ -65,6 +74,7 @@ export function createLog(
         msg,
         ...allowed(event, fields ?? {}),
         ...(suppressed > 0 ? { suppressed } : {}),
+        ...(world.worker === undefined ? {} : { worker: world.worker }),
       };
       world.line(current.format === "json" ? JSON.stringify(line) : readable(line));
     },
@@ -94,6 +104,11 @@ export function print(text: string): void {
 /** Writes text and a newline to stderr. */
 export function printError(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
+}
+
+/** Writes over the last line of a terminal on stderr, which an empty text clears. */
+export function progress(text: string): void {
+  if (Deno.stderr.isTerminal()) writeAll(Deno.stderr, `\r\x1b[K${text}`);
 }
 
 /** A console that is gone or full must not end the process, nor what was about to be logged. */

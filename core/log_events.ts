@@ -39,7 +39,9 @@ export const LOG_EVENTS = {
   ledger_recovered: [],
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
+  policy_board_failed: ["reason"],
   policy_fault: ["request_id", ...POLICY, "fault"],
+  policy_feedback_failed: ["group"],
   policy_host_ended: POLICY,
   policy_loaded: [...POLICY, "bytes"],
   policy_nondeterminism: POLICY,
@@ -55,6 +57,8 @@ export const LOG_EVENTS = {
     "unshipped_bytes",
     "max_unshipped_bytes",
   ],
+  worker_ended: ["worker", "code", "signal", "delay_ms", "reason"],
+  worker_started: ["worker", "pid"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** The name of an event. */

@@ -1,3 +1,4 @@
+import { BUDGET_PRESSURE } from "./budget_rules.ts";
 import type { Call } from "./call.ts";
 import { CONTEXT_EXCEEDED, requirementsOf } from "./eligibility.ts";
 import { GatewayError } from "./errors.ts";
@@ -12,7 +13,10 @@ export function noTarget(call: Call, { group, features, rejected }: Filtered): G
   );
   if (call.decoded instanceof GatewayError) return call.decoded;
   if (onlyContext) return contextExceeded(group, features.estimatedInputTokens);
-  const requirements = requirementsOf(features);
+  const promised = rejected.flatMap(({ reasons }) =>
+    reasons.filter((reason) => reason.startsWith("contract-") || reason === BUDGET_PRESSURE)
+  );
+  const requirements = [...requirementsOf(features), ...new Set(promised)];
   const reasons = new Set(rejected.flatMap((target) => target.reasons.slice(0, 1)));
   return new GatewayError(
     "no-eligible-target",

@@ -29,6 +29,17 @@ export interface CallRecord {
 /** A refused request that belongs to no caller: a row of `security_access_events`. */
 export type SecurityEvent = Row & { readonly id: string; readonly ts: number };
 
+/** How a call was decided: rows of the decision tables without their `request_id`, by table. */
+export interface DecisionRecord {
+  readonly requestId: string;
+  /** Of the call, epoch ms. */
+  readonly ts: number;
+  readonly rows: Readonly<Record<string, readonly Row[]>>;
+}
+
+/** What decisions need to be made again; stored once, by its key. */
+export type DecisionSource = "route_config_snapshots" | "policy_bundles";
+
 /** Why the journal takes no lines; fixed codes. */
 export type JournalState = "ok" | "write-failed" | "full";
 
@@ -60,6 +71,10 @@ export interface Journal {
   append(record: CallRecord): Promise<void> | undefined;
   /** Writes a line of the event journal. Never throws. */
   appendSecurityEvent(event: SecurityEvent): void;
+  /** Writes a line of the event journal: how a call was decided. Never throws. */
+  appendDecision(decision: DecisionRecord): void;
+  /** Writes a line of the event journal. Never throws. */
+  appendDecisionSource(table: DecisionSource, row: Row): void;
   readonly state: JournalState;
   readonly counts: JournalCounts;
   readonly backlog: Backlog;
@@ -122,6 +137,8 @@ export interface UsageStore {
   readonly up: boolean;
   /** Calls are served whatever it is; a gateway whose schema is not `ok` is not ready. */
   readonly schema: SchemaState;
+  /** Bytes of all journals that are not shipped; `null` while that is not known. */
+  readonly unshippedBytes: number | null;
   readonly migrations: MigrationCounts;
   readonly counts: ShipCounts;
   readonly failures: ShipFailures;

@@ -1,3 +1,4 @@
+import { keepPin } from "./pins.ts";
 import type { Reply } from "./attempt.ts";
 import { replyHeaders } from "./answer.ts";
 import { keepReply } from "./cached_reply.ts";
@@ -16,6 +17,7 @@ async function relayUnary(parts: Parts, call: Call, reply: UnaryReply): Promise<
   const now = parts.clock();
   call.firstByteOutAt = call.firstContentAt = now;
   const { status, facts, contentType, bytes } = reply;
+  keepPin(parts, call);
   keepReply(parts, call, reply);
   const durable = settle(parts, call, { status, error: null, partial: false, facts });
   if (durable) await durable;

@@ -1,3 +1,4 @@
+import { keepPin } from "./pins.ts";
 import { replyHeaders } from "./answer.ts";
 import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
@@ -124,6 +125,7 @@ class StreamRelay {
     if (!kinds.includes("content") && !unread) return;
     this.#call.firstContentAt = this.#parts.clock();
     this.#reply.attempt.deadline?.cancel();
+    keepPin(this.#parts, this.#call);
   }
 
   async #close(controller: Controller): Promise<void> {

@@ -1,3 +1,4 @@
+import { findPin } from "./pins.ts";
 import { type Call, cutSignal, type Parts } from "./call.ts";
 import type { Decision, DecisionOutcome } from "./decision.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
@@ -18,6 +19,8 @@ import type { Asking } from "./strategy.ts";
 export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
   const decision = beginDecision(parts, call);
   call.decision = decision;
+  // Records tell how the limits stood now, whether the decision looks at them or not.
+  void decision.context.budget;
   await decide(parts, decision, askingOf(call));
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;
@@ -25,14 +28,16 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   return decision.targets;
 }
 
-/** A decision about a call, with everything that it may depend on. */
-export function beginDecision(parts: Parts, call: Call): Decision {
-  const filtered = filterTargets(call);
+/** A decision about a call, with everything that it may depend on; a `trial` leaves no trace. */
+export function beginDecision(parts: Parts, call: Call, trial = false): Decision {
+  const filtered = filterTargets(parts, call);
+  const { group, eligible } = filtered;
+  const pin = findPin(parts, call, { group, eligible, trial });
   const error = filtered.eligible.length === 0 ? noTarget(call, filtered) : null;
   return {
-    group: filtered.group,
-    context: contextOf(parts, call, filtered),
-    eligible: filtered.eligible,
+    group,
+    context: contextOf(parts, call, filtered, pin.index),
+    eligible,
     arm: "base",
     outcome: outcomeOf(error),
     error,
@@ -41,8 +46,8 @@ export function beginDecision(parts: Parts, call: Call): Decision {
     passes: [],
     targets: [],
     runs: call.policyRuns,
-    pinState: "disabled",
-    budgetRule: null,
+    pinState: pin.state,
+    budgetRule: filtered.budgetRule,
     deferredCount: 0,
     panic: false,
     decideMs: 0,

@@ -1,25 +1,27 @@
 import { hash } from "node:crypto";
 import type { Call, Parts } from "./call.ts";
-import {
-  type Conversation,
-  type ConversationFacts,
-  type ConversationKeySource,
-  conversationOf,
-} from "./conversation.ts";
+import { budgetIn, conversationIn } from "./call_facts.ts";
+import { contractView } from "./contract.ts";
+import type { ConversationKeySource } from "./conversation.ts";
 import { requirementsOf } from "./eligibility.ts";
 import type { Filtered } from "./filter_targets.ts";
-import { type Budget, budgetOf } from "./limits/standing.ts";
-import { scopesOf } from "./reserve.ts";
+import type { Budget } from "./limits/standing.ts";
+import { requestContent } from "./request_content.ts";
 import type { Group } from "./snapshot.ts";
 import type { RouteContext, TargetView } from "./strategy.ts";
 import { viewOf } from "./target_view.ts";
 
 /** Everything the decision may depend on. */
-export function contextOf(parts: Parts, call: Call, filtered: Filtered): RouteContext {
-  return new CallContext(parts, call, filtered);
+export function contextOf(
+  parts: Parts,
+  call: Call,
+  filtered: Filtered,
+  pinnedIndex: number | null,
+): RouteContext {
+  return new CallContext(parts, call, filtered, pinnedIndex);
 }
 
-/** A context as the plain JSON that it stands for. */
+/** A context as the plain JSON that it stands for, without the content that a group's policy may see. */
 export function plainContext(context: RouteContext): RouteContext {
   return {
     version: context.version,
@@ -54,18 +56,21 @@ class CallContext implements RouteContext {
   readonly dialect: RouteContext["dialect"];
   readonly features: RouteContext["features"];
   readonly caller: RouteContext["caller"];
-  readonly contract = null;
-  readonly pinnedIndex = null;
+  readonly contract: RouteContext["contract"];
+  readonly pinnedIndex: number | null;
   readonly targets: readonly TargetView[];
   readonly rejected: RouteContext["rejected"];
   readonly #parts: Parts;
   readonly #call: Call;
   readonly #group: Group;
   #seed: number | null = null;
-  #conversation: Conversation | null = null;
-  #budget: Budget | null = null;
 
-  constructor(parts: Parts, call: Call, { group, features, eligible, rejected }: Filtered) {
+  constructor(
+    parts: Parts,
+    call: Call,
+    { group, features, eligible, rejected }: Filtered,
+    pinnedIndex: number | null,
+  ) {
     const { caller, tokenId } = call.credential;
     this.requestId = call.id;
     this.group = group.name;
@@ -84,13 +89,16 @@ class CallContext implements RouteContext {
       viewOf(target, index, { signals: parts.health.signals(target), now: call.ts })
     );
     this.rejected = rejected;
+    this.contract = group.contract && contractView(group.contract);
+    this.pinnedIndex = pinnedIndex;
     this.#parts = parts;
     this.#call = call;
     this.#group = group;
   }
 
   get seed(): number {
-    return this.#seed ??= seedOf(this.requestId);
+    const { affinity } = this.#group;
+    return this.#seed ??= seedOf((affinity.enabled && this.conversationKey) || this.requestId);
   }
 
   get requirements(): readonly string[] {
@@ -98,37 +106,25 @@ class CallContext implements RouteContext {
   }
 
   get conversationKey(): string | null {
-    return this.#known.key;
+    return conversationIn(this.#parts, this.#call, this.#group).key;
   }
 
   get conversationKeySource(): ConversationKeySource {
-    return this.#known.source;
+    return conversationIn(this.#parts, this.#call, this.#group).source;
   }
 
   get budget(): Budget {
-    return this.#budget ??= budgetOf(scopesOf(this.#call), this.#parts.ledger.moment());
+    return budgetIn(this.#parts, this.#call);
   }
 
+  /** What policies are given. */
   toJSON(): RouteContext {
-    return plainContext(this);
-  }
-
-  get #known(): Conversation {
-    return this.#conversation ??= conversationOf(conversationFacts(this.#call, this.#group));
+    const plain = plainContext(this);
+    return this.#group.includeRequest ? { ...plain, ...requestContent(this.#call) } : plain;
   }
 }
 
-function conversationFacts(call: Call, group: Group): ConversationFacts {
-  return {
-    headers: call.headers,
-    body: call.wire?.body ?? {},
-    callerId: call.credential.caller.id,
-    group: group.name,
-    salt: call.snapshot.server.conversationSalt,
-  };
-}
-
-/** The first 4 bytes of the id's SHA-256: the same call draws alike in every process. */
+/** The first 4 bytes of the SHA-256: the same conversation, or call, draws alike in every process. */
 function seedOf(id: string): number {
   return parseInt(hash("sha256", id, "hex").slice(0, 8), 16);
 }

@@ -1,5 +1,5 @@
 import { type Call, cutCall, cutError, type Parts } from "./call.ts";
-import type { ListenAddress } from "./config/listen.ts";
+import { type ListenAddress, listenText } from "./config/listen.ts";
 import { createHandler } from "./http.ts";
 import type { Plugin } from "./plugin.ts";
 import { settle } from "./settle.ts";
@@ -27,20 +27,26 @@ export interface Server {
  */
 export function startServer(
   parts: Parts,
-  { listen, plugins }: { readonly listen: ListenAddress; readonly plugins: readonly Plugin[] },
+  { listen, plugins, reusePort }: {
+    readonly listen: ListenAddress;
+    readonly plugins: readonly Plugin[];
+    /** Whether other processes listen there, too. */
+    readonly reusePort: boolean;
+  },
 ): Server {
   const { drain } = parts;
   const handle = createHandler(parts, plugins);
   const server = listening(listen, () =>
     Deno.serve({
       ...listen,
+      reusePort,
       onListen: () => {},
       onError: () => new Response(null, { status: 500 }),
     }, (request, info) => handle(request, peerOf(info.remoteAddr))));
   const { hostname, port } = server.addr;
   let hurry = () => {};
   return {
-    url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
+    url: `http://${listenText({ hostname, port })}`,
     finished: server.finished,
     async drain(graceMs) {
       if (drain.draining) return hurry();
@@ -54,6 +60,17 @@ export function startServer(
       parts.log.write("info", "drain_finished", "Gateway is drained", { calls: parts.live.size });
     },
   };
+}
+
+/**
+ * Whether nobody listens at an address yet, which processes that share it could not tell; gives it with
+ * the port that the system chose where it names none.
+ *
+ * @throws {Error} with the address and the system's reason
+ */
+export function probeListen(address: ListenAddress): ListenAddress {
+  using probe = listening(address, () => Deno.listen(address));
+  return { ...address, port: probe.addr.port };
 }
 
 function listening<Listener>(

@@ -10,7 +10,9 @@ import { callRecord, traceId } from "./call_record.ts";
 import { costOf } from "./cost.ts";
 import { calibrate, observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
+import { feedbackLine } from "./feedback.ts";
 import { chargeOf } from "./reserve.ts";
+import { safeCause } from "./safe_cause.ts";
 import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
 
@@ -57,6 +59,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
   guarded(parts, call, "Cannot measure a call", () => {
     for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
     call.trace?.end(call, settlement);
+    tellPolicy(parts, call, settlement);
   });
   tell(parts, call, settlement);
   return durable;
@@ -64,6 +67,13 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
 
 /** No provider delivered anything, so that there is nothing to estimate. */
 const NOTHING_SERVED = { input: 0, bytesPerOutputToken: 4 };
+
+/** A policy on another server learns what became of the calls it was asked about. */
+function tellPolicy({ policies, now }: Parts, call: Call, settlement: Settlement): void {
+  const policy = call.group?.policy;
+  if (!call.decision || policy?.kind !== "external" || !policy.feedback) return;
+  policies.feed(call.decision.group.name, feedbackLine(call, settlement, now()));
+}
 
 /** What fails beside the record must not take the record, or the call, with it. */
 function guarded(parts: Parts, call: Call, failed: string, work: () => void): void {
@@ -124,12 +134,4 @@ function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement)
     class: attempt?.error?.class,
     cause: error.type === "internal-error" ? safeCause(error.cause) : undefined,
   });
-}
-
-/** Where a fault of ours was thrown, without its message: that may quote what a caller sent. */
-export function safeCause(cause: unknown): string | undefined {
-  if (!(cause instanceof Error)) return undefined;
-  const frames = cause.stack?.split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 3) ?? [];
-  const places = frames.map((line) => line.replace(/^\s+at /, "").replace(/\(?\w+:\/\/.*\//, ""));
-  return [cause.name, ...places].join(" < ");
 }

@@ -7,7 +7,7 @@ import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
-import type { Decider } from "./strategy.ts";
+import type { Decider, GroupChoice } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -156,6 +156,62 @@ export interface CacheSettings {
   };
 }
 
+/** What happens from a pressure on the caller's budget on (0 to 1, and beyond). */
+export interface BudgetRule {
+  /** `at:<pressure>`. */
+  readonly name: string;
+  readonly at: number;
+  /** Targets with one of these come first. */
+  readonly preferTags: readonly string[];
+  /** Only targets with one of these serve, if there are any; empty: all. */
+  readonly onlyTags: readonly string[];
+}
+
+/** What a group promises of the targets that serve it; `null` and empty: nothing. */
+export interface Contract {
+  readonly intendedWorkloads: readonly string[];
+  readonly shapes: readonly DialectName[] | null;
+  readonly regions: readonly string[] | null;
+  readonly required: {
+    readonly inputModalities: readonly string[];
+    readonly outputModalities: readonly string[];
+    readonly toolFeatures: readonly string[];
+    readonly structuredOutputs: boolean;
+    readonly reasoning: boolean;
+    readonly minContextTokens: number;
+    /** An output cap of the caller must be honored. */
+    readonly honorsCaps: boolean;
+  };
+  readonly floor: {
+    readonly requireTags: readonly string[];
+    readonly statuses: readonly string[];
+    readonly minQualityScore: number | null;
+    readonly minPassRate: number | null;
+    readonly maxAgeDays: number | null;
+  };
+  /** Whether targets whose evaluation is too old serve all the same. */
+  readonly serveExpired: boolean;
+  readonly warnDays: number;
+  readonly targets: {
+    readonly maxP95LatencyMs: number | null;
+    readonly minOutputTokensPerSec: number | null;
+    readonly maxErrorRate: number | null;
+    readonly maxTimeoutRate: number | null;
+  } | null;
+}
+
+/** How conversations stay with a target; times in ms. */
+export interface AffinityOptions {
+  readonly enabled: boolean;
+  /** From the last use. */
+  readonly ttlMs: number;
+  readonly maxEntries: number;
+  /** Name of the header that names a conversation. */
+  readonly header: string;
+  /** False: a pin is shown to the strategy and changes nothing itself. */
+  readonly enforce: boolean;
+}
+
 /** A model group: the name callers use instead of a model. */
 export interface Group extends Decider {
   readonly name: string;
@@ -163,8 +219,12 @@ export interface Group extends Decider {
   readonly strategy: string;
   /** What decides where the strategy does not. */
   readonly base: Decider;
+  /** What decides, by name. */
+  readonly choice: GroupChoice;
   /** The policy it asks; `null`: its strategy decides by itself. */
   readonly policy: PolicySettings | null;
+  /** Whether its policies see the request itself. */
+  readonly includeRequest: boolean;
   /** Enabled targets in config order; never empty. */
   readonly targets: readonly Target[];
   /** 0: only the total deadline. */
@@ -174,6 +234,10 @@ export interface Group extends Decider {
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
+  readonly affinity: AffinityOptions;
+  /** From the lowest pressure. */
+  readonly budgetRules: readonly BudgetRule[];
+  readonly contract: Contract | null;
   readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;
@@ -223,6 +287,8 @@ export interface Credential {
 /** Settings of the server that a call needs; sizes in bytes, times in ms. */
 export interface ServerSettings {
   readonly listen: { readonly hostname: string; readonly port: number };
+  /** Serving processes on that port. */
+  readonly workers: number;
   readonly defaultModelGroup: string | null;
   readonly tokenIssuer: string;
   /** Mixed into the keys of conversations. */
@@ -244,10 +310,24 @@ export interface ServerSettings {
   readonly cache: CacheSettings;
   readonly policies: PolicyHostSettings;
   readonly metrics: MetricsSettings;
+  readonly decisionTelemetry: TelemetrySettings;
   readonly diagnostics: DiagnosticSettings;
   readonly rollups: RollupSettings;
   readonly retention: RetentionSettings;
   readonly baselines: readonly BaselinePrices[];
+}
+
+/** What is recorded of decisions. */
+export interface TelemetrySettings {
+  readonly enabled: boolean;
+  /** Share of calls that are recorded in full, percent. */
+  readonly samplePercent: number;
+  readonly contexts: boolean;
+  readonly candidates: boolean;
+  readonly cacheReasons: boolean;
+  /** Rows per call. */
+  readonly maxCandidates: number;
+  readonly maxFilterReasons: number;
 }
 
 /** What is kept of a call besides its usage. */
@@ -345,6 +425,8 @@ export interface LedgerSettings {
   readonly path: string;
   /** Whether other processes count in the same store. */
   readonly shared: boolean;
+  /** Whether no other gateway may use it. */
+  readonly exclusive: boolean;
   /** Calls of limited callers while the store is down: refused, or admitted for `graceMs`. */
   readonly onFailure: "refuse" | "grace";
   readonly graceMs: number;

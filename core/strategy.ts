@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import type { JsonObject } from "./json.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { PolicyFault } from "./policy_fault.ts";
 import type { PolicySettings } from "./policy_settings.ts";
@@ -109,6 +110,15 @@ export interface RouteContext {
   /** Eligible, in config order, never empty. */
   readonly targets: readonly TargetView[];
   readonly rejected: readonly RejectedTarget[];
+  /**
+   * With `include_request` alone: system text, messages and tool results. This and the members below
+   * are content: policies see them, and no record holds them.
+   */
+  readonly text?: string;
+  /** The body as the caller sent it, without media; absent when it is too long. */
+  readonly request?: JsonObject;
+  /** Whether the request was left out and `text` is its end. */
+  readonly truncated?: boolean;
 }
 
 /** A target by its id, or by provider and model. */
@@ -164,6 +174,25 @@ export interface Findings {
   readonly coldStart: boolean;
   /** Every target is beyond a threshold. */
   readonly overThreshold: boolean;
+  /** `null`: it does not score targets. */
+  readonly scores: TargetScores | null;
+}
+
+/** One summand of the scores of a decision: a score times a coefficient, for each target. */
+export interface ScoreSummand {
+  /** Name of the term that it is part of. */
+  readonly term: string;
+  readonly score: string;
+  readonly coefficient: number;
+  /** In [0, 1], by index of the target; 0 for one that the term does not count for. */
+  readonly values: readonly number[];
+}
+
+/** How targets were scored; numbers by index of the target. */
+export interface TargetScores {
+  readonly summands: readonly ScoreSummand[];
+  readonly raw: readonly number[];
+  readonly final: readonly number[];
 }
 
 /** A strategy with the options of a group. */
@@ -226,6 +255,19 @@ export interface StrategyServices {
   readonly policies: PolicyDecider | null;
   /** The group's `base_strategy`. */
   readonly base: Decide;
+}
+
+/** A strategy, by name, and its options as its schema read them. */
+export interface StrategyChoice {
+  readonly strategy: string;
+  /** `null` where a policy decides. */
+  readonly options: unknown;
+}
+
+/** What decides about a group, and what does where a policy fails and the group says `fallback`. */
+export interface GroupChoice extends StrategyChoice {
+  readonly base: StrategyChoice;
+  readonly fallsBack: boolean;
 }
 
 /** Orders the eligible targets of a group. Built-in, user-written or remote: the contract is the same. */

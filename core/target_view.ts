@@ -10,10 +10,15 @@ export function viewOf(
   index: number,
   { signals, now }: { readonly signals: TargetSignals; readonly now: number },
 ): TargetView {
+  // A literal that begins with a spread is a plain copy; the order of members is the first one's.
+  return { ...staticsOf(target), index, validation: validationAt(target, now), signals };
+}
+
+/** What never changes of a target, with `index` 0. */
+export function staticsOf(target: Target): Omit<TargetView, "signals" | "validation"> {
   let view = views.get(target);
   if (!view) views.set(target, view = staticView(target));
-  // A literal that begins with a spread is a plain copy; the order of members is the first one's.
-  return { ...view, index, validation: validationAt(target, now), signals };
+  return view;
 }
 
 function validationAt({ validation }: Target, now: number): TargetView["validation"] {

@@ -1,6 +1,6 @@
 import { sampleContexts } from "./sample_contexts.ts";
 import type { BundleFlaw } from "./sandbox/bundle.ts";
-import type { HostAnswer } from "./sandbox/host_process.ts";
+import type { HostAnswer } from "./sandbox/policy_host.ts";
 import type { SandboxedPolicy } from "./sandboxed_policy.ts";
 import { outcomeOf } from "./sdk/policy_case.ts";
 

@@ -1,2 +1,2 @@
-export { addPolicyCommands } from "./commands.ts";
+export { policyCommands } from "./commands.ts";
 export { createPolicyRunner } from "./runner.ts";

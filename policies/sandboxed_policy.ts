@@ -1,8 +1,11 @@
 import { createDeadlines } from "../core/deadlines.ts";
+import type { ScriptPolicySettings } from "../core/policy_settings.ts";
 import type { RouteContext } from "../core/strategy.ts";
 import type { Bundle, BundleFlaw } from "./sandbox/bundle.ts";
+import { readPolicy, type SourceSettings } from "./policy_source.ts";
 import { createBundler } from "./sandbox/bundler.ts";
-import { type HostAnswer, HostProcess } from "./sandbox/host_process.ts";
+import { type HostAnswer, PolicyHost } from "./sandbox/policy_host.ts";
+import { openProcess } from "./sandbox/process_link.ts";
 import { refusalOf } from "./sandbox/refusal.ts";
 import { flawOf } from "./sandbox/source_position.ts";
 
@@ -20,28 +23,43 @@ export interface Refusal {
   readonly flaws: readonly BundleFlaw[];
 }
 
-/** Limits of a decision as the configuration defaults them. */
-const LIMITS = { timeoutMs: 50, heapMb: 64, traces: true };
+/** The policy of a group, as far as it matters where nothing is served. */
+export type TriedPolicy = SourceSettings & Pick<ScriptPolicySettings, "heapMb">;
+
+/** A policy that no configuration names: limits as they are by default, nothing granted, nobody trusted. */
+export function unconfigured(path: string, root: string): TriedPolicy {
+  return {
+    path,
+    root,
+    timeoutMs: 50,
+    heapMb: 64,
+    net: [],
+    isolation: "process",
+    trust: { required: false, keys: [] },
+  };
+}
 
 const IGNORED = { onWorn() {}, onDiffers() {}, onEnd() {} };
 
-/**
- * Bundles a policy and loads it as a gateway would.
- *
- * @param root absolute folder that its sources must lie in
- */
-export async function openPolicy(path: string, root: string): Promise<SandboxedPolicy | Refusal> {
+/** Bundles a policy and loads it as a gateway would. */
+export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy | Refusal> {
+  const { path, heapMb, timeoutMs } = settings;
   using bundler = createBundler();
-  const result = await bundler.bundle(path, root);
+  const result = await readPolicy(settings, bundler);
   if (!result.ok) return { step: "bundle", flaws: result.flaws };
   const { bundle } = result;
   const clock = () => performance.now();
-  const host = new HostProcess({ deadlines: createDeadlines(clock), clock, heapMb: LIMITS.heapMb });
+  const host = new PolicyHost({
+    deadlines: createDeadlines(clock),
+    clock,
+    open: openProcess,
+    heapMb,
+  });
   const close = () => {
     host.kill();
     return host.ended;
   };
-  const refused = await host.load({ ...LIMITS, code: bundle.code }, IGNORED);
+  const refused = await host.load({ timeoutMs, heapMb, traces: true, code: bundle.code }, IGNORED);
   if (refused) {
     await close();
     return { step: "load", flaws: [refusalOf(refused, bundle, path)] };

@@ -1,6 +1,25 @@
 import { join } from "node:path";
+import { ENGINE } from "../core/telemetry/engine.ts";
 import type { SandboxedPolicy } from "./sandboxed_policy.ts";
-import { differences, outcomeOf, type PolicyCase } from "./sdk/policy_case.ts";
+import type { Fixture } from "./sdk/fixture.ts";
+import {
+  type CaseOutcome,
+  differences,
+  outcomeOf,
+  type PolicyCase,
+  type ReadCase,
+  readCase,
+} from "./sdk/policy_case.ts";
+
+/** Which cases run, and what becomes of them. */
+export interface CaseOptions {
+  /** Text that the names of cases hold. */
+  readonly filter: string;
+  /** Folder of the file of cases: fixtures are beside it. */
+  readonly folder: string;
+  /** Whether fixtures are written anew with what comes out now. */
+  readonly update: boolean;
+}
 
 /** A case, and how its outcome in the sandbox differs from what it states. */
 export interface CaseResult {
@@ -22,27 +41,48 @@ export function testFiles(path: string): readonly string[] {
  * Decides on cases in the sandbox.
  *
  * @param collected lists of cases, one a line, as JSON
- * @param filter text that the names of cases hold
+ * @throws what the system says of a fixture that cannot be read
  */
 export async function runCases(
   policy: SandboxedPolicy,
   collected: string,
-  filter: string,
+  { filter, folder, update }: CaseOptions,
 ): Promise<readonly CaseResult[]> {
   const cases = collected.split("\n").filter((line) => line.startsWith("["))
     .flatMap((line): readonly PolicyCase[] => JSON.parse(line));
   const results: CaseResult[] = [];
-  for (const policyCase of cases) {
-    if (!policyCase.name.includes(filter)) continue;
-    results.push({ name: policyCase.name, differences: await runCase(policy, policyCase) });
+  for (const stated of cases) {
+    if (!stated.name.includes(filter)) continue;
+    const read = (path: string) => Deno.readTextFileSync(join(folder, path));
+    let policyCase = readCase(stated, read);
+    const outcome = await outcomeIn(policy, policyCase);
+    if (update && stated.fixture !== undefined && "json" in outcome) {
+      const recorded = updated(policyCase, outcome, policy);
+      if (recorded) writeFixture(join(folder, stated.fixture), recorded);
+      policyCase = { ...policyCase, recorded };
+    }
+    results.push({ name: stated.name, differences: differences(outcome, policyCase) });
   }
   return results;
 }
 
-async function runCase(policy: SandboxedPolicy, expected: PolicyCase): Promise<readonly string[]> {
-  const answer = await policy.decide(expected.given);
-  const outcome = answer.kind === "plan"
-    ? outcomeOf(JSON.parse(answer.text), expected.given)
+async function outcomeIn(policy: SandboxedPolicy, { given }: ReadCase): Promise<CaseOutcome> {
+  const answer = await policy.decide(given);
+  return answer.kind === "plan"
+    ? outcomeOf(JSON.parse(answer.text), given)
     : { fault: answer.kind === "fault" ? answer.fault : "policy-unavailable" };
-  return differences(outcome, expected);
+}
+
+function updated(
+  { recorded }: ReadCase,
+  { json }: CaseOutcome & { readonly json: string },
+  { bundle }: SandboxedPolicy,
+): Fixture | null {
+  if (recorded === null || JSON.stringify(recorded.plan) === json) return recorded;
+  return { ...recorded, plan: JSON.parse(json), policyDigest: bundle.digest, engine: ENGINE };
+}
+
+/** Writes a fixture as the formatter of Deno leaves it. */
+export function writeFixture(path: string, fixture: Fixture): void {
+  Deno.writeTextFileSync(path, `${JSON.stringify(fixture, null, 2)}\n`);
 }

@@ -1,5 +1,5 @@
 import type { RetentionSettings, RollupSettings } from "../core/snapshot.ts";
-import type { UsageDatabase } from "./database.ts";
+import type { Lockable } from "./database.ts";
 import { RollupError, type RollupOptions, runRollups } from "./rollups/run_rollup.ts";
 import { ROLLUP_TYPES, type RollupType, type RollupWindow, windowAt } from "./rollups/window.ts";
 import { runRetention } from "./retention/run_retention.ts";
@@ -34,7 +34,7 @@ const ACTOR = "schedule";
  * @throws what the database says
  */
 export async function doChores(
-  db: UsageDatabase,
+  db: Lockable,
   { rollups, retention, routerVersion }: ChoreOptions,
   now: number,
 ): Promise<void> {
@@ -50,7 +50,7 @@ export async function doChores(
   }
 }
 
-async function draft(db: UsageDatabase, options: RollupOptions): Promise<void> {
+async function draft(db: Lockable, options: RollupOptions): Promise<void> {
   for (const type of ROLLUP_TYPES) {
     const current = windowAt(type, options.now - DELAYS_MS[type]);
     const window = windowAt(type, current.start - 1);
@@ -60,7 +60,7 @@ async function draft(db: UsageDatabase, options: RollupOptions): Promise<void> {
   }
 }
 
-async function isRolledUp(db: UsageDatabase, { type, start }: RollupWindow): Promise<boolean> {
+async function isRolledUp(db: Lockable, { type, start }: RollupWindow): Promise<boolean> {
   const found = await db.query(
     "SELECT 1 AS one FROM usage_rollup_runs WHERE rollup_type = $1 AND window_start = $2 LIMIT 1",
     type,
@@ -70,7 +70,7 @@ async function isRolledUp(db: UsageDatabase, { type, start }: RollupWindow): Pro
 }
 
 /** Once a day: windows of calls that were loaded more than a day late, since two days ago. */
-async function adjust(db: UsageDatabase, options: RollupOptions): Promise<void> {
+async function adjust(db: Lockable, options: RollupOptions): Promise<void> {
   const rows = await db.query(
     `SELECT DISTINCT rollup_type, window_start FROM usage_rollup_runs AS r
       JOIN (SELECT DISTINCT ts - ts % 3600000 AS hour FROM request_usage
@@ -85,7 +85,7 @@ async function adjust(db: UsageDatabase, options: RollupOptions): Promise<void> 
   }
 }
 
-async function finalize(db: UsageDatabase, before: number, options: RollupOptions): Promise<void> {
+async function finalize(db: Lockable, before: number, options: RollupOptions): Promise<void> {
   for (const type of ROLLUP_TYPES) {
     const drafts = await db.query(
       `SELECT window_start FROM usage_rollup_runs WHERE rollup_type = $1 AND status = 'draft'
@@ -101,7 +101,7 @@ async function finalize(db: UsageDatabase, before: number, options: RollupOption
 
 /** A window that is final, or cannot be yet, is none of today's business. */
 async function rollUp(
-  db: UsageDatabase,
+  db: Lockable,
   window: RollupWindow,
   options: RollupOptions,
 ): Promise<void> {
@@ -113,7 +113,7 @@ async function rollUp(
 }
 
 async function isRetentionDue(
-  db: UsageDatabase,
+  db: Lockable,
   { runAtMinute }: RetentionSettings,
   now: number,
 ): Promise<boolean> {

@@ -30,9 +30,8 @@ export interface Transactional extends Queries {
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
 }
 
-/** An open usage database. Both drivers pass the same suite. */
-export interface UsageDatabase extends Transactional, AsyncDisposable {
-  readonly engine: Engine;
+/** What can also keep other processes from doing the same. */
+export interface Lockable extends Transactional {
   /**
    * Runs work while no other process does the same on this database.
    *
@@ -42,6 +41,11 @@ export interface UsageDatabase extends Transactional, AsyncDisposable {
     timeouts: { readonly lockMs: number; readonly statementMs: number },
     work: (database: Transactional) => Promise<T>,
   ): Promise<T>;
+}
+
+/** An open usage database. Both drivers pass the same suite. */
+export interface UsageDatabase extends Lockable, AsyncDisposable {
+  readonly engine: Engine;
   /** Makes what was committed survive a loss of power. */
   makeDurable(): Promise<void>;
   /** Whether a row was refused for its values, so that a repeat cannot help. */

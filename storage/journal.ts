@@ -5,7 +5,7 @@ import type { LoggingSettings } from "../core/snapshot.ts";
 import { type OpenAppendFile, openAppendFile } from "./append_file.ts";
 import { createBacklog } from "./backlog.ts";
 import { groupSync } from "./group_sync.ts";
-import { journalsOf, sideFiles } from "./journal_folder.ts";
+import { type JournalFiles, journalsOf, lockPath } from "./journal_folder.ts";
 import { createLineEncoder } from "./line.ts";
 import { LineWriter } from "./line_writer.ts";
 import type { Position } from "./segment_reader.ts";
@@ -21,6 +21,8 @@ export interface JournalMark {
 
 /** A journal, and what the usage store tells it. */
 export interface OpenJournal extends Journal {
+  /** Where its calls are. */
+  readonly files: JournalFiles;
   /** How far it has come. */
   mark(): JournalMark;
   /** Bytes not shipped yet, as the store counted them; lines written since are added. */
@@ -34,6 +36,8 @@ export interface JournalWorld {
   now(): number;
   /** Whether a usage store ships the segments and removes them; else the newest `keep` stay. */
   readonly shipped: boolean;
+  /** Which of several processes writes it; 0 when there is one. */
+  readonly writer?: number;
   /** For tests: the file, and ms between tries after a failed write (1,000). */
   readonly openFile?: OpenAppendFile;
   readonly retryMs?: number;
@@ -44,14 +48,13 @@ const MAX_HELD_BYTES = 64 * 1024 * 1024;
 const MAX_WAIT_MS = 1_000;
 
 /**
- * Opens the call journal and the event journal beside it, repairs a torn last line, and locks the
- * folder.
+ * Opens the call journal and the event journal beside it, repairs a torn last line, and locks them.
  *
- * @throws Error when another gateway holds the folder, or it cannot be written
+ * @throws JournalHeldError when another process writes them, and what the system says
  */
 export function openJournal(settings: LoggingSettings, world: JournalWorld): OpenJournal {
   Deno.mkdirSync(dirname(settings.path), { recursive: true, mode: 0o700 });
-  const lock = takeLock(settings.path);
+  const lock = takeLock(settings.path, journalsOf(settings.path, world.writer).calls);
   try {
     return createJournal(settings, world, lock);
   } catch (error) {
@@ -60,12 +63,36 @@ export function openJournal(settings: LoggingSettings, world: JournalWorld): Ope
   }
 }
 
+/** A journal is looked at again after this time, ms. */
+const LOOK_MS = 100;
+
+/**
+ * Opens the journal of one of several processes. One that was killed with its supervisor, and not yet
+ * replaced, may still be ending: it is waited for.
+ *
+ * @throws JournalHeldError after `waitMs`, and what the system says
+ */
+export async function openJournalSoon(
+  settings: LoggingSettings,
+  world: JournalWorld,
+  waitMs: number,
+): Promise<OpenJournal> {
+  for (let left = waitMs;; left -= LOOK_MS) {
+    try {
+      return openJournal(settings, world);
+    } catch (error) {
+      if (!(error instanceof JournalHeldError) || left <= 0) throw error;
+    }
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
+}
+
 function createJournal(
   settings: LoggingSettings,
   world: JournalWorld,
   lock: Deno.FsFile,
 ): OpenJournal {
-  const { calls, events } = openWriters(settings, world);
+  const { files, calls, events } = openWriters(settings, world);
   const lines = createLineEncoder();
   const synced = settings.fsync === "call" ? groupSync(() => calls.sync()) : null;
   const backlog = createBacklog(settings, world);
@@ -74,6 +101,7 @@ function createJournal(
   let eventSeq = events.seqAtStart;
 
   return {
+    files: files.calls,
     append(record) {
       const line = lines.call(seq += 1, record);
       calls.write(line);
@@ -83,6 +111,12 @@ function createJournal(
     },
     appendSecurityEvent(event) {
       events.write(lines.event(eventSeq += 1, "security_access_events", event));
+    },
+    appendDecision(decision) {
+      events.write(lines.decision(eventSeq += 1, decision));
+    },
+    appendDecisionSource(table, row) {
+      events.write(lines.event(eventSeq += 1, table, row));
     },
     get state(): JournalState {
       if (calls.failed) return "write-failed";
@@ -106,12 +140,12 @@ function createJournal(
 }
 
 function openWriters(settings: LoggingSettings, world: JournalWorld) {
-  const files = journalsOf(settings.path);
+  const files = journalsOf(settings.path, world.writer);
   const options = writerOptions(settings, world);
   const calls = new LineWriter(files.calls, options);
   const events = new LineWriter(files.events, options);
   for (const { recovery } of [calls, events]) reportTorn(recovery, world.log);
-  return { calls, events };
+  return { files, calls, events };
 }
 
 function writerOptions(settings: LoggingSettings, { log, now, ...world }: JournalWorld) {
@@ -139,11 +173,16 @@ function reportTorn(recovery: LineWriter["recovery"], log: Log): void {
   }
 }
 
-function takeLock(path: string): Deno.FsFile {
-  const file = Deno.openSync(sideFiles(path).lock, { create: true, write: true, mode: 0o600 });
+/** A journal that another process writes. */
+export class JournalHeldError extends Error {
+  override readonly name = "JournalHeldError";
+}
+
+function takeLock(path: string, files: JournalFiles): Deno.FsFile {
+  const file = Deno.openSync(lockPath(files), { create: true, write: true, mode: 0o600 });
   if (file.tryLockSync(true)) return file;
   file.close();
-  throw new Error(`Cannot open the journal "${path}": another gateway writes it`);
+  throw new JournalHeldError(`Cannot open the journal "${path}": another gateway writes it`);
 }
 
 async function within(done: Promise<void>, ms: number): Promise<void> {

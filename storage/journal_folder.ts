@@ -27,20 +27,27 @@ export interface JournalState {
   readonly segment: number;
 }
 
-/** The call journal and the event journal of a gateway whose `logging.path` this is. */
-export function journalsOf(path: string): { calls: JournalFiles; events: JournalFiles } {
+/** The call journal and the event journal of a writer of a gateway whose `logging.path` this is. */
+export function journalsOf(
+  path: string,
+  writer = 0,
+): { calls: JournalFiles; events: JournalFiles } {
   const folder = dirname(path);
-  const stem = stemOf(path);
+  const behind = writer === 0 ? "" : `.${writer}`;
   return {
-    calls: { folder, stem, kind: "requests", writer: 0 },
-    events: { folder, stem: "events", kind: "events", writer: 0 },
+    calls: { folder, stem: `${stemOf(path)}${behind}`, kind: "requests", writer },
+    events: { folder, stem: `events${behind}`, kind: "events", writer },
   };
 }
 
-/** Where lines that do not load go, and the lock of the folder. */
-export function sideFiles(path: string): { rejected: string; lock: string } {
-  const start = join(dirname(path), stemOf(path));
-  return { rejected: `${start}.rejected.jsonl`, lock: `${start}.lock` };
+/** Where lines that do not load go. */
+export function rejectedPath(path: string): string {
+  return join(dirname(path), `${stemOf(path)}.rejected.jsonl`);
+}
+
+/** What the one that writes a journal of calls holds. */
+export function lockPath({ folder, stem }: JournalFiles): string {
+  return join(folder, `${stem}.lock`);
 }
 
 /** Path of the active segment. */

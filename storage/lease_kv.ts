@@ -1,5 +1,5 @@
 import type { LeaseEntry } from "../core/limits/lease_entry.ts";
-import { whenUnlocked } from "./ledger_kv.ts";
+import { removeAll, whenUnlocked } from "./ledger_kv.ts";
 
 /** An entry with the version under which it may be replaced. */
 export interface ReadEntry {
@@ -17,6 +17,8 @@ export interface LeaseKv {
   /** Tells that a process lives; gives when each last told so, epoch ms. */
   heartbeat(slot: string, now: number): Promise<ReadonlyMap<string, number>>;
   leave(slot: string): Promise<void>;
+  /** Removes everything that is shared. */
+  clear(): Promise<void>;
   close(): void;
 }
 
@@ -48,6 +50,10 @@ export function createLeaseKv(kv: Deno.Kv): LeaseKv {
       return beats;
     },
     leave: (slot) => whenUnlocked(() => kv.delete([...PROCESSES, slot])),
+    async clear() {
+      await removeAll(kv, PROCESSES);
+      await removeAll(kv, ACCOUNTS);
+    },
     close: () => kv.close(),
   };
 }

@@ -3,17 +3,27 @@ import { isRolling } from "../core/limits/lease_book.ts";
 import type { LeaseEntry, LeaseWindow } from "../core/limits/lease_entry.ts";
 import { LIMIT_KEYS, type LimitKey } from "../core/limits/limit.ts";
 import { periodAt } from "../core/period.ts";
-import { journalsOf } from "./journal_folder.ts";
+import type { JournalFiles } from "./journal_folder.ts";
 import type { LeaseKv } from "./lease_kv.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
-import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+
+/** A process that counted, and how far its journal has come. */
+export interface Predecessor {
+  /** Its name among the processes. */
+  readonly slot: string;
+  readonly files: JournalFiles;
+  /** Of the last line. */
+  readonly seq: number;
+}
 
 /**
- * What this process held when it ended without a word: the calls its journal knows of are used, the
- * rest goes back. Units of the last minute stay debited until they are too old to matter.
+ * What a process held when it ended without a word: the calls its journal knows of are used, the rest
+ * goes back. Units of the last minute stay debited until they are too old to matter.
  */
-export async function recoverLeases(kv: LeaseKv, options: LedgerStoreOptions): Promise<void> {
-  const slot = options.journal.mark().journalId;
+export async function recoverLeases(
+  kv: LeaseKv,
+  { slot, files, seq: last }: Predecessor,
+): Promise<void> {
   const held = new Map<string, number>();
   for await (const id of kv.list()) {
     const { entry } = await kv.read(id);
@@ -21,18 +31,17 @@ export async function recoverLeases(kv: LeaseKv, options: LedgerStoreOptions): P
     if (seq !== undefined) held.set(id, seq);
   }
   if (held.size === 0) return;
-  const lines = linesBehind(held, options);
-  for (const [id] of held) await recover(kv, id, { slot, options, lines: lines.get(id) ?? [] });
+  const lines = linesBehind(held, files);
+  for (const [id] of held) await recover(kv, id, { slot, last, lines: lines.get(id) ?? [] });
 }
 
 /** By account, the lines its entry does not hold yet. */
 function linesBehind(
   held: ReadonlyMap<string, number>,
-  { snapshot }: LedgerStoreOptions,
+  files: JournalFiles,
 ): ReadonlyMap<string, ChargedLine[]> {
-  const { calls } = journalsOf(snapshot.server.logging.path);
   const found = new Map<string, ChargedLine[]>();
-  for (const line of chargedLines(calls, { segment: 1, byteOffset: 0 })) {
+  for (const line of chargedLines(files, { segment: 1, byteOffset: 0 })) {
     for (const id of line.ids) {
       const seq = held.get(id);
       if (seq === undefined || line.seq <= seq) continue;
@@ -45,16 +54,16 @@ function linesBehind(
 async function recover(
   kv: LeaseKv,
   id: string,
-  { slot, lines, options }: {
+  { slot, lines, last }: {
     readonly slot: string;
     readonly lines: readonly ChargedLine[];
-    readonly options: LedgerStoreOptions;
+    readonly last: number;
   },
 ): Promise<void> {
   for (;;) {
     const { entry, version } = await kv.read(id);
     if (entry === null) return;
-    const recovered = withoutSlot(entry, slot, lines, options.journal.mark().seq);
+    const recovered = withoutSlot(entry, slot, lines, last);
     if (await kv.replace(id, recovered, version)) return;
   }
 }

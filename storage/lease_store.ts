@@ -30,6 +30,12 @@ interface Waiter extends Waiting {
   reject(error: Error): void;
 }
 
+/** When a process last told that it lives: epoch ms as it said, and ms of our own monotonic clock. */
+interface Beat {
+  readonly said: number;
+  readonly heard: number;
+}
+
 /** What waits for one account; one look at the store at a time. */
 interface Queue {
   readonly waiters: Waiter[];
@@ -48,8 +54,7 @@ export class LeaseStore implements LedgerStore, Sharer {
   readonly #slot: string;
   readonly #queues = new Map<Account, Queue>();
   #settings: Pick<LedgerSettings, "onFailure" | "graceMs">;
-  /** When each process last told that it lives, epoch ms. */
-  #beats: ReadonlyMap<string, number>;
+  readonly #beats = new Map<string, Beat>();
   /** Monotonic ms of the last answer of the store. */
   #answeredAt: number;
   #failingSince: number | null = null;
@@ -62,7 +67,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#options = options;
     this.#slot = options.journal.mark().journalId;
     this.#settings = options.snapshot.server.ledger;
-    this.#beats = beats;
+    this.#hear(beats);
     this.#answeredAt = options.clock();
     options.ledger.onChange = () => this.#flushSoon();
     options.ledger.share(this);
@@ -235,7 +240,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     return syncEntry(entry, account.lease, waiting, {
       slot: this.#slot,
       seq: journal.mark().seq,
-      wall: now(),
+      wall: ledger.hasSharedOrigin ? at.steady : now(),
       steady: at.steady,
       windowOf: (key) => account.windowOf(key, at),
       processes: this.processes,
@@ -245,10 +250,22 @@ export class LeaseStore implements LedgerStore, Sharer {
 
   /** Processes that lived once and have said nothing for long. */
   #dead(): readonly string[] {
-    const now = this.#options.now();
-    return [...this.#beats].flatMap(([slot, beat]) =>
-      slot !== this.#slot && now - beat >= DEAD_MS ? slot : []
+    const now = this.#options.clock();
+    return [...this.#beats].flatMap(([slot, { heard }]) =>
+      slot !== this.#slot && now - heard >= DEAD_MS ? slot : []
     );
+  }
+
+  /** The age of a beat is believed once; then our own clock tells, since the wall may step. */
+  #hear(beats: ReadonlyMap<string, number>): void {
+    const { now, clock } = this.#options;
+    for (const slot of [...this.#beats.keys()]) if (!beats.has(slot)) this.#beats.delete(slot);
+    for (const [slot, said] of beats) {
+      const before = this.#beats.get(slot);
+      if (before?.said === said) continue;
+      const age = before === undefined ? Math.max(0, now() - said) : 0;
+      this.#beats.set(slot, { said, heard: clock() - age });
+    }
   }
 
   #flushSoon(): void {
@@ -288,8 +305,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#beat = setTimeout(async () => {
       const { now } = this.#options;
       try {
-        const beat = this.#kv.heartbeat(this.#slot, now());
-        this.#beats = await within(beat, ANSWER_MS);
+        this.#hear(await within(this.#kv.heartbeat(this.#slot, now()), ANSWER_MS));
         this.#works();
       } catch {
         this.#failed();

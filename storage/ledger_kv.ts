@@ -21,6 +21,8 @@ export interface LedgerKv {
   readAccounts(): AsyncIterable<StoredAccount>;
   /** Writes accounts, and the head with the last of them. */
   write(accounts: readonly StoredAccount[], head: LedgerHead): Promise<void>;
+  /** Removes everything of the ledger; without its head, the rest is not looked at. */
+  clear(): Promise<void>;
   close(): void;
 }
 
@@ -67,8 +69,22 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
         await whenUnlocked(() => commit.commit());
       }
     },
+    async clear() {
+      await whenUnlocked(() => kv.delete(HEAD));
+      await removeAll(kv, ACCOUNTS);
+    },
     close: () => kv.close(),
   };
+}
+
+/** Removes all keys below another. */
+export async function removeAll(kv: Deno.Kv, prefix: Deno.KvKey): Promise<void> {
+  const keys = await Array.fromAsync(kv.list({ prefix }), ({ key }) => key);
+  for (let place = 0; place < keys.length; place += MAX_MUTATIONS) {
+    const commit = kv.atomic();
+    for (const key of keys.slice(place, place + MAX_MUTATIONS)) commit.delete(key);
+    await whenUnlocked(() => commit.commit());
+  }
 }
 
 /** Accounts by commit; at least one batch, for the head. */

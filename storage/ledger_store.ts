@@ -1,13 +1,12 @@
-import { dirname } from "node:path";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
-import type { LedgerSettings, Snapshot } from "../core/snapshot.ts";
-import { journalsOf } from "./journal_folder.ts";
-import { createLeaseKv, type LeaseKv } from "./lease_kv.ts";
+import type { LedgerSettings } from "../core/snapshot.ts";
+import { createLeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
 import { LeaseStore } from "./lease_store.ts";
-import { createLedgerKv, isRemote, type LedgerHead, type LedgerKv, openKv } from "./ledger_kv.ts";
+import { type LedgerForms, shareCounters, unshareCounters } from "./ledger_forms.ts";
+import { createLedgerKv, type LedgerKv, openKv } from "./ledger_kv.ts";
+import { rebuild } from "./ledger_rebuild.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
-import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
 
 /** Changes are written after this time, ms. */
 const FLUSH_MS = 250;
@@ -22,108 +21,34 @@ const CLOSE_MS = 5_000;
  * Opens the store of the counters and brings the ledger to where it was: the stored counters, and the
  * journal lines behind them.
  *
- * @throws Error when the store cannot be used, or another gateway has it
+ * @throws Error when the store cannot be used
  */
 export async function openLedgerStore(options: LedgerStoreOptions): Promise<LedgerStore> {
   const { path, shared } = options.snapshot.server.ledger;
-  const lock = isRemote(path) ? null : takeLock(path, shared);
-  try {
-    const opened = await openKv(path);
-    if (shared) return await openShared(createLeaseKv(opened), lock, options);
-    const kv = createLedgerKv(opened);
-    const store = new WriteBehind(kv, lock, options);
-    await rebuild(kv, options);
-    await store.flush();
-    if (store.state !== "ok") throw new Error("its counters cannot be written");
-    return store;
-  } catch (error) {
-    lock?.close();
-    throw error;
-  }
+  const kv = await openKv(path);
+  const forms = { alone: createLedgerKv(kv), shared: createLeaseKv(kv) };
+  if (shared) return await openShared(forms, options);
+  await unshareCounters(forms, options);
+  const store = new WriteBehind(forms.alone, options);
+  await rebuild(forms.alone, options);
+  await store.flush();
+  if (store.state !== "ok") throw new Error("its counters cannot be written");
+  return store;
 }
 
 /** Joins the processes that count in one store. */
-async function openShared(
-  kv: LeaseKv,
-  lock: Deno.FsFile | null,
-  options: LedgerStoreOptions,
-): Promise<LedgerStore> {
-  await recoverLeases(kv, options);
-  const { journalId } = options.journal.mark();
-  const beats = await kv.heartbeat(journalId, options.now());
-  return new LeaseStore({ ...kv, close: () => (kv.close(), lock?.close()) }, beats, options);
-}
-
-/** One gateway has a file to itself, unless all that use it share it. */
-function takeLock(path: string, shared: boolean): Deno.FsFile {
-  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const file = Deno.openSync(`${path}.lock`, { create: true, write: true, mode: 0o600 });
-  if (file.tryLockSync(!shared)) return file;
-  file.close();
-  throw new Error("another gateway uses it");
-}
-
-/** Brings the ledger to where it was when the last process ended, however it did. */
-async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promise<void> {
-  const { ledger, log } = options;
-  const head = await kv.readHead();
-  const counted = new Map<string, number>();
-  for await (const { id, seq, state } of kv.readAccounts()) {
-    ledger.restore(id, state);
-    counted.set(id, seq);
-  }
-  const mark = options.journal.mark();
-  const follows = followers(head, mark, counted);
-  // Numbers of another journal, or of lines that were never written, must not stay beside new ones.
-  if (head?.journalId !== mark.journalId || head.seq > mark.seq) {
-    ledger.giveBack([...counted.keys()].map((id) => ledger.account(id)));
-  }
-  const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
-  const { calls } = journalsOf(options.snapshot.server.logging.path);
-  let lines = 0;
-  for (const line of chargedLines(calls, follows.from)) {
-    let used = false;
-    for (const id of line.ids) {
-      if (!(known.has(id) || id.startsWith("caller:")) || !follows.adds(line, id)) continue;
-      ledger.replay(id, line.charge, line.chargedAt);
-      used = true;
-    }
-    lines += Number(used);
-  }
-  if (lines > 0) log.write("info", "ledger_rebuilt", "Counters took in journal lines", { lines });
-}
-
-/** Keys of the accounts that the configuration limits. */
-function limitedIds({ callers }: Snapshot): readonly string[] {
-  return [...callers.values()].flatMap(({ limits }) => limits.map(({ id }) => id));
-}
-
-/** From where lines are read, and which of them an account does not hold yet. */
-function followers(
-  head: LedgerHead | null,
-  mark: Pick<LedgerHead, "journalId" | "seq">,
-  counted: ReadonlyMap<string, number>,
-): {
-  readonly from: LedgerHead["position"];
-  adds(line: ChargedLine, id: string): boolean;
-} {
-  const begin = { segment: 1, byteOffset: 0 };
-  if (head === null) return { from: begin, adds: () => true };
-  // Another journal has other numbers: only time tells what is new in it.
-  if (head.journalId !== mark.journalId) {
-    return { from: begin, adds: ({ settledAt }) => settledAt > head.at };
-  }
-  return {
-    from: head.position,
-    adds: ({ seq }, id) => seq > (counted.get(id) ?? head.seq),
-  };
+async function openShared(forms: LedgerForms, options: LedgerStoreOptions): Promise<LedgerStore> {
+  await shareCounters(forms, options);
+  const { files, mark } = options.journal;
+  const { journalId: slot, seq } = mark();
+  await recoverLeases(forms.shared, { slot, files, seq });
+  return new LeaseStore(forms.shared, await forms.shared.heartbeat(slot, options.now()), options);
 }
 
 /** Writes changed counters behind the calls that change them. */
 class WriteBehind implements LedgerStore {
   readonly processes = 1;
   readonly #kv: LedgerKv;
-  readonly #lock: Deno.FsFile | null;
   readonly #options: LedgerStoreOptions;
   #settings: Pick<LedgerSettings, "onFailure" | "graceMs">;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -133,9 +58,8 @@ class WriteBehind implements LedgerStore {
   #told = false;
   #closed = false;
 
-  constructor(kv: LedgerKv, lock: Deno.FsFile | null, options: LedgerStoreOptions) {
+  constructor(kv: LedgerKv, options: LedgerStoreOptions) {
     this.#kv = kv;
-    this.#lock = lock;
     this.#options = options;
     this.#settings = options.snapshot.server.ledger;
     options.ledger.onChange = () => this.#soon(FLUSH_MS);
@@ -174,7 +98,6 @@ class WriteBehind implements LedgerStore {
     clearTimeout(this.#timer);
     this.#closed = true;
     this.#kv.close();
-    this.#lock?.close();
   }
 
   #soon(ms: number): void {

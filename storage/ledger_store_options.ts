@@ -7,7 +7,7 @@ import type { OpenJournal } from "./journal.ts";
 export interface LedgerStoreOptions {
   readonly snapshot: Snapshot;
   readonly ledger: Ledger;
-  readonly journal: Pick<OpenJournal, "mark">;
+  readonly journal: Pick<OpenJournal, "files" | "mark">;
   readonly log: Log;
   /** Epoch ms. */
   now(): number;

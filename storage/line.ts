@@ -1,10 +1,12 @@
-import type { CallRecord, Row, SecurityEvent } from "../core/record.ts";
+import type { CallRecord, DecisionRecord, Row } from "../core/record.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
 
 /** Turns records into lines. The bytes are valid until the next call. */
 export interface LineEncoder {
   call(seq: number, record: CallRecord): Uint8Array;
-  event(seq: number, table: string, row: SecurityEvent): Uint8Array;
+  event(seq: number, table: string, row: Row): Uint8Array;
+  /** A line past 256 KiB keeps what every decision has and leaves out the rest. */
+  decision(seq: number, decision: DecisionRecord): Uint8Array;
 }
 
 const CUT_TEXT = 512;
@@ -58,6 +60,25 @@ export function createLineEncoder(): LineEncoder {
         `{"v":1,"seq":${seq},"table":"${table}","row":{${members(row)}}}\n`;
       return encode(line(row)) ?? encode(line(cutTexts(row)))!;
     },
+    decision(seq, decision) {
+      return encode(decisionLine(seq, decision)) ?? encode(decisionLine(seq, shortened(decision)))!;
+    },
+  };
+}
+
+function decisionLine(seq: number, { requestId, ts, rows }: DecisionRecord): string {
+  let text = `{"v":1,"seq":${seq},${members({ decision: requestId, ts })}`;
+  for (const table in rows) text += child(table, rows[table]!);
+  return `${text}}\n`;
+}
+
+const DECISIONS = "request_routing_decisions";
+
+function shortened(decision: DecisionRecord): DecisionRecord {
+  const own = decision.rows[DECISIONS] ?? [];
+  return {
+    ...decision,
+    rows: { [DECISIONS]: own.map((row) => ({ ...cutTexts(row), recorded: 0 })) },
   };
 }
 

@@ -36,24 +36,33 @@ export function createLineReader(): (text: string, now: number) => LineRows {
     const { request_id } = line;
     if (typeof request_id !== "string") throw new LineError("Cannot load a call without an id");
     line.ingested_at = now;
-    const rows = [read("request_usage", line)];
+    return [read("request_usage", line), ...childRows(line, request_id)];
+  }
+
+  function childRows(line: Members, requestId: string) {
+    const rows: ReturnType<typeof read>[] = [];
     for (const table of childTables) {
       if (!(table in line)) continue;
       for (const row of rowsOf(line[table])) {
-        row.request_id = request_id;
+        row.request_id = requestId;
         rows.push(read(table, row));
       }
     }
     return rows;
   }
 
+  function ownRows(line: Members, now: number) {
+    if ("table" in line) return [read(...eventOf(line))];
+    return typeof line.decision === "string" ? childRows(line, line.decision) : callRows(line, now);
+  }
+
   function rowsOfLine(line: unknown, now: number): LineRows {
     if (!isObject(line) || typeof line.v !== "number" || line.v > FORMAT) {
       throw new LineError("Cannot load a line of an unknown format");
     }
-    const [table, own] = "table" in line ? eventOf(line) : ["", line] as const;
+    const own = "table" in line ? eventOf(line)[1] : line;
     return {
-      rows: table === "" ? callRows(line, now) : [read(table, own)],
+      rows: ownRows(line, now),
       ts: numberOf(own.settled_at ?? own.ts),
       seq: numberOf(line.seq),
       gatewayId: textOf(own.gateway_id),

@@ -4,6 +4,7 @@ import type { UsageDatabase } from "./database.ts";
 import { SchemaError } from "./migration.ts";
 import { type OpenShipper, openShipper, type Tell } from "./open_shipper.ts";
 import type { Shipper } from "./shipper.ts";
+import { type InTurn, inTurns } from "./turns.ts";
 import type { ShipStatus, WorkerSettings } from "./worker_messages.ts";
 
 /** What the loop tells. */
@@ -37,9 +38,8 @@ export class ShipLoop {
   #failuresInRow = 0;
   #closing = false;
   #told = "";
-  /** When it is time to look for what is due, epoch ms: a start has better things to do. */
-  #choresAt = Date.now() + CHORES_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #choresTimer: ReturnType<typeof setTimeout> | undefined;
   /** Everything that touches the database, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -48,6 +48,7 @@ export class ShipLoop {
     this.#settings = settings;
     this.#report = report;
     void this.#turn();
+    this.#choresLater();
   }
 
   /** Ships what is there now, then adds up the rows of a caller; rejects while the database is down. */
@@ -59,6 +60,7 @@ export class ShipLoop {
   async close(): Promise<void> {
     this.#closing = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#choresTimer);
     const shipped = () => this.#inTurn(() => this.#ship()).then(() => true, () => false);
     while (!await shipped()) await pause(FIRST_BACKOFF_MS);
     await this.#drop();
@@ -74,7 +76,6 @@ export class ShipLoop {
     let delay = this.#settings.shipIntervalMs;
     try {
       await this.#inTurn(() => this.#ship());
-      await this.#inTurn(() => this.#doChores());
     } catch (error) {
       delay = this.#schema === "ok" ? backoff(this.#failuresInRow) : SCHEMA_MS;
       this.#tellFailure(error, delay);
@@ -82,18 +83,29 @@ export class ShipLoop {
     if (!this.#closing) this.#timer = setTimeout(() => this.#turn(), delay);
   }
 
-  /** Calls come first: what fails here is tried again later, and shipping goes on. */
+  /** A start has better things to do. */
+  #choresLater(): void {
+    this.#choresTimer = setTimeout(() => this.#doChores(), CHORES_MS);
+  }
+
+  /** Calls come first: they wait for one statement of a chore at most; what fails is tried again later. */
   async #doChores(): Promise<void> {
-    const now = Date.now();
-    if (!this.#open || this.#closing || now < this.#choresAt) return;
-    this.#choresAt = now + CHORES_MS;
+    const db = this.#open?.db;
     try {
       const { doChores } = await import("./chores.ts");
-      await doChores(this.#open.db, this.#settings, now);
+      const inTurn: InTurn = (work) => this.#inTurn(() => this.#unlessClosing(work));
+      if (db) await doChores(inTurns(db, inTurn), this.#settings, Date.now());
     } catch (error) {
       const { name, message: reason } = error as Error;
+      if (this.#closing) return;
       this.#report.log("warn", "chore_failed", "Cannot roll up or delete", { name, reason });
     }
+    if (!this.#closing) this.#choresLater();
+  }
+
+  /** A gateway that ends waits for no purge: what is done is done, and the rest is due again. */
+  #unlessClosing<T>(work: () => Promise<T>): Promise<T> {
+    return this.#closing ? Promise.reject(new Error("Cannot go on: the store closes")) : work();
   }
 
   async #ship(): Promise<UsageDatabase> {

@@ -5,8 +5,8 @@ import {
   type JournalFiles,
   newJournalId,
   readState,
+  rejectedPath,
   segmentsOf,
-  sideFiles,
   writeState,
 } from "./journal_folder.ts";
 import { createLineReader } from "./line_rows.ts";
@@ -188,7 +188,7 @@ class FolderShipper implements Shipper {
     const { db, path, now, onRejected } = this.#options;
     const { journalId, files, offset } = cursor;
     // Written first: a crash between repeats the line, and never loses it.
-    appendLine(sideFiles(path).rejected, line.bytes);
+    appendLine(rejectedPath(path), line.bytes);
     const moved = { ...offset, position: line.end, rejected: offset.rejected + 1 };
     await moveOffset(db, { ...files, journalId }, moved, now());
     cursor.offset = moved;

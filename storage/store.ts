@@ -69,6 +69,11 @@ class WorkerStore implements UsageStore {
     return this.#status.schema;
   }
 
+  get unshippedBytes(): number | null {
+    const { unshippedBytes } = this.#status;
+    return unshippedBytes < 0 ? null : unshippedBytes;
+  }
+
   get migrations(): MigrationCounts {
     return this.#status.migrations;
   }

@@ -9,7 +9,7 @@ import type {
 } from "../core/strategy.ts";
 import { behindWeightless, drawByWeight } from "../core/weighted_order.ts";
 import { type ScoreKeys, type ScoreOptions, scoreOptions } from "./score_options.ts";
-import { broken, rank } from "./score_ranking.ts";
+import { broken, rank, summandsOf } from "./score_ranking.ts";
 import { isCold } from "./scores.ts";
 
 /** Targets by weight and score: what they cost, how fast and how reliable they were. */
@@ -36,11 +36,15 @@ export function scoring(options: ScoreOptions): Decide {
 
 /** What scoring says of a plan it made of a context. */
 export function scoringFindings(options: ScoreOptions): (context: RouteContext) => Findings {
-  return (context) => ({
-    explored: doesExplore(context, options, randomFrom(context.seed)()),
-    coldStart: context.targets.some((target) => isCold(target, options)),
-    overThreshold: context.targets.every((target) => isOver(target, options)),
-  });
+  return (context) => {
+    const { raw, final, cold } = rank(context, options);
+    return {
+      explored: doesExplore(context, options, randomFrom(context.seed)()),
+      coldStart: cold.includes(true),
+      overThreshold: context.targets.every((target) => isOver(target, options)),
+      scores: { summands: summandsOf(context, options), raw, final },
+    };
+  };
 }
 
 function doesExplore({ pinnedIndex }: RouteContext, options: ScoreOptions, random: number) {

@@ -12,7 +12,7 @@ const options = block({
       .describe("its plan is followed; or `base_strategy` decides, and it is not asked"),
     on_error: choice(["fail_closed", "fallback"]).default("fail_closed")
       .describe("when the policy fails: 502 `routing-policy-error`, or `base_strategy` decides"),
-  }, ["feedback", "include_request"]).describe("a policy that another server holds"),
+  }).describe("a policy that another server holds"),
 });
 
 /** The plan that a server of the operator gives; when there is none, an error or the base strategy. */

@@ -1,4 +1,4 @@
-import type { RouteContext, TargetView } from "../core/strategy.ts";
+import type { RouteContext, ScoreSummand, TargetView } from "../core/strategy.ts";
 import { readExpression, type ScoreName } from "./score_expression.ts";
 import type { ScoreOptions, ScoreThresholds, ScoreWhen } from "./score_options.ts";
 import { isCold, scoresOf } from "./scores.ts";
@@ -31,25 +31,35 @@ export function rank(context: RouteContext, options: ScoreOptions): Ranking {
 }
 
 function rawScores(context: RouteContext, options: ScoreOptions): readonly number[] {
-  const terms = options.score_terms.filter(({ when }) => holds(context, when));
+  const sums = context.targets.map(() => 0);
+  for (const { coefficient, values } of summandsOf(context, options)) {
+    values.forEach((value, index) => sums[index]! += coefficient * value);
+  }
+  return sums.map((sum) => Math.max(0, sum));
+}
+
+/** What the scores are made of: the summands of all terms that count for this call, in their order. */
+export function summandsOf(
+  context: RouteContext,
+  options: ScoreOptions,
+): readonly ScoreSummand[] {
   const scores = new Map<ScoreName, readonly number[]>();
   const scoreOf = (name: ScoreName) => {
     const found = scores.get(name) ?? scoresOf(name, context, options);
     scores.set(name, found);
     return found;
   };
-  const sums = context.targets.map(() => 0);
-  for (const { expression, require_tags: tags } of terms) {
-    const summands = readExpression(expression);
-    if (typeof summands === "string") continue;
-    for (const { coefficient, score } of summands) {
-      scoreOf(score).forEach((value, index) => {
-        const has = tags.every((tag) => context.targets[index]!.tags.includes(tag));
-        if (has) sums[index]! += coefficient * value;
-      });
+  const summands: ScoreSummand[] = [];
+  for (const { name: term, expression, require_tags: tags, when } of options.score_terms) {
+    const parts = holds(context, when) ? readExpression(expression) : [];
+    if (typeof parts === "string") continue;
+    const counts = context.targets.map((target) => tags.every((tag) => target.tags.includes(tag)));
+    for (const { coefficient, score } of parts) {
+      const values = scoreOf(score).map((value, index) => counts[index] ? value : 0);
+      summands.push({ term, score, coefficient, values });
     }
   }
-  return sums.map((sum) => Math.max(0, sum));
+  return summands;
 }
 
 function holds({ features, caller, budget }: RouteContext, when: ScoreWhen | undefined): boolean {

@@ -5,7 +5,9 @@ import type { Strategy } from "../core/strategy.ts";
 import { askPolicy } from "./ask_policy.ts";
 
 const options = block({
-  script: filled("path").describe("the policy, a `.ts` file in the folder of this file"),
+  script: filled("path").describe(
+    "the policy in the folder of this file: a `.ts` source, or the manifest of a built one",
+  ),
   script_timeout_ms: whole(1, 1000).default(50).describe("running time of a decision"),
   script_heap_mb: whole(16, 512).default(64).describe("heap above which its process is replaced"),
   script_max_concurrent: whole(1, 256).default(16)
@@ -25,6 +27,7 @@ export const script: Strategy<z.infer<typeof options>> = {
     timeoutMs: options.script_timeout_ms,
     heapMb: options.script_heap_mb,
     maxConcurrent: options.script_max_concurrent,
+    net: [],
   }),
   create: ({ on_error }, services) => askPolicy("script", on_error, services),
 };

@@ -22,9 +22,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Where modules are loaded from: the command line, and what is started by its address. */
 const ENTRIES = [
   "main.ts",
+  "policies/replay/job.ts",
   "policies/sandbox/bundle_worker.ts",
   "policies/sandbox/host.ts",
   "policies/sandbox/realm_worker.ts",
+  "policies/sandbox/thread_worker.ts",
   "policies/sdk/collecting.ts",
   "policies/sdk/mod.ts",
   "policies/sdk/testing.ts",
@@ -62,7 +64,12 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     "writes to the console",
     /\bconsole\.|\bDeno\.std(?:out|err)\b|\bprocess\.std(?:out|err)\b/,
-    ["core/log.ts", "policies/sandbox/realm_worker.ts", "policies/sdk/collecting.ts"],
+    [
+      "core/log.ts",
+      "core/workers/worker.ts",
+      "policies/sandbox/realm_worker.ts",
+      "policies/sdk/collecting.ts",
+    ],
   ],
   ["opens a database", /["']node:sqlite["']|\bDeno\.openKv\b/, ["storage/"]],
   [
@@ -71,6 +78,7 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
     [
       "core/egress_client.ts",
       "core/gateway.ts",
+      "core/server.ts",
       "core/upstream.ts",
       "plugins/",
       "storage/postgres.ts",

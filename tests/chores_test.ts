@@ -3,7 +3,8 @@ import { DATA_CLASSES } from "../core/snapshot.ts";
 import { type ChoreOptions, doChores } from "../storage/chores.ts";
 import type { Queries } from "../storage/database.ts";
 import { DAY_MS, HOUR_MS, MONDAY, shipCalls, someCalls } from "./report_calls.ts";
-import { countRows, onEachDriver } from "./storage_drivers.ts";
+import { inTurns } from "../storage/turns.ts";
+import { countRows, onEachDriver, writeRecords } from "./storage_drivers.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -88,4 +89,33 @@ onEachDriver("retention runs once a day, at its minute", async (place) => {
   assert.equal(await countRows(db, "retention_jobs"), 1);
   await doChores(db, nightly, day + DAY_MS + 200 * MINUTE_MS);
   assert.equal(await countRows(db, "retention_jobs"), 2);
+});
+
+onEachDriver("a purge lets lines be shipped between its batches", async (place) => {
+  await using database = await shipCalls(place, someCalls(200));
+  const { db, shipper } = database;
+  await writeRecords(place, 1_001, 1_010);
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <Result>(work: () => Promise<Result>) => {
+    const done = turn.then(work);
+    turn = done.catch(() => {});
+    return done;
+  };
+  const rule = { enabled: true, days: 1, batchSize: 5, requireFinalizedRollup: false } as const;
+  const retention = {
+    ...{ enabled: true, dryRun: false, runAtMinute: 0 },
+    rules: [{ ...rule, dataClass: "usage_detail" } as const],
+  };
+  const old = () => countRows(db, `request_usage WHERE caller_id <> 'ci'`);
+  const all = await old();
+  const chores = options({ rollups: { auto: false, finalizeAfterDays: 0 }, retention });
+  const purge = doChores(inTurns(db, inTurn), chores, MONDAY + 100 * DAY_MS);
+  // The job has begun when its first batch is deleted.
+  while (await inTurn(old) === all) await new Promise((resolve) => setTimeout(resolve, 1));
+  await inTurn(() => shipper.step());
+  const left = await inTurn(old);
+  assert(left > 0 && left < all, `${left} of ${all} rows are left`);
+  assert.equal(shipper.counts.inserted, 210);
+  await purge;
+  assert.equal(await old(), 0);
 });

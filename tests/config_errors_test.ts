@@ -219,11 +219,44 @@ const CASES: readonly Case[] = [
     expected: ['config.yaml:5:3: models.Demo: differs only in case from "demo"'],
   },
   {
-    name: "keys and words that are not available yet",
-    yaml: top("server: { workers: 2, license: {} }").replace("id: ci,", "id: ci, peer: true,"),
+    name: "a contract with a region of no target",
+    yaml: group("contract: { allowed_regions: [eu] }"),
     expected: [
-      "config.yaml:1:11: server.workers: not available yet",
-      "config.yaml:1:23: server.license: not available yet",
+      'config.yaml:4:40: models.demo.contract.allowed_regions: no target is in the region "eu"',
+    ],
+  },
+  {
+    name: "a contract with a tag of no target",
+    yaml: group("contract: { quality_floor: { require_tags: [gold] } }"),
+    expected: [
+      'config.yaml:4:54: models.demo.contract.quality_floor.require_tags: no target has the tag "gold"',
+    ],
+  },
+  {
+    name: "a contract with callers that no target takes",
+    yaml: group("contract: { supported_api_shapes: [anthropic] }"),
+    expected: [
+      'config.yaml:4:45: models.demo.contract.supported_api_shapes: no target takes callers of "anthropic"',
+    ],
+  },
+  {
+    name: "a contract that no target keeps",
+    yaml: group("contract: { required_capabilities: { min_context_tokens: 200000 } }"),
+    expected: ["config.yaml:4:21: models.demo.contract: no target keeps it"],
+  },
+  {
+    name: "an evaluation of a day to come",
+    yaml: target("validation: { validated_at: 2026-11-21 }"),
+    expected: [
+      "config.yaml:4:80: models.demo.targets[0].validation.validated_at: the day is still to come",
+    ],
+  },
+  {
+    name: "keys and words that are not available yet",
+    yaml: top("server: { signals: {}, license: {} }").replace("id: ci,", "id: ci, peer: true,"),
+    expected: [
+      "config.yaml:1:11: server.signals: not available yet",
+      "config.yaml:1:24: server.license: not available yet",
       "config.yaml:7:15: callers[0].peer: not available yet",
     ],
   },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ConversationFacts, conversationOf } from "@/core/conversation.ts";
 
 const facts = (changes: Partial<ConversationFacts> = {}): ConversationFacts => ({
+  header: "x-router-session",
   headers: new Headers(),
   body: {},
   callerId: "ci",

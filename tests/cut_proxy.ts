@@ -35,7 +35,9 @@ export function startCutProxy(socket: string): CutProxy {
   }
 
   async function serve(client: Deno.TcpConn): Promise<void> {
-    const server = await Deno.connect({ transport: "unix", path: socket });
+    const server = await connect(socket);
+    // A server that is down refuses its clients.
+    if (server === null) return client.close();
     let withholds = false;
     const end = () => {
       for (const side of [client, server]) {
@@ -61,6 +63,14 @@ export function startCutProxy(socket: string): CutProxy {
   }
 
   return proxy;
+}
+
+async function connect(path: string): Promise<Deno.Conn | null> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch {
+    return null;
+  }
 }
 
 async function pump(

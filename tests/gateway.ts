@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
+import { keptSalt } from "@/core/conversation.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { createFingerprints } from "@/core/fingerprints.ts";
@@ -13,9 +14,11 @@ import { dialects } from "@/dialects/mod.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
 import { createPlugins, upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
+import { feedbackSpools } from "@/storage/feedback_spool.ts";
 import { type OpenJournal, openJournal } from "@/storage/journal.ts";
 import { tables } from "@/storage/schema.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
+import { openStateKv } from "@/storage/state_kv.ts";
 import { openUsageStore } from "@/storage/store.ts";
 import { columnsOf } from "@/storage/table.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -50,6 +53,8 @@ export interface TestGateway extends AsyncDisposable {
 
 const registries = { dialects, strategies, builtins: upstreams };
 
+const CLOCKS = { now: Date.now, clock: () => performance.now() };
+
 /** Starts a gateway; the folder is its own, the port is free. */
 export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
   const dir = await Deno.makeTempDir();
@@ -58,12 +63,13 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const logs: string[] = [];
   const line = (text: string) => void logs.push(text);
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
-  const policies = createPolicyRunner({ log, clock: () => performance.now() });
+  const policies = createPolicyRunner({ log, ...CLOCKS });
   const sources = diskSources({ env: () => undefined, now: Date.now });
   const load = () => loadConfig(path, sources, { ...registries, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const prepare = (snapshot: Snapshot) => policies.prepare(snapshot.groups.values());
+  const prepare = (snapshot: Snapshot) =>
+    policies.prepare(snapshot.groups.values(), snapshot.server.policies);
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb, rollups, retention } = initial.snapshot.server;
@@ -81,15 +87,15 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     onUnshipped: (bytes) => opened.setUnshipped(bytes),
     onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
   });
-  const clocks = { now: Date.now, clock: () => performance.now() };
-  const ledger = new Ledger(clocks);
+  const ledger = new Ledger(CLOCKS);
   const ledgerStore = await openLedgerStore({
     snapshot: initial.snapshot,
     ledger,
     journal: opened,
     log,
-    ...clocks,
+    ...CLOCKS,
   });
+  const state = await openStateKv(initial.snapshot.server.ledger.path);
   const config = liveConfig({
     initial,
     load,
@@ -104,10 +110,14 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     journal,
     store,
     policies,
+    policyNotices: null,
+    openSpool: feedbackSpools(logging.path, 0),
     ledger,
     ledgerStore,
     calibration: new Calibration(),
     calibrationStore: null,
+    state,
+    conversationSalt: await keptSalt(state),
     cacheStore: null,
     log,
     build: { version: "0.0.0-test", commit: "", builtAt: "" },
@@ -115,6 +125,7 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     gatewayId: "gw_0123456789abcdef",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins,
   });
   return {
@@ -127,7 +138,9 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
       await journal.lines(count);
       return journalRows(dir);
     },
-    securityEvents: () => jsonLines(dir, "events").map(({ row }) => row),
+    securityEvents: () =>
+      jsonLines(dir, "events").filter(({ table }) => table === "security_access_events")
+        .map(({ row }) => row),
     async usageRows() {
       await store.totals("nobody", 0, 1);
       return databaseRows(dir);
@@ -234,6 +247,8 @@ function counted(journal: OpenJournal) {
       return durable;
     },
     appendSecurityEvent: journal.appendSecurityEvent,
+    appendDecision: journal.appendDecision,
+    appendDecisionSource: journal.appendDecisionSource,
     get state() {
       return journal.state;
     },

@@ -34,8 +34,17 @@ export class LedgerModel {
   }
 
   taken(id: string, key: LimitKey, at: ModelTime): number {
+    return this.#sum(this.#calls, id, key, at);
+  }
+
+  /** Those of calls that are not settled. */
+  reserved(id: string, key: LimitKey, at: ModelTime): number {
+    return this.#sum(this.#calls.filter(({ settled }) => !settled), id, key, at);
+  }
+
+  #sum(calls: readonly ModelCall[], id: string, key: LimitKey, at: ModelTime): number {
     let sum = 0;
-    for (const { scopes, charges } of this.#calls) {
+    for (const { scopes, charges } of calls) {
       const charge = charges.get(key);
       if (charge && scopes.some((scope) => scope.id === id) && counts(key, charge, at)) {
         sum += charge.units;

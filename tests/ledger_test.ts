@@ -5,6 +5,7 @@ import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
 import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
 import { type Refusal, refusalError } from "@/core/limits/refusal.ts";
 import { budgetOf, keyState, quotaState, rateStanding } from "@/core/limits/standing.ts";
+import { type Lane, RollingWindow } from "@/core/limits/rolling_window.ts";
 import { NOW } from "./builders.ts";
 import { LedgerModel, type ModelCall, type ModelTime } from "./ledger_model.ts";
 
@@ -65,7 +66,7 @@ Deno.test("ledger admits as many calls a minute as its limit, and again when the
 Deno.test("ledger gives back what a call did not use, and charges what it used above", () => {
   const { ledger } = ledgerAt();
   const limits = limitsOf({ tpm: 100 });
-  const used = () => ledger.account("caller:ci").meters.tpm.taken(ledger.moment());
+  const used = () => ledger.account("caller:ci").taken("tpm", ledger.moment());
   for (const [reserved, actual] of [[50, 10], [50, 70]] as const) {
     const reservation = ledger.open([limits]);
     assert.equal(take(ledger, reservation, tokens(reserved)), null);
@@ -88,7 +89,7 @@ Deno.test("ledger needs room in every scope, takes all or nothing, and names the
   assert.equal(error.type, "rpm-exceeded");
   assert.equal(error.details["scope"], "project");
   assert.match(error.message, /project "shop"/);
-  assert.equal(ledger.account("caller:ci").meters.rpm.taken(ledger.moment()), 1);
+  assert.equal(ledger.account("caller:ci").taken("rpm", ledger.moment()), 1);
 });
 
 const ENDS = "2026-11-21T00:00:00.000Z";
@@ -181,22 +182,105 @@ Deno.test("ledger opens the next day and month, and a call stays in those of its
   pass(1_000);
   assert.equal(take(ledger, ledger.open(limits), tokens(10)), null, "December has room");
   ledger.settle(before, { ...NO_CHARGE, calls: 1, tokens: 10 });
-  const { meters } = ledger.account("caller:ci");
-  assert.equal(meters["day.tokens"].taken(ledger.moment()), 10, "November's tokens stay there");
+  const account = ledger.account("caller:ci");
+  assert.equal(account.taken("day.tokens", ledger.moment()), 10, "November's tokens stay there");
 });
 
 Deno.test("ledger keeps a closed day closed when the clock steps back, and its minute when it jumps", () => {
   const { ledger, clock } = ledgerAt(Date.UTC(2026, 10, 20, 23, 30));
   const limits = [limitsOf({ rpm: 1, "day.requests": 5 })];
-  const { meters } = ledger.account("caller:ci");
+  const account = ledger.account("caller:ci");
   assert.equal(take(ledger, ledger.open(limits), CALL), null);
   clock.now += 3_600_000;
   assert.notEqual(take(ledger, ledger.open(limits), CALL), null, "an hour later by the wall alone");
-  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "the next day has begun");
+  assert.equal(account.taken("day.requests", ledger.moment()), 0, "the next day has begun");
   clock.now -= 3_600_000;
-  assert.equal(meters["day.requests"].taken(ledger.moment()), 0, "and goes on");
+  assert.equal(account.taken("day.requests", ledger.moment()), 0, "and goes on");
   clock.clock += 60_100;
   assert.equal(take(ledger, ledger.open(limits), CALL), null, "a minute has really passed");
+});
+
+Deno.test("ledger settles a call once, and gives nothing to one that is settled", () => {
+  const { ledger } = ledgerAt();
+  const reservation = ledger.open([limitsOf({ tpm: 100 })]);
+  const used = () => ledger.account("caller:ci").taken("tpm", ledger.moment());
+  assert.equal(take(ledger, reservation, tokens(10)), null);
+  for (const _time of [1, 2]) {
+    ledger.settle(reservation, { calls: 1, requests: 1, tokens: 30, nusd: 0 });
+    assert.deepEqual([used(), ledger.overruns.get("tpm")], [30, 20]);
+  }
+  assert.equal(take(ledger, reservation, tokens(10)), null);
+  assert.equal(used(), 30);
+});
+
+Deno.test("ledger admits its limit of a burst of 5,000, and the next minute's as well", () => {
+  const { ledger, pass } = ledgerAt();
+  const limits = [limitsOf({ rpm: 100, concurrent: 10 })];
+  for (const _minute of [1, 2, 3]) {
+    let admitted = 0;
+    for (let call = 0; call < 5_000; call++) {
+      const reservation = ledger.open(limits);
+      const refusal = take(ledger, reservation, [...CALL, ["concurrent", 1]]);
+      if (refusal === null) admitted += 1;
+      ledger.settle(reservation, refusal === null ? { ...NO_CHARGE, calls: 1 } : NO_CHARGE);
+    }
+    assert.equal(admitted, 100);
+    assert.equal(ledger.account("caller:ci").taken("concurrent", ledger.moment()), 0);
+    pass(60_100);
+  }
+});
+
+Deno.test("ledger gives an hour of a clock that jumps to nobody, forwards or backwards", () => {
+  for (const jump of [3_600_000, -3_600_000]) {
+    const { ledger, clock, pass } = ledgerAt(Date.UTC(2026, 10, 20, 12));
+    const limits = [limitsOf({ rpm: 3, "day.requests": 5 })];
+    const admitted = () => take(ledger, ledger.open(limits), CALL) === null;
+    assert.deepEqual([admitted(), admitted(), admitted(), admitted()], [true, true, true, false]);
+    clock.now += jump;
+    assert.equal(admitted(), false, "the minute goes on");
+    pass(60_100);
+    assert.deepEqual([admitted(), admitted(), admitted()], [true, true, false], "so does the day");
+  }
+});
+
+Deno.test("rolling window counts what a list of all charges would, however many slots it has", () => {
+  const charge = fc.record({
+    lane: fc.constantFrom<Lane>(0, 1),
+    units: fc.nat(9),
+    after: fc.oneof(fc.nat(150), fc.nat(900), fc.constant(20_000)),
+    /** How long before now it is added, as a start does; `null`: it is reserved now. */
+    ago: fc.option(fc.nat(70_000), { freq: 2 }),
+    actual: fc.nat(9),
+  });
+  fc.assert(
+    fc.property(fc.array(charge, { maxLength: 900, size: "max" }), (charges) => {
+      const window = new RollingWindow();
+      const all: { lane: Lane; slot: number; units: number }[] = [];
+      let now = 1_000_000;
+      for (const { lane, units, after, ago, actual } of charges) {
+        now += after;
+        const time = now - (ago ?? 0);
+        const item = { lane, slot: Math.floor(time / 100), units };
+        all.push(item);
+        if (ago !== null) window.add(lane, units, { time, steady: now });
+        else {
+          const slot = window.reserve(lane, units, now);
+          if (units % 2 === 0) {
+            window.settle(lane, slot, { reserved: units, actual });
+            item.units = actual;
+          }
+        }
+        for (const lane of [0, 1] as const) {
+          const held = all.filter((item) =>
+            item.lane === lane && (item.slot + 1) * 100 + 60_000 > now
+          );
+          const sum = held.reduce((sum, { units }) => sum + units, 0);
+          assert.equal(window.taken(lane, now), sum);
+        }
+      }
+    }),
+    { numRuns: 30, seed: 20261121 },
+  );
 });
 
 /** One step of a schedule. */
@@ -205,7 +289,8 @@ type Step =
   | { readonly kind: "settle"; readonly pick: number; readonly tokens: number }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "jump"; readonly ms: number }
-  | { readonly kind: "crash" };
+  /** `down` is how long nothing runs after it, ms. */
+  | { readonly kind: "crash"; readonly down: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -238,7 +323,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ms: fc.integer({ min: -72_000, max: 72_000 }).map((slots) => slots * 100),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("crash" as const),
+      down: fc.oneof(fc.constant(0), fc.nat(70_000), fc.nat(100_000_000)),
+    }),
+  },
 );
 
 const SCOPES = [
@@ -282,7 +373,7 @@ class Simulation {
         this.#wall += step.ms;
         return;
       case "crash":
-        return this.#crash();
+        return this.#crash(step.down);
     }
   }
 
@@ -305,11 +396,13 @@ class Simulation {
   }
 
   /** The next process starts from what was saved; what was open is gone. */
-  #crash(): void {
+  #crash(down: number): void {
     const states = ["caller:ci", "caller:other", "project:shop"]
       .map((id) => [id, structuredClone(this.#ledger.stateOf(this.#ledger.account(id)))] as const);
     this.#open = [];
     this.#model.crash(this.#wall - this.#ledger.moment().steady);
+    this.#wall += down;
+    this.#clock += down;
     this.#ledger = this.#newLedger();
     for (const [id, state] of states) this.#ledger.restore(id, state);
   }
@@ -317,12 +410,13 @@ class Simulation {
   check(): void {
     const at = this.#time;
     for (const scope of SCOPES.flat()) {
-      const { meters } = this.#ledger.account(scope.id);
+      const account = this.#ledger.account(scope.id);
       for (const key of LIMIT_KEYS) {
-        assert.equal(meters[key].taken(at), this.#model.taken(scope.id, key, at), key);
+        assert.equal(account.taken(key, at), this.#model.taken(scope.id, key, at), key);
+        assert.equal(account.reserved(key, at), this.#model.reserved(scope.id, key, at), key);
         const max = scope.max[key];
         const settledAbove = key !== "rpm" && key !== "concurrent" && key !== "day.requests";
-        if (max > 0 && !settledAbove) assert(meters[key].taken(at) <= max, key);
+        if (max > 0 && !settledAbove) assert(account.taken(key, at) <= max, key);
       }
     }
   }

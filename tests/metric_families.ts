@@ -30,6 +30,15 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   migration_schema_version: ["gauge", ""],
   output_tokens_per_second: ["histogram", "provider model"],
   overhead_seconds: ["histogram", "group"],
+  policy_decisions_total: ["counter", "group kind outcome"],
+  policy_duration_seconds: ["histogram", "group"],
+  policy_faults_total: ["counter", "group fault"],
+  policy_feedback_dropped_total: ["counter", ""],
+  policy_host_restarts_total: ["counter", "group"],
+  policy_nondeterminism_total: ["counter", "group"],
+  policy_quarantined: ["gauge", "group"],
+  policy_queue_depth: ["gauge", "group"],
+  policy_reload_total: ["counter", "result"],
   process_heap_used_bytes: ["gauge", "worker"],
   process_resident_memory_bytes: ["gauge", "worker"],
   process_uptime_seconds: ["gauge", "worker"],
@@ -54,6 +63,7 @@ export const FAMILIES: Readonly<Record<string, readonly [type: string, labels: s
   upstream_inflight: ["gauge", "provider model"],
   upstream_ttfb_seconds: ["histogram", "provider model outcome"],
   usage_db_up: ["gauge", ""],
+  worker_restarts_total: ["counter", ""],
 };
 
 /** Families that `server.metrics.caller_label` adds. */

@@ -123,26 +123,3 @@ Deno.test("panels have a place and a name of their own", () => {
 Deno.test("alerts have names of their own", () => {
   assert.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length);
 });
-
-const promtool = await findPromtool();
-
-Deno.test({
-  name: "promtool takes the rules",
-  ignore: promtool === null,
-  async fn() {
-    const path = new URL("alerts.yaml", folder).pathname;
-    const { code, stdout, stderr } = await new Deno.Command("promtool", {
-      args: ["check", "rules", path],
-    }).output();
-    assert.equal(code, 0, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
-  },
-});
-
-async function findPromtool(): Promise<string | null> {
-  try {
-    const { stdout } = await new Deno.Command("promtool", { args: ["--version"] }).output();
-    return new TextDecoder().decode(stdout);
-  } catch {
-    return null;
-  }
-}

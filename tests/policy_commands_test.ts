@@ -1,41 +1,6 @@
 import assert from "node:assert/strict";
-import { Command } from "commander";
 import { join } from "node:path";
-import { ExitError } from "@/core/command.ts";
-import { addPolicyCommands } from "@/policies/mod.ts";
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs `pointsman policy ...` in a folder with these files. */
-async function policy(
-  files: Readonly<Record<string, string>>,
-  args: (dir: string) => readonly string[],
-): Promise<Ran> {
-  const dir = await Deno.makeTempDir();
-  for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(join(dir, name), text);
-  const out: string[] = [];
-  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  addPolicyCommands(program, {
-    env: () => undefined,
-    stdin: () => Promise.resolve(""),
-    print: (text) => void out.push(text),
-    printError: () => {},
-    now: Date.now,
-  });
-  try {
-    await program.parseAsync(["policy", ...args(dir)], { from: "user" });
-    return { code: 0, out: out.join("\n"), err: "" };
-  } catch (error) {
-    if (!(error instanceof ExitError)) throw error;
-    return { code: error.code, out: out.join("\n"), err: error.message };
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { policy } from "./policy_commands.ts";
 
 const GOOD = `import { type Plan, planOf, type RouteContext } from "@pointsman/sdk";
 export const route = (context: RouteContext): Plan => planOf(context.targets);`;
@@ -107,22 +72,4 @@ testPolicy(route, [
   assert.match(both.out, /1 passed, 1 failed$/);
   const first = await policy(files, (dir) => ["test", dir, "--filter", "first"]);
   assert.deepEqual([first.code, first.out.split("\n").at(-1)], [0, "1 passed, 0 failed"]);
-});
-
-Deno.test("policy build writes the same bytes of the same sources", async () => {
-  const built = async () => {
-    const out = await Deno.makeTempDir();
-    const ran = await policy({ "a.ts": GOOD }, (dir) => ["build", join(dir, "a.ts"), "-o", out]);
-    assert.equal(ran.code, 0, ran.err);
-    const files = ["a.policy.js", "a.policy.json"].map((name) =>
-      Deno.readTextFileSync(join(out, name))
-    );
-    await Deno.remove(out, { recursive: true });
-    return files;
-  };
-  const [first, second] = [await built(), await built()];
-  assert.deepEqual(first, second);
-  const { name, contract, permissions, sources } = JSON.parse(first[1]!);
-  assert.deepEqual([name, contract, permissions], ["a", 1, { net: [] }]);
-  assert(sources.some(({ path }: { path: string }) => path === "a.ts"));
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { checkPlan } from "@/core/plan.ts";
 import { GatewayError } from "@/core/errors.ts";
-import type { HostAnswer } from "@/policies/sandbox/host_process.ts";
+import type { HostAnswer } from "@/policies/sandbox/policy_host.ts";
 import { contextOf, targetsWeighing } from "./builders.ts";
 import { HOSTILE } from "./policy_cases.ts";
 import { isRunning, policyCode, startHost, until } from "./policy_support.ts";
@@ -33,7 +33,7 @@ for (const { name, body, top, ends, host: expected } of HOSTILE) {
     } finally {
       await test[Symbol.asyncDispose]();
     }
-    assert(!isRunning(host.pid));
+    assert(!isRunning(host.pid!));
   });
 }
 
@@ -86,12 +86,12 @@ Deno.test("policy host that is killed blames the decision under way and loses th
   assert(first === "policy-killed" || first === "policy-oom", first);
   assert.deepEqual(rest, ["lost", "lost"]);
   await test.host.ended;
-  assert(!isRunning(test.host.pid));
+  assert(!isRunning(test.host.pid!));
 });
 
 Deno.test("policy host that was stopped from outside is killed at its deadline", async () => {
   await using test = await startHost(policyCode("return { targetIndex: 0 }"));
-  Deno.kill(test.host.pid, "SIGSTOP");
+  Deno.kill(test.host.pid!, "SIGSTOP");
   assert.equal(nameOf(await test.decide()), "policy-killed");
   await test.host.ended;
 });
@@ -99,7 +99,7 @@ Deno.test("policy host that was stopped from outside is killed at its deadline",
 Deno.test("policy host that is killed from outside fails what it decided", async () => {
   await using test = await startHost(policyCode("for (;;);"), { timeoutMs: 1_000 });
   const answer = test.decide();
-  Deno.kill(test.host.pid, "SIGKILL");
+  Deno.kill(test.host.pid!, "SIGKILL");
   assert.equal(nameOf(await answer), "policy-crashed");
   assert.deepEqual(test.told, ["ended"]);
 });
@@ -176,15 +176,16 @@ Deno.test("policy host refuses a bundle without route", async () => {
 Deno.test("policy host ends when its gateway is gone", async () => {
   const script = `
     import { createDeadlines } from "@/core/deadlines.ts";
-    import { HostProcess } from "@/policies/sandbox/host_process.ts";
+    import { PolicyHost } from "@/policies/sandbox/policy_host.ts";
+    import { openProcess } from "@/policies/sandbox/process_link.ts";
     const clock = () => performance.now();
-    const host = new HostProcess({ deadlines: createDeadlines(clock), clock, heapMb: 64 });
+    const host = new PolicyHost({ deadlines: createDeadlines(clock), clock, open: openProcess, heapMb: 64 });
     await host.load({ code: ${
     JSON.stringify(policyCode("for (;;);"))
   }, timeoutMs: 1000, heapMb: 64, traces: false }, { onWorn() {}, onDiffers() {}, onEnd() {} });
     void host.decide(JSON.stringify({ now: 1, seed: 1 }));
     await new Promise((go) => setTimeout(go, 20));
-    console.log(host.pid);
+    console.log(host.pid!);
     await new Promise(() => setInterval(() => {}, 1000));
   `;
   const root = new URL("../", import.meta.url);

@@ -1,6 +1,7 @@
 import { createDeadlines } from "@/core/deadlines.ts";
-import type { HostAnswer } from "@/policies/sandbox/host_process.ts";
-import { HostProcess } from "@/policies/sandbox/host_process.ts";
+import type { HostAnswer } from "@/policies/sandbox/policy_host.ts";
+import { PolicyHost } from "@/policies/sandbox/policy_host.ts";
+import { openProcess } from "@/policies/sandbox/process_link.ts";
 import type { LoadMessage } from "@/policies/sandbox/messages.ts";
 
 const clock = () => performance.now();
@@ -59,7 +60,7 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 
 /** A host of its own for a test. */
 export interface TestHost extends AsyncDisposable {
-  readonly host: HostProcess;
+  readonly host: PolicyHost;
   /** Marks that came with answers, and the end. */
   readonly told: readonly string[];
   /** What came of loading it; `null`: it decides. */
@@ -79,7 +80,12 @@ export async function startHost(
 ): Promise<TestHost> {
   const told: string[] = [];
   const heapMb = limits.heapMb ?? 64;
-  const host = new HostProcess({ deadlines: createDeadlines(clock), clock, heapMb });
+  const host = new PolicyHost({
+    deadlines: createDeadlines(clock),
+    clock,
+    open: openProcess,
+    heapMb,
+  });
   const message = { timeoutMs: 50, traces: false, ...limits, heapMb, code };
   const refused = await host.load(message, {
     onWorn: () => void told.push("worn"),

@@ -7,8 +7,8 @@ import {
   closedPath,
   journalsOf,
   readState,
+  rejectedPath,
   segmentsOf,
-  sideFiles,
   writeState,
 } from "../storage/journal_folder.ts";
 import {
@@ -253,7 +253,7 @@ for (const [name, line] of Object.entries(WRONG_LINES)) {
     await shipAll(database.shipper);
     assert.deepEqual(await shippedIds(database.db), [...idsBetween(1, 2), ...idsBetween(4, 20)]);
     assert.equal(database.shipper.counts.rejected, 1);
-    assert.deepEqual(linesOf(sideFiles(place.logging.path).rejected), [line]);
+    assert.deepEqual(linesOf(rejectedPath(place.logging.path)), [line]);
     const [offset] = await database.db.query("SELECT lines, rejected FROM usage_journal_offsets");
     assert.deepEqual({ ...offset }, { lines: 19n, rejected: 1n });
   });

@@ -79,9 +79,16 @@ export async function writeRecords(place: Place, first: number, last: number): P
   await journal.close();
 }
 
-/** Opens what a gateway has: the journal of a place, and the usage store that ships it. */
-export function openStores(place: Place): { journal: OpenJournal; store: UsageStore } {
-  const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
+/**
+ * Opens what a gateway has: the journal of a place, and the usage store that ships it; `changes` replace
+ * what the journal writes with.
+ */
+export function openStores(
+  place: Place,
+  changes: Partial<Parameters<typeof openJournal>[1]> = {},
+): { journal: OpenJournal; store: UsageStore } {
+  const surroundings = { log: place.log, now: Date.now, shipped: true, ...changes };
+  const journal = openJournal(place.logging, surroundings);
   const store = openUsageStore({
     logging: place.logging,
     usageDb: place.usageDb,

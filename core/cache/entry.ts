@@ -16,6 +16,11 @@ export interface CachedReply {
   readonly expiresAt: number;
 }
 
+/** Whether a reply may still be given; one of the future was kept before the clock stepped back. */
+export function isFresh({ storedAt, expiresAt }: CachedReply, now: number): boolean {
+  return storedAt <= now && now < expiresAt;
+}
+
 /** A second, larger place for replies that outlives the process. Never throws; a fault is a miss. */
 export interface CacheStore {
   get(key: string): Promise<CachedReply | null>;

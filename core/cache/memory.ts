@@ -1,4 +1,4 @@
-import type { CachedReply } from "./entry.ts";
+import { type CachedReply, isFresh } from "./entry.ts";
 
 /** Bytes an entry takes beside its body, about. */
 const ENTRY_BYTES = 512;
@@ -21,7 +21,7 @@ export class ReplyMemory {
     const reply = this.#entries.get(key);
     if (!reply) return null;
     this.#remove(key, reply);
-    if (reply.expiresAt <= now) return null;
+    if (!isFresh(reply, now)) return null;
     this.#add(key, reply);
     return reply;
   }

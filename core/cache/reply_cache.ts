@@ -1,5 +1,5 @@
 import type { CacheSettings } from "../snapshot.ts";
-import type { CachedReply, CacheStore } from "./entry.ts";
+import { type CachedReply, type CacheStore, isFresh } from "./entry.ts";
 import { ReplyMemory } from "./memory.ts";
 
 /** Whoever asks for a reply, as far as the cache cares: it may leave while it waits. */
@@ -71,7 +71,7 @@ export class ReplyCache {
     { maxBytes }: CacheSettings,
   ): Promise<CachedReply | null> {
     const reply = await store.get(key);
-    if (reply === null || reply.expiresAt <= this.#now()) return null;
+    if (reply === null || !isFresh(reply, this.#now())) return null;
     this.#memory.set(key, reply, maxBytes);
     return reply;
   }

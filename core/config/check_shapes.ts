@@ -22,7 +22,7 @@ export function* checkShapes(root: Json): Iterable<Finding> {
       if (numberOf(own, "min_backoff_ms", min) <= numberOf(own, "max_backoff_ms", max)) continue;
       yield conflict([...path, kind], "min_backoff_ms is above max_backoff_ms");
     }
-    const queue = member(shape, "queue");
+    const queue = isCallers(path) ? member(shape, "queue") : undefined;
     if (member(queue, "enabled") !== true) continue;
     for (const key of ["max_wait_ms", "max_depth"]) {
       if (isPositive(member(queue, key))) continue;
@@ -58,6 +58,11 @@ function* shapesOf(root: Json): Iterable<readonly [ConfigPath, Json]> {
   for (const [at, caller] of itemsOf(member(root, "callers"))) {
     yield* found(["callers", at, "traffic_shape"], member(caller, "traffic_shape"));
   }
+}
+
+/** Only calls of callers may stand in a queue. */
+function isCallers([first]: ConfigPath): boolean {
+  return first === "callers" || first === "server";
 }
 
 function conflict(path: ConfigPath, message: string): Finding {

@@ -1,7 +1,9 @@
+import { isObject } from "../json.ts";
 import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
+import { compileDelivery } from "./compile_delivery.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
@@ -25,8 +27,10 @@ export function compileGroup(
     policies: facts.policies ?? null,
     base: base.decide,
   });
+  const policy = strategy.policy?.(options, facts.folder) ?? null;
   const settings = {
     name,
+    includeRequest: group.include_request || (policy?.kind === "external" && policy.includeRequest),
     strategy: group.strategy,
     options: strategy.recorded ? strategy.recorded(options) : options,
     targets,
@@ -35,6 +39,7 @@ export function compileGroup(
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
+    ...compileDelivery(group),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),
@@ -45,7 +50,16 @@ export function compileGroup(
     ...settings,
     ...decider,
     base,
-    policy: strategy.policy?.(options, facts.folder) ?? null,
+    choice: {
+      strategy: strategy.name,
+      options: strategy.policy ? null : options,
+      base: {
+        strategy: group.base_strategy,
+        options: strategyOf(group.base_strategy, group, facts).options,
+      },
+      fallsBack: fallsBack(options),
+    },
+    policy,
     listed: listModel(name, Math.floor(facts.now / 1000), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
   };
@@ -58,6 +72,12 @@ function strategyOf(name: string, group: GroupConfig, { strategies }: CompileFac
     key in strategy.options.shape && value !== undefined
   );
   return { strategy, options: strategy.options.parse(Object.fromEntries(own)) };
+}
+
+/** Whether the options say what to do about a policy that fails, wherever they do. */
+function fallsBack(options: unknown): boolean {
+  return isObject(options) &&
+    (options["on_error"] === "fallback" || Object.values(options).some(fallsBack));
 }
 
 /** What decides where the group's strategy does not; it has no base of its own. */

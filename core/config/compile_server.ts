@@ -16,6 +16,7 @@ export function compileServer(
   const { upstream, usage_db: usageDb, client_ip: clientIp } = config;
   return {
     listen: parseListen(listen)!,
+    workers: config.workers,
     defaultModelGroup: config.default_model_group ?? null,
     tokenIssuer: config.token_issuer,
     conversationSalt: config.conversation_salt,
@@ -59,29 +60,42 @@ export function compileServer(
       listen: config.metrics.listen === undefined ? null : parseListen(config.metrics.listen),
       callerLabel: config.metrics.caller_label,
     },
-    policies: compilePolicies(config),
+    policies: compilePolicies(config, folder),
     ...compileUsage(config),
   };
 }
 
-function compilePolicies({ policies }: ServerConfig): ServerSettings["policies"] {
+function compilePolicies(
+  { policies }: ServerConfig,
+  folder: string,
+): ServerSettings["policies"] {
   const { faults, window_ms, open_ms, max_open_ms } = policies.quarantine;
   return {
     hosts: policies.hosts,
     watch: policies.watch,
+    isolation: policies.isolation,
+    trust: {
+      // A policy in the gateway's own process can end it: only known authors may.
+      required: policies.require_signature || policies.isolation === "worker",
+      keys: policies.public_keys.map(({ key_id, path }) => ({
+        keyId: key_id,
+        path: resolve(folder, path),
+      })),
+    },
     quarantine: { faults, windowMs: window_ms, openMs: open_ms, maxOpenMs: max_open_ms },
   };
 }
 
 function compileLedger(
-  { ledger }: ServerConfig,
+  { ledger, workers }: ServerConfig,
   statePath: string,
   folder: string,
 ): ServerSettings["ledger"] {
   const remote = isRemote(statePath);
   return {
     path: remote ? statePath : resolve(folder, statePath),
-    shared: remote || ledger.shared,
+    shared: remote || ledger.shared || workers > 1,
+    exclusive: !remote && !ledger.shared,
     onFailure: ledger.on_failure,
     graceMs: ledger.grace_ms,
   };

@@ -9,9 +9,13 @@ import type { ServerConfig } from "./schema_server.ts";
 /** Turns what `server` says about reports, rollups and retention into settings. */
 export function compileUsage(
   config: ServerConfig,
-): Pick<ServerSettings, "diagnostics" | "rollups" | "retention" | "baselines"> {
+): Pick<
+  ServerSettings,
+  "decisionTelemetry" | "diagnostics" | "rollups" | "retention" | "baselines"
+> {
   const { diagnostics, rollups, retention, admin_reports: reports } = config;
   return {
+    decisionTelemetry: telemetry(config),
     diagnostics: {
       enabled: diagnostics.enabled,
       storeUpstreamErrors: diagnostics.store_sanitized_upstream_errors,
@@ -35,6 +39,18 @@ export function compileUsage(
         output: baseline.output_price_per_million_usd,
       };
     }),
+  };
+}
+
+function telemetry({ decision_telemetry: written }: ServerConfig) {
+  return {
+    enabled: written.enabled,
+    samplePercent: written.sample_percent,
+    contexts: written.record_contexts,
+    candidates: written.record_candidates,
+    cacheReasons: written.record_cache_reasons,
+    maxCandidates: written.max_candidates,
+    maxFilterReasons: written.max_filter_reasons,
   };
 }
 

@@ -22,6 +22,11 @@ export function parseListen(address: string): ListenAddress | null {
   return { hostname: match[1] ?? (match[2] || "0.0.0.0"), port };
 }
 
+/** An address as `parseListen` reads it. */
+export function listenText({ hostname, port }: ListenAddress): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
 /** Whether only this machine can reach the address. */
 export function isLoopback({ hostname }: ListenAddress): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 import type { Snapshot } from "../snapshot.ts";
 import { checkAll } from "./check.ts";
+import { contractErrors, contractWarnings } from "./check_contracts.ts";
 import { compile } from "./compile.ts";
 import { diagnose, type Finding } from "./diagnose.ts";
 import { readVariables } from "./env_file.ts";
@@ -49,12 +50,29 @@ export function loadConfig(path: string, sources: Sources, parts: Parts): LoadRe
     folder: dirname(resolve(path)),
     lookup: (name) => sources.env(name) || variables.lookup(name),
   };
-  const { config, problems } = check(path, readTree(source.text), facts);
-  const all = sortProblems([...variables.problems, ...problems], [path, envPath].map(shownFile));
-  if (!config || all.some(({ severity }) => severity === "error")) {
+  const tree = readTree(source.text);
+  const { config, problems } = check(path, tree, facts);
+  const found = [...variables.problems, ...problems];
+  const isSound = found.every(({ severity }) => severity !== "error");
+  const snapshot = config && isSound ? compile(config, facts) : null;
+  if (snapshot) found.push(...contractProblems(path, tree, snapshot));
+  const all = sortProblems(found, [path, envPath].map(shownFile));
+  if (!config || !snapshot || all.some(({ severity }) => severity === "error")) {
     return { ok: false, problems: all, files };
   }
-  return { ok: true, snapshot: compile(config, facts), config, problems: all, files };
+  return { ok: true, snapshot, config, problems: all, files };
+}
+
+/** What only targets that are put together can tell. */
+function contractProblems(file: string, tree: ConfigTree, snapshot: Snapshot): readonly Problem[] {
+  const told = (finding: Finding) => problemOf(file, finding, tree.places);
+  return [
+    ...[...contractErrors(snapshot)].map(told),
+    ...[...contractWarnings(snapshot)].map((finding) => ({
+      ...told(finding),
+      severity: "warning" as const,
+    })),
+  ];
 }
 
 interface Checked {

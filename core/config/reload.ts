@@ -5,14 +5,18 @@ import { formatProblem, type Problem, totals } from "./problem.ts";
 import { keepRestartOnly } from "./restart_only.ts";
 import { watchFiles } from "./watch.ts";
 
-/** The configuration in force. Closing it stops watching. */
-export interface LiveConfig extends Disposable {
+/** The configuration in force. Closing it ends whatever changes it. */
+export interface ConfigInForce extends Disposable {
   /** The snapshot for calls that begin now. */
   current(): Snapshot;
   /** Reloads since the start, by what became of them. */
   readonly reloads: { readonly applied: number; readonly rejected: number };
   /** Whether the file says something that only a restart brings into force. */
   readonly restartRequired: boolean;
+}
+
+/** The configuration in force, which follows its files. */
+export interface LiveConfig extends ConfigInForce {
   /** Reads the configuration again; tells whether it was taken: at once when there are no policies. */
   reload(): boolean | Promise<boolean>;
 }

@@ -10,15 +10,16 @@ export interface Merged {
 
 /** Takes a new snapshot with the running one's restart-only values. */
 export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
-  const { cache, ledger, listen, logging, retention, rollups, usageDb } = running.server;
+  const { cache, ledger, listen, logging, retention, rollups, usageDb, workers } = running.server;
   const waiting = [
     differs("server.listen", listen, next.server.listen),
+    differs("server.workers", workers, next.server.workers),
     differs("server.logging.path", logging.path, next.server.logging.path),
     differs("server.usage_db.enabled", usageDb.enabled, next.server.usageDb.enabled),
     differs("server.usage_db.driver", usageDb.driver, next.server.usageDb.driver),
     differs("server.usage_db.path", usageDb.path, next.server.usageDb.path),
     differs("server.usage_db.dsn", usageDb.dsn, next.server.usageDb.dsn),
-    differs("server.ledger.shared", ledger.shared, next.server.ledger.shared),
+    differs("server.ledger.shared", ledger.exclusive, next.server.ledger.exclusive),
     differs(
       "server.cache.second_level",
       cache.secondLevel.enabled,
@@ -33,7 +34,13 @@ export function keepRestartOnly(running: Snapshot, next: Snapshot): Merged {
   const server = {
     ...next.server,
     listen,
-    ledger: { ...next.server.ledger, shared: ledger.shared, path: ledger.path },
+    workers,
+    ledger: {
+      ...next.server.ledger,
+      shared: ledger.shared,
+      exclusive: ledger.exclusive,
+      path: ledger.path,
+    },
     logging: { ...next.server.logging, path: logging.path },
     usageDb: { ...next.server.usageDb, enabled, driver, path, dsn },
     rollups,

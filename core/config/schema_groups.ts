@@ -16,6 +16,7 @@ import {
   text,
   whole,
 } from "./kinds.ts";
+import { affinitySchema, budgetRuleSchema, contractSchema } from "./schema_delivery.ts";
 import { capabilityKeys, validationSchema } from "./schema_models.ts";
 
 const target = block({
@@ -83,19 +84,21 @@ export const groupSchema = block({
   unknown_limits: choice(["allow", "reject"]).optional()
     .describe("unset: `server.eligibility.unknown_limits`"),
   cache: cache.prefault({}).describe("replies that are given again"),
+  include_request: flag().default(false)
+    .describe("policies see `text` and `request`, 262,144 bytes of both at most"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
+  affinity: affinitySchema.prefault({}).describe("a conversation stays with its target"),
+  budget_pressure: list(budgetRuleSchema).default([])
+    .describe("what happens as a caller's limits are used up; the highest `at` reached holds"),
+  contract: contractSchema.optional().describe("what the group promises of its targets"),
 }, [
-  "include_request",
   "content_capture",
   "hedge",
-  "budget_pressure",
-  "affinity",
   "rollout",
   "shadow",
   "routing_policy",
   "pii_filter",
-  "contract",
 ]);
 
 /** A model group, read. */

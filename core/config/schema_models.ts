@@ -28,7 +28,8 @@ export const TOOL_FEATURES = [
   "hosted_tools",
 ] as const;
 
-const modality = () => choice(["text", "image", "audio", "video", "file"]);
+/** A kind of content. */
+export const modality = () => choice(["text", "image", "audio", "video", "file"]);
 const toolFeatures = () => list(choice(TOOL_FEATURES)).default([]);
 
 const toolSupport = block({

@@ -3,6 +3,7 @@ import { parsePrivateGrant } from "../egress.ts";
 import {
   block,
   bytes,
+  choice,
   filled,
   flag,
   headers,
@@ -44,6 +45,23 @@ const breaker = block({
   max_open_ms: ms().default(60_000).describe("longest time it is not asked"),
 });
 
+const spool = block({
+  max_bytes: bytes().default(16 * 2 ** 20).describe("what is kept; the oldest go first"),
+  max_age_ms: ms().default(86_400_000).describe("older lines are dropped"),
+});
+
+const feedback = block({
+  enabled: flag().default(false).describe("whether the policy is told what became of calls"),
+  url: url().optional().describe("unset: the policy's, with the last segment `feedback`"),
+  timeout_ms: whole(1, 5000).default(500).describe("connect to last byte"),
+  max_retries: whole(0, 5).default(2).describe("tries at once, before longer waits"),
+  retry_backoff_ms: ms().default(100).describe("first wait; doubles, to 60 s at most"),
+  max_request_bytes: bytes().default(4096).describe("longer lines are dropped"),
+  on_delivery_failure: choice(["log", "ignore"]).default("log")
+    .describe("whether the log tells of it"),
+  spool: spool.prefault({}).describe("lines that wait, beside the journal"),
+});
+
 /** A policy that another server holds, wherever a group names one. */
 export const externalPolicy = block({
   url: url().describe(
@@ -57,11 +75,13 @@ export const externalPolicy = block({
   max_response_bytes: bytes().default(65_536).describe("counted while it is read"),
   headers: headers().default({})
     .describe("sent with each request; never recorded, so `${NAME}` may stand in them"),
+  include_request: flag().default(false).describe("the group's `include_request`"),
   breaker: breaker.prefault({}).describe("when a policy that fails is left alone"),
   verdict_cache: block({
     ttl_ms: ms().default(0).describe("0 = off"),
   }).prefault({}).describe("plans that are used again, by conversation and eligible targets"),
-}, ["feedback", "include_request"]);
+  feedback: feedback.prefault({}).describe("what became of the calls"),
+});
 
 /** Such a policy, read. */
 export type ExternalPolicyConfig = z.infer<typeof externalPolicy>;

@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { adminReports, diagnostics, retention, rollups } from "./schema_usage.ts";
+import {
+  adminReports,
+  decisionTelemetry,
+  diagnostics,
+  retention,
+  rollups,
+} from "./schema_usage.ts";
 import {
   block,
   bytes,
@@ -127,21 +133,36 @@ const quarantine = block({
   max_open_ms: ms().default(900_000).describe("longest time it is not asked"),
 });
 
+const publicKey = block({
+  key_id: pattern("string", /^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z, a-z, 0-9, ., _ and -")
+    .describe("name that signatures call it by"),
+  path: filled("path").describe("its PEM file: Ed25519"),
+});
+
 const policies = block({
   hosts: whole(1, 16).default(2).describe("processes for each policy"),
+  isolation: choice(["process", "worker"]).default("process").describe(
+    "`worker`: in threads of the gateway, which saves memory but not the gateway from crashes; " +
+      "signed policies with `script_timeout_ms` <= 100 only",
+  ),
   watch: flag().default(true).describe("a changed source comes into force by itself"),
+  require_signature: flag().default(false).describe("refuses policies that nobody signed"),
+  public_keys: list(publicKey).default([]).describe("who may sign policies"),
   quarantine: quarantine.prefault({}).describe("when a policy that fails is left alone"),
-}, ["isolation", "require_signature", "public_keys"]);
+});
 
 /** Keys of `server`. */
 export const serverSchema = block({
   listen: listen().default("127.0.0.1:8080")
     .describe("`host:port`, `[v6]:port`; `:port` is every interface; restart-only"),
+  workers: whole(1, 64).default(1).describe(
+    "serving processes on the port; they share every limit; restart-only",
+  ),
   default_model_group: name().optional().describe("group of a call that omits `model`"),
   token_issuer: pattern("string", /^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
     .default("pointsman").describe("issuer part of generated tokens, `[a-z0-9-]{1,32}`"),
   conversation_salt: text().default("")
-    .describe("secret mixed into the keys of conversations that policies see"),
+    .describe("secret mixed into the keys of conversations; unset: made once, kept in the state"),
   expose_route_headers: flag().default(true)
     .describe("false hides `x-router-provider` and `x-router-model`"),
   expose_rejections: flag().default(false)
@@ -164,12 +185,11 @@ export const serverSchema = block({
   metrics: metrics.prefault({}).describe("what `/metrics` says, and to whom"),
   openai_compatibility: compatibility.prefault({}).describe("tolerance for odd clients"),
   diagnostics: diagnostics.prefault({}).describe("what is kept of a call besides its usage"),
+  decision_telemetry: decisionTelemetry.prefault({}).describe("what is recorded of decisions"),
   rollups: rollups.prefault({}).describe("sums by hour, day and month; restart-only"),
   retention: retention.prefault({}).describe("which rows are deleted, and when; restart-only"),
   admin_reports: adminReports.prefault({}).describe("reports"),
 }, [
-  "workers",
-  "decision_telemetry",
   "signals",
   "content_capture",
   "admin_auth",

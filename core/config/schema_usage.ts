@@ -1,5 +1,17 @@
 import { DATA_CLASSES } from "../snapshot.ts";
-import { block, choice, date, filled, flag, list, pattern, text, usd, whole } from "./kinds.ts";
+import {
+  block,
+  choice,
+  date,
+  filled,
+  flag,
+  list,
+  numeric,
+  pattern,
+  text,
+  usd,
+  whole,
+} from "./kinds.ts";
 
 /** Keys of `server.diagnostics`. */
 export const diagnostics = block({
@@ -10,6 +22,19 @@ export const diagnostics = block({
   store_sanitized_upstream_errors: flag().default(true)
     .describe("what providers say of errors, in known words: codes and kinds, never their prose"),
   max_error_bytes: whole(1).default(2_048).describe("longest value of those"),
+});
+
+/** Keys of `server.decision_telemetry`. */
+export const decisionTelemetry = block({
+  enabled: flag().default(true).describe("whether decisions are recorded"),
+  sample_percent: numeric("pct", 0, 100).default(10).describe(
+    "share of calls recorded in full; those that fail, fall back or have a policy fault always are",
+  ),
+  record_contexts: flag().default(true).describe("what a decision can be made again from"),
+  record_candidates: flag().default(true).describe("the targets it had, and their scores"),
+  record_cache_reasons: flag().default(true).describe("why the response cache was not used"),
+  max_candidates: whole(1, 1024).default(64).describe("targets per call"),
+  max_filter_reasons: whole(1, 4096).default(256).describe("reasons against targets per call"),
 });
 
 /** Keys of `server.rollups`. */

@@ -43,3 +43,20 @@ export function diskSources(world: Pick<Sources, "env" | "now">): Sources {
     },
   };
 }
+
+/** What files held when they were read, by the path they were asked for; `null`: there was none. */
+export type ConfigFiles = Readonly<Record<string, FileText | null>>;
+
+/** Sources that remember what they read, so that other processes can read the very same. */
+export function recording(sources: Sources): { readonly sources: Sources; files(): ConfigFiles } {
+  const files: Record<string, FileText | null> = {};
+  return {
+    sources: { ...sources, readFile: (path) => files[path] = sources.readFile(path) },
+    files: () => ({ ...files }),
+  };
+}
+
+/** Files as another process read them; the environment and the clock are those of this one. */
+export function givenSources(files: ConfigFiles, world: Pick<Sources, "env" | "now">): Sources {
+  return { ...world, readFile: (path) => files[path] ?? null };
+}

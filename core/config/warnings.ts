@@ -21,6 +21,7 @@ export function warnings(
     ...deadGroups(config, names),
     ...callerWarnings(config, facts.now),
     ...unpricedWarnings(config),
+    ...isolationWarnings(config),
   ];
 }
 
@@ -99,4 +100,18 @@ function isUnpriced(config: Config, target: TargetConfig): boolean {
   const catalog = provider.models[target.model_ref ?? ""];
   return (["input_price_per_million_usd", "output_price_per_million_usd"] as const)
     .some((key) => (target[key] ?? catalog?.[key]) === undefined);
+}
+
+/** Policies that can take the gateway down with them. */
+function isolationWarnings({ server }: Config): readonly Finding[] {
+  if (server.policies.isolation === "process") return [];
+  const message =
+    "policies run in the gateway's own process: one that exhausts the memory, or ends " +
+    "near its deadline, ends the gateway";
+  return [{
+    code: "unusable",
+    path: ["server", "policies", "isolation"],
+    at: "value",
+    message,
+  }];
 }

@@ -1,17 +1,24 @@
-import { LeaseBook } from "./lease_book.ts";
-import type { LimitKey } from "./limit.ts";
-import { type Cell, type Meter, type Moment, PlainMeter } from "./meter.ts";
-import { PeriodMeter, type PeriodState } from "./period_meter.ts";
-import { RollingMeter, type RollingState } from "./rolling_meter.ts";
+import { type Period, periodAt, type PeriodName } from "../period.ts";
+import { isRolling, LeaseBook, type LeaseCell, type RollingKey } from "./lease_book.ts";
+import { LIMIT_KEYS, type LimitKey, type Need, placeOf } from "./limit.ts";
+import type { Moment } from "./moment.ts";
+import { type Lane, type RollingState, RollingWindow } from "./rolling_window.ts";
+
+/** Settled units of one day or month: its begin (epoch ms) and the units. */
+export type PeriodState = readonly [start: number, used: number];
 
 /** What was settled for an account, as it is stored; reservations are not part of it. */
 export interface AccountState {
   readonly rpm: RollingState;
   readonly tpm: RollingState;
-  readonly day: Readonly<Record<"requests" | "tokens" | "cost", PeriodState>>;
-  readonly month: Readonly<Record<"requests" | "tokens" | "cost", PeriodState>>;
+  readonly day: Readonly<Record<PeriodUnit, PeriodState>>;
+  readonly month: Readonly<Record<PeriodUnit, PeriodState>>;
   readonly lifetime: number;
 }
+
+const PERIODS = ["day", "month"] as const satisfies readonly PeriodName[];
+const PERIOD_UNITS = ["requests", "tokens", "cost"] as const;
+type PeriodUnit = typeof PERIOD_UNITS[number];
 
 /** What one call is charged with; tokens are input and output, money is nano-USD. */
 export interface Charge {
@@ -47,90 +54,238 @@ export function chargedUnits(charge: Charge, key: LimitKey): number {
   }
 }
 
-const windows = () => ({
-  "rpm": new RollingMeter(),
-  "day.requests": new PeriodMeter("day"),
-  "month.requests": new PeriodMeter("month"),
-  "tpm": new RollingMeter(),
-  "day.tokens": new PeriodMeter("day"),
-  "month.tokens": new PeriodMeter("month"),
-  "lifetime.tokens": new PlainMeter(),
-  "concurrent": new PlainMeter(),
-  "day.cost": new PeriodMeter("day"),
-  "month.cost": new PeriodMeter("month"),
-} satisfies Record<LimitKey, Meter>);
+/** What a call reserved of one account and did not settle yet, by place in `LIMIT_KEYS`. */
+export interface Held {
+  readonly units: number[];
+  /** Where they are settled, a slot or the begin of a period; `NOT_HELD`: nothing is reserved. */
+  readonly windows: number[];
+  /** Where they were taken from; `null` unless several processes count in one store. */
+  readonly leases: (LeaseCell | undefined)[] | null;
+}
 
-/** The counters of one caller, project or user. Everything is counted, whatever is limited. */
+const NOT_HELD = -1;
+
+/** Nothing held yet. */
+export function holdsNothing(shared: boolean): Held {
+  return {
+    units: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    windows: [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1],
+    leases: shared ? [] : null,
+  };
+}
+
+// The numbers of an account: begin and end of its day and its month, epoch ms, then used and reserved
+// units of each limit. Those of a minute are in its rolling window.
+const [DAY, MONTH, UNITS] = [0, 2, 4];
+const NUMBERS = UNITS + 2 * LIMIT_KEYS.length;
+
+/** Where the period of a limit begins in the numbers; -1: it has none. By place. */
+const PERIOD_AT = LIMIT_KEYS.map((key) =>
+  key.startsWith("day.") ? DAY : key.startsWith("month.") ? MONTH : -1
+);
+/** Which lane of the rolling window a limit is; `null`: none. By place. */
+const LANES = LIMIT_KEYS.map((key): Lane | null => key === "rpm" ? 0 : key === "tpm" ? 1 : null);
+const lane = (key: RollingKey): Lane => key === "rpm" ? 0 : 1;
+
+/** Nothing is known of other processes. */
+const NOBODY: ReadonlyMap<LimitKey, number> = new Map();
+
+/**
+ * The counters of one caller, project or user. Everything is counted, whatever is limited. The numbers
+ * lie side by side: with many callers, most of what a call costs is fetching those of its own.
+ *
+ * A call belongs to the day and month it was charged in, however long it runs; a clock that steps back
+ * never opens a closed period again.
+ */
 export class Account {
   readonly id: string;
-  readonly meters = windows();
-  /** What this process holds of the limits, when several count in one store. */
-  readonly lease = new LeaseBook();
+  readonly #numbers = new Float64Array(NUMBERS).fill(-Infinity, DAY, UNITS);
+  readonly #minute = new RollingWindow();
+  #lease: LeaseBook | null = null;
   /** Units of other processes, as last seen. */
-  foreign: ReadonlyMap<LimitKey, number> = new Map();
+  foreign = NOBODY;
 
   constructor(id: string) {
     this.id = id;
   }
 
-  /** Units that stand against a limit now. */
+  /** What this process holds of the limits, when several count in one store. */
+  get lease(): LeaseBook {
+    return this.#lease ??= new LeaseBook();
+  }
+
+  /** Units that stand against a limit now: used and reserved, here and elsewhere. */
   taken(key: LimitKey, at: Moment): number {
-    return this.meters[key].taken(at) + (this.foreign.get(key) ?? 0);
+    const own = this.takenHere(key, at);
+    return this.foreign === NOBODY ? own : own + (this.foreign.get(key) ?? 0);
+  }
+
+  /** Those of this process. */
+  takenHere(key: LimitKey, at: Moment): number {
+    const place = placeOf(key);
+    const lane = LANES[place]!;
+    if (lane !== null) return this.#minute.taken(lane, at.steady);
+    this.#turn(at.wall);
+    const used = UNITS + 2 * place;
+    return this.#numbers[used]! + this.#numbers[used + 1]!;
+  }
+
+  /** Those that are reserved. */
+  reserved(key: LimitKey, at: Moment): number {
+    const place = placeOf(key);
+    const lane = LANES[place]!;
+    if (lane !== null) return this.#minute.reserved(lane, at.steady);
+    this.#turn(at.wall);
+    return this.#numbers[UNITS + 2 * place + 1]!;
+  }
+
+  /** Time until the minute of a limit is empty, ms. */
+  emptyMs(key: RollingKey, { steady }: Moment): number {
+    return this.#minute.emptyMs(lane(key), steady);
+  }
+
+  /** Time until `units` more fit under a limit of a minute that they fit under at all, ms. */
+  waitMs(key: RollingKey, units: number, of: { limit: number; at: Moment }): number {
+    return this.#minute.waitMs(lane(key), units, { limit: of.limit, steady: of.at.steady });
+  }
+
+  /** The day or month that is open now. */
+  period(name: PeriodName, { wall }: Moment): Period {
+    this.#turn(wall);
+    const begin = name === "day" ? DAY : MONTH;
+    return { start: this.#numbers[begin]!, end: this.#numbers[begin + 1]! };
   }
 
   /** Begin of the period a limit counts in now, epoch ms; 0 where there is none. */
   windowOf(key: LimitKey, at: Moment): number {
-    const meter = this.meters[key];
-    return meter instanceof PeriodMeter ? meter.period(at).start : 0;
+    this.#turn(at.wall);
+    return this.#startOf(placeOf(key));
   }
 
-  /** Reserves units; gives the place where they are settled. */
-  reserve(key: LimitKey, units: number, at: Moment): Cell {
-    const meter: Meter = this.meters[key];
-    const cell = meter.cellAt(at);
-    meter.reserve(cell, units);
-    return cell;
+  /** Reserves what a call needs. */
+  reserve(held: Held, need: Need, at: Moment): void {
+    this.#turn(at.wall);
+    for (const [key, units] of need) {
+      const place = placeOf(key);
+      held.units[place] = units;
+      held.windows[place] = this.#reserve(place, units, at);
+      if (held.leases === null) continue;
+      const window = this.#startOf(place);
+      held.leases[place] = this.lease.take(key, units, { window, steady: at.steady });
+    }
+  }
+
+  /** Turns all that is held into what was really used; a window that was left is not corrected. */
+  settle(held: Held, charge: Charge, steady: number): void {
+    for (let place = 0; place < LIMIT_KEYS.length; place++) {
+      this.#settle(held, place, chargedUnits(charge, LIMIT_KEYS[place]!));
+    }
+    if (held.leases === null) return;
+    for (const [place, lease] of held.leases.entries()) {
+      const actual = chargedUnits(charge, LIMIT_KEYS[place]!);
+      if (lease) this.lease.settle(lease, held.units[place]!, actual, steady);
+    }
+  }
+
+  /** Gives back what is held under some limits, as if it had never been taken. */
+  release(held: Held, keys: readonly LimitKey[], steady: number): void {
+    for (const key of keys) {
+      const place = placeOf(key);
+      const lease = held.leases?.[place];
+      if (lease) this.lease.settle(lease, held.units[place]!, 0, steady);
+      if (held.leases !== null) held.leases[place] = undefined;
+      this.#settle(held, place, 0);
+    }
   }
 
   /** Adds what a call was charged with at a time (epoch ms). */
   add(charge: Charge, time: number, at: Moment): void {
-    const { meters } = this;
-    meters.rpm.add(charge.calls, time, at);
-    meters.tpm.add(charge.tokens, time, at);
-    for (const period of ["day", "month"] as const) {
-      meters[`${period}.requests`].add(charge.requests, time, at);
-      meters[`${period}.tokens`].add(charge.tokens, time, at);
-      meters[`${period}.cost`].add(charge.nusd, time, at);
+    for (const key of LIMIT_KEYS) {
+      const units = chargedUnits(charge, key);
+      if (isRolling(key)) this.#minute.add(lane(key), units, { time, steady: at.steady });
+      else this.#add(key, units, time, at);
     }
-    meters["lifetime.tokens"].settle(meters["lifetime.tokens"].cellAt(), 0, charge.tokens);
   }
 
   /** `shift` is how far the wall is ahead of the steady time, ms. */
   save(at: Moment, shift: number): AccountState {
-    const { meters } = this;
-    const period = (name: "day" | "month") => ({
-      requests: meters[`${name}.requests`].save(at),
-      tokens: meters[`${name}.tokens`].save(at),
-      cost: meters[`${name}.cost`].save(at),
-    });
     return {
-      rpm: meters.rpm.save(at, shift),
-      tpm: meters.tpm.save(at, shift),
-      day: period("day"),
-      month: period("month"),
-      lifetime: meters["lifetime.tokens"].cellAt().used,
+      rpm: this.#minute.save(lane("rpm"), at.steady, shift),
+      tpm: this.#minute.save(lane("tpm"), at.steady, shift),
+      day: this.#savePeriod("day", at),
+      month: this.#savePeriod("month", at),
+      lifetime: this.#used("lifetime.tokens"),
     };
   }
 
   restore(state: AccountState, at: Moment): void {
-    const { meters } = this;
-    meters.rpm.restore(state.rpm, at);
-    meters.tpm.restore(state.tpm, at);
-    for (const period of ["day", "month"] as const) {
-      meters[`${period}.requests`].restore(state[period].requests, at);
-      meters[`${period}.tokens`].restore(state[period].tokens, at);
-      meters[`${period}.cost`].restore(state[period].cost, at);
+    this.#minute.restore(lane("rpm"), state.rpm, at.steady);
+    this.#minute.restore(lane("tpm"), state.tpm, at.steady);
+    for (const period of PERIODS) {
+      for (const unit of PERIOD_UNITS) {
+        const [start, used] = state[period][unit];
+        this.#add(`${period}.${unit}`, used, start, at);
+      }
     }
-    meters["lifetime.tokens"].settle(meters["lifetime.tokens"].cellAt(), 0, state.lifetime);
+    this.#add("lifetime.tokens", state.lifetime, at.wall, at);
+  }
+
+  #savePeriod(name: PeriodName, at: Moment): Readonly<Record<PeriodUnit, PeriodState>> {
+    const { start } = this.period(name, at);
+    const state = (unit: PeriodUnit) => [start, this.#used(`${name}.${unit}`)] as const;
+    return { requests: state("requests"), tokens: state("tokens"), cost: state("cost") };
+  }
+
+  #used(key: LimitKey): number {
+    return this.#numbers[UNITS + 2 * placeOf(key)]!;
+  }
+
+  #reserve(place: number, units: number, { steady }: Moment): number {
+    const lane = LANES[place]!;
+    if (lane !== null) return this.#minute.reserve(lane, units, steady);
+    this.#numbers[UNITS + 2 * place + 1]! += units;
+    return this.#startOf(place);
+  }
+
+  #settle({ units, windows }: Held, place: number, actual: number): void {
+    const window = windows[place]!;
+    if (window === NOT_HELD) return;
+    windows[place] = NOT_HELD;
+    const reserved = units[place]!;
+    const lane = LANES[place]!;
+    if (lane !== null) return this.#minute.settle(lane, window, { reserved, actual });
+    if (window !== this.#startOf(place)) return;
+    const used = UNITS + 2 * place;
+    this.#numbers[used]! += actual;
+    this.#numbers[used + 1]! -= reserved;
+  }
+
+  /** Adds settled units at a time; those of a closed period are gone. */
+  #add(key: Exclude<LimitKey, RollingKey>, units: number, time: number, at: Moment): void {
+    this.#turn(Math.max(at.wall, time));
+    const place = placeOf(key);
+    if (time >= this.#startOf(place)) this.#numbers[UNITS + 2 * place]! += units;
+  }
+
+  /** Opens the day and month of a time, if they have not begun yet. */
+  #turn(wall: number): void {
+    if (wall < this.#numbers[DAY + 1]!) return;
+    this.#open("day", DAY, wall);
+    if (wall >= this.#numbers[MONTH + 1]!) this.#open("month", MONTH, wall);
+  }
+
+  #open(name: PeriodName, begin: number, wall: number): void {
+    const { start, end } = periodAt(name, wall);
+    this.#numbers[begin] = start;
+    this.#numbers[begin + 1] = end;
+    for (const [place, from] of PERIOD_AT.entries()) {
+      if (from === begin) this.#numbers.fill(0, UNITS + 2 * place, UNITS + 2 * place + 2);
+    }
+  }
+
+  /** Begin of the open period of a limit, epoch ms; 0 where there is none. */
+  #startOf(place: number): number {
+    const begin = PERIOD_AT[place]!;
+    return begin < 0 ? 0 : this.#numbers[begin]!;
   }
 }

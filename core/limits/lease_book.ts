@@ -1,11 +1,14 @@
 import type { LimitKey } from "./limit.ts";
-import type { Cell } from "./meter.ts";
 
 /** Units must be spent this long after they were granted in a rolling window, ms. */
 export const SPEND_MS = 1_000;
 
 /** Units of one window that this process was granted: a day, a month, all time, or a second of a minute. */
-export interface LeaseCell extends Cell {
+export interface LeaseCell {
+  /** Settled units. */
+  used: number;
+  /** Units of calls that are not settled. */
+  reserved: number;
   /** Begin of the period (epoch ms), the second since the epoch, or 0. */
   readonly window: number;
   granted: number;
@@ -17,8 +20,11 @@ export interface LeaseCell extends Cell {
   touched: number;
 }
 
+/** The limits of a rolling window. */
+export type RollingKey = "rpm" | "tpm";
+
 /** Whether a limit is that of a rolling window. */
-export function isRolling(key: LimitKey): key is "rpm" | "tpm" {
+export function isRolling(key: LimitKey): key is RollingKey {
   return key === "rpm" || key === "tpm";
 }
 

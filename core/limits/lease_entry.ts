@@ -152,11 +152,15 @@ function reportSeconds(
   key: LimitKey,
   world: LeaseWorld,
 ): Reported {
-  const oldest = Math.floor(world.wall / 1_000) - DEBIT_SECONDS + 1;
+  const oldest = secondOf(world) - DEBIT_SECONDS + 1;
+  // What lies further ahead was written before a clock stepped back.
+  const newest = secondOf(world) + 1;
   const seconds = new Map<number, number>();
   const list = before?.seconds ?? [];
   for (let place = 0; place + 1 < list.length; place += 2) {
-    if (list[place]! >= oldest) seconds.set(list[place]!, list[place + 1]!);
+    const second = Math.min(list[place]!, newest);
+    if (second < oldest) continue;
+    seconds.set(second, (seconds.get(second) ?? 0) + list[place + 1]!);
   }
   book.forget(key, oldest);
   let own = 0;

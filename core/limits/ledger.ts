@@ -1,20 +1,16 @@
-import { Account, type AccountState, type Charge, chargedUnits, NO_CHARGE } from "./account.ts";
+import {
+  Account,
+  type AccountState,
+  type Charge,
+  chargedUnits,
+  type Held,
+  holdsNothing,
+} from "./account.ts";
 import { type Period, periodAt } from "../period.ts";
-import type { LeaseCell } from "./lease_book.ts";
 import type { Waiting } from "./lease_entry.ts";
-import type { LimitKey, Need, ScopeLimits } from "./limit.ts";
-import type { Cell, Moment } from "./meter.ts";
+import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "./limit.ts";
+import type { Moment } from "./moment.ts";
 import type { Refusal } from "./refusal.ts";
-
-/** Units of a call that are reserved and not settled. */
-interface Held {
-  readonly account: Account;
-  readonly key: LimitKey;
-  readonly cell: Cell;
-  readonly units: number;
-  /** Where it was taken from, when several processes count in one store. */
-  readonly lease: LeaseCell | null;
-}
 
 /** Gets units of a store that several processes share. */
 export interface Sharer {
@@ -32,7 +28,8 @@ export interface Sharer {
 export interface Reservation {
   readonly scopes: readonly ScopeLimits[];
   readonly accounts: readonly Account[];
-  held: Held[];
+  /** One for each account. */
+  readonly held: readonly Held[];
   /** It was settled; what comes later takes nothing. */
   settled: boolean;
   /** Epoch ms of the wall clock at which it was last charged with something. */
@@ -43,6 +40,8 @@ export interface Reservation {
 export interface LedgerWorld {
   now(): number;
   clock(): number;
+  /** Epoch ms at which the monotonic clock was 0, where processes agree on it; else as of now. */
+  readonly origin?: number;
 }
 
 /**
@@ -54,6 +53,8 @@ export class Ledger {
   readonly #accounts = new Map<string, Account>();
   /** Epoch ms at which the monotonic clock was 0, as far as this process is concerned. */
   readonly #origin: number;
+  /** Whether the processes that count with this one agree on that. */
+  readonly hasSharedOrigin: boolean;
   /** The latest day seen: the wall may step, and a closed day stays closed. */
   #day: Period = { start: -Infinity, end: -Infinity };
   #changed = new Set<Account>();
@@ -64,7 +65,8 @@ export class Ledger {
 
   constructor(world: LedgerWorld) {
     this.#world = world;
-    this.#origin = world.now() - world.clock();
+    this.hasSharedOrigin = world.origin !== undefined;
+    this.#origin = world.origin ?? world.now() - world.clock();
   }
 
   /** The wall may step; the steady time goes on from the wall's at the start. */
@@ -85,10 +87,11 @@ export class Ledger {
 
   /** Opens the reservation of a call; it holds nothing yet. */
   open(scopes: readonly ScopeLimits[]): Reservation {
+    const shared = this.#sharer !== null;
     return {
       scopes,
       accounts: scopes.map(({ id }) => this.account(id)),
-      held: [],
+      held: scopes.map(() => holdsNothing(shared)),
       settled: false,
       chargedAt: 0,
     };
@@ -137,28 +140,20 @@ export class Ledger {
 
   #hold(reservation: Reservation, need: Need, at: Moment): void {
     if (reservation.settled) return;
-    for (const account of reservation.accounts) {
-      for (const [key, units] of need) {
-        const cell = account.reserve(key, units, at);
-        const lease = this.#sharer === null ? null : account.lease.take(key, units, {
-          window: account.windowOf(key, at),
-          steady: at.steady,
-        });
-        reservation.held.push({ account, key, units, cell, lease });
-      }
-      if (this.#sharer !== null) this.#changed.add(account);
+    const { accounts, held } = reservation;
+    for (let scope = 0; scope < accounts.length; scope++) {
+      accounts[scope]!.reserve(held[scope]!, need, at);
+      if (this.#sharer !== null) this.#changed.add(accounts[scope]!);
     }
     reservation.chargedAt = at.wall;
     if (this.#sharer !== null) this.onChange();
   }
 
   /** Gives back what is held under some limits, as if it had never been taken. */
-  release({ held }: Reservation, keys: readonly LimitKey[]): void {
-    const { steady } = this.moment();
-    for (let place = held.length - 1; place >= 0; place--) {
-      if (!keys.includes(held[place]!.key)) continue;
-      settleHeld(held[place]!, NO_CHARGE, steady);
-      held.splice(place, 1);
+  release({ accounts, held }: Reservation, keys: readonly LimitKey[]): void {
+    const steady = this.#leaseTime();
+    for (let scope = 0; scope < accounts.length; scope++) {
+      accounts[scope]!.release(held[scope]!, keys, steady);
     }
   }
 
@@ -166,16 +161,15 @@ export class Ledger {
   settle(reservation: Reservation, charge: Charge): void {
     if (reservation.settled) return;
     reservation.settled = true;
-    const { held } = reservation;
-    reservation.held = [];
-    if (held.length === 0) return;
-    const { steady } = this.moment();
-    for (const item of held) {
-      settleHeld(item, charge, steady);
-      if (chargedUnits(charge, item.key) > item.units) this.#overrun(reservation, item, charge);
+    if (reservation.chargedAt === 0) return;
+    const { accounts, held } = reservation;
+    this.#noteOverruns(reservation, charge);
+    const steady = this.#leaseTime();
+    for (let scope = 0; scope < accounts.length; scope++) {
+      accounts[scope]!.settle(held[scope]!, charge, steady);
     }
     if (charge.calls === 0 && this.#sharer === null) return;
-    for (const account of reservation.accounts) this.#changed.add(account);
+    for (const account of accounts) this.#changed.add(account);
     this.onChange();
   }
 
@@ -184,11 +178,21 @@ export class Ledger {
     return this.#overruns;
   }
 
-  #overrun({ scopes, accounts }: Reservation, { account, key, units }: Held, charge: Charge): void {
-    const limits = scopes[accounts.indexOf(account)];
-    if (!limits || limits.max[key] === 0) return;
-    const above = chargedUnits(charge, key) - units;
-    this.#overruns.set(key, (this.#overruns.get(key) ?? 0) + above);
+  #noteOverruns({ scopes, held }: Reservation, charge: Charge): void {
+    for (let scope = 0; scope < scopes.length; scope++) {
+      const { units } = held[scope]!;
+      for (let place = 0; place < units.length; place++) {
+        const key = LIMIT_KEYS[place]!;
+        const above = chargedUnits(charge, key) - units[place]!;
+        if (above <= 0 || scopes[scope]!.max[key] === 0) continue;
+        this.#overruns.set(key, (this.#overruns.get(key) ?? 0) + above);
+      }
+    }
+  }
+
+  /** Only leases have a time to be settled at: a look at the clock costs as much as a settlement. */
+  #leaseTime(): number {
+    return this.#sharer === null ? 0 : this.moment().steady;
   }
 
   /** Adds what a call was charged with before this process began; `time` is epoch ms. */
@@ -229,7 +233,7 @@ export class Ledger {
     { max, at }: { readonly max: number; readonly at: Moment },
   ): boolean {
     return this.#sharer === null
-      ? account.meters[key].taken(at) + needed <= max
+      ? account.takenHere(key, at) + needed <= max
       : account.lease.left(key, account.windowOf(key, at), at.steady) >= needed;
   }
 
@@ -247,15 +251,4 @@ export class Ledger {
     }
     return null;
   }
-}
-
-/** What only counts while the call runs is charged with nothing. */
-function settleHeld(
-  { account, key, cell, units, lease }: Held,
-  charge: Charge,
-  steady: number,
-): void {
-  const actual = chargedUnits(charge, key);
-  account.meters[key].settle(cell, units, actual);
-  if (lease !== null) account.lease.settle(lease, units, actual, steady);
 }

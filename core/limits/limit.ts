@@ -15,6 +15,33 @@ export const LIMIT_KEYS = [
 /** Name of a limit: calls, tokens or nano-USD, by the window in which they count. */
 export type LimitKey = typeof LIMIT_KEYS[number];
 
+/** Its place in `LIMIT_KEYS`: numbers of limits lie in this order. */
+export function placeOf(key: LimitKey): number {
+  // Several times as fast as a look into an object, which every unit of a call would need.
+  switch (key) {
+    case "rpm":
+      return 0;
+    case "day.requests":
+      return 1;
+    case "month.requests":
+      return 2;
+    case "tpm":
+      return 3;
+    case "day.tokens":
+      return 4;
+    case "month.tokens":
+      return 5;
+    case "lifetime.tokens":
+      return 6;
+    case "concurrent":
+      return 7;
+    case "day.cost":
+      return 8;
+    case "month.cost":
+      return 9;
+  }
+}
+
 /** Each limit as it is configured. */
 export const LIMIT_NAMES: Readonly<Record<LimitKey, string>> = {
   "rpm": "rate.rpm",

@@ -1,7 +1,7 @@
 import { type ErrorDetails, type ErrorType, GatewayError } from "../errors.ts";
 import type { Account } from "./account.ts";
 import { LIMIT_NAMES, type LimitKey, type ScopeLimits } from "./limit.ts";
-import type { Moment } from "./meter.ts";
+import type { Moment } from "./moment.ts";
 
 /** When a slot of concurrency may be free again is unknown, ms. */
 const SLOT_WAIT_MS = 1_000;
@@ -68,6 +68,7 @@ function typeOf(key: LimitKey): ErrorType {
   }
 }
 
+const periodOf = (key: LimitKey) => key.startsWith("day.") ? "day" : "month";
 const isQuota = (key: LimitKey) => typeOf(key) === "quota-exhausted";
 const isCost = (key: LimitKey) => key.endsWith(".cost");
 
@@ -79,16 +80,16 @@ function shown(key: LimitKey, units: number): number {
 /** ms until there may be room; `null` when waiting does not help. */
 function waitFor({ limits, account, key, needed }: Refusal, at: Moment): number | null {
   if (key === "rpm" || key === "tpm") {
-    return Math.max(1, Math.ceil(account.meters[key].waitMs(needed, limits.max[key], at)));
+    return Math.max(1, Math.ceil(account.waitMs(key, needed, { limit: limits.max[key], at })));
   }
   if (key === "concurrent") return SLOT_WAIT_MS;
   if (key === "lifetime.tokens") return null;
-  return account.meters[key].period(at).end - at.wall;
+  return account.period(periodOf(key), at).end - at.wall;
 }
 
 function windowEnd({ account, key }: Refusal, at: Moment): ErrorDetails {
   if (key === "rpm" || key === "tpm" || key === "concurrent" || key === "lifetime.tokens") {
     return {};
   }
-  return { window_end: new Date(account.meters[key].period(at).end).toISOString() };
+  return { window_end: new Date(account.period(periodOf(key), at).end).toISOString() };
 }

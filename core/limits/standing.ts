@@ -1,6 +1,6 @@
 import type { Account } from "./account.ts";
 import type { LimitKey, ScopeLimits } from "./limit.ts";
-import type { Moment } from "./meter.ts";
+import type { Moment } from "./moment.ts";
 
 /** Limits and the counters they hold for. */
 export interface Scope {
@@ -53,10 +53,9 @@ function tightest(
   for (const { limits, account } of scopes) {
     const limit = limits.max[key];
     if (limit === 0) continue;
-    const meter = account.meters[key];
     const remaining = Math.max(0, limit - account.taken(key, at));
     if (found === null || remaining < found.remaining) {
-      found = { limit, remaining, emptyMs: meter.emptyMs(at) };
+      found = { limit, remaining, emptyMs: account.emptyMs(key, at) };
     }
   }
   return found;

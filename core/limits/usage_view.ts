@@ -1,16 +1,16 @@
 import type { JsonObject } from "../json.ts";
 import type { PeriodName } from "../period.ts";
 import type { LimitKey } from "./limit.ts";
-import type { Moment } from "./meter.ts";
+import type { Moment } from "./moment.ts";
 import type { Scope } from "./standing.ts";
 
 /** How all limits of a scope stand, as `/v1/usage` tells it: `null` is "no limit"; money in USD. */
 export function limitsView(scope: Scope, at: Moment): JsonObject {
-  const { meters } = scope.account;
+  const { account } = scope;
   return {
     rate: {
-      rpm: { ...counted(scope, "rpm", at), reset_ms: Math.ceil(meters.rpm.emptyMs(at)) },
-      tpm: { ...reserving(scope, "tpm", at), reset_ms: Math.ceil(meters.tpm.emptyMs(at)) },
+      rpm: { ...counted(scope, "rpm", at), reset_ms: Math.ceil(account.emptyMs("rpm", at)) },
+      tpm: { ...reserving(scope, "tpm", at), reset_ms: Math.ceil(account.emptyMs("tpm", at)) },
       concurrent: counted(scope, "concurrent", at),
     },
     quota: {
@@ -22,7 +22,7 @@ export function limitsView(scope: Scope, at: Moment): JsonObject {
 }
 
 function periodView(scope: Scope, name: PeriodName, at: Moment): JsonObject {
-  const { start, end } = scope.account.meters[`${name}.requests`].period(at);
+  const { start, end } = scope.account.period(name, at);
   return {
     start: second(start),
     end: second(end),
@@ -41,9 +41,8 @@ function counted({ limits, account }: Scope, key: LimitKey, at: Moment): JsonObj
 
 /** What is reserved first and settled later; `unit` is what one shown unit holds. */
 function reserving({ limits, account }: Scope, key: LimitKey, at: Moment, unit = 1): JsonObject {
-  const meter = account.meters[key];
   const taken = account.taken(key, at);
-  const reserved = meter.reservedAt(at);
+  const reserved = account.reserved(key, at);
   const limit = limits.max[key] || null;
   return {
     limit: limit === null ? null : limit / unit,

@@ -1,3 +1,4 @@
+import { toFront } from "./order.ts";
 import type { Pass } from "./pass.ts";
 
 /**
@@ -8,14 +9,18 @@ export const availability: Pass = {
   name: "availability",
   isFor: () => true,
   apply({ health }, decision, order) {
-    const { group, eligible } = decision;
-    const failing = order.filter((index) => {
-      const target = eligible[index];
-      return target !== undefined && health.isFailing(group, target);
-    });
-    decision.deferredCount = failing.length;
-    decision.panic = failing.length === order.length;
-    if (failing.length === 0 || decision.panic) return order;
-    return [...order.filter((index) => !failing.includes(index)), ...failing];
+    const { group, eligible, context } = decision;
+    const failing = new Set(
+      order.filter((index) =>
+        health.isFailing(group, eligible[index]!) ||
+        context.targets[index]?.signals.backoffUntil !== null
+      ),
+    );
+    if (failing.size === 0) return order;
+    decision.deferredCount = failing.size;
+    decision.panic = failing.size === order.length;
+    if (decision.panic) return order;
+    if (failing.has(context.pinnedIndex ?? -1)) decision.pinState = "deferred";
+    return toFront(order, (index) => !failing.has(index));
   },
 };

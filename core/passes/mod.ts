@@ -2,10 +2,12 @@ import type { Parts } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Group } from "../snapshot.ts";
 import { availability } from "./availability.ts";
+import { budgetPreference } from "./budget_preference.ts";
 import type { Pass } from "./pass.ts";
+import { pin } from "./pin.ts";
 
 /** What happens to every plan that holds, in this order. */
-const PASSES: readonly Pass[] = [availability];
+const PASSES: readonly Pass[] = [pin, budgetPreference, availability];
 
 /** A group's own are found once: groups live as long as their snapshot. */
 const own = new WeakMap<Group, readonly Pass[]>();

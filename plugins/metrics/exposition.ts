@@ -1,3 +1,4 @@
+import type { Counts } from "@/core/workers/fleet.ts";
 import { Buckets } from "./buckets.ts";
 import type { Family, FamilyName, Page, Reading } from "./family.ts";
 import type { PageWriter } from "./prom_page.ts";
@@ -21,12 +22,24 @@ export interface Exposition {
   gauge(family: FamilyName, read: () => Iterable<Reading>): void;
   /** Everything, in the text format 0.0.4. */
   page(): Promise<Page>;
+  /** The numbers of several processes as those of one. */
+  pageOf(counts: readonly Counts[]): Promise<Page>;
+  /** Everything, to be put together with the numbers of other processes. */
+  counts(): Promise<Counts>;
 }
 
 /** Builds an exposition without families, but for the one that counts folded series. */
 export function createExposition(budget = new SeriesBudget()): Exposition {
   const declared: Family[] = [];
   let writer: PageWriter | null = null;
+
+  async function currentWriter(): Promise<PageWriter> {
+    // A gateway that nobody scrapes does not pay for the library, some 50 ms at its start.
+    const { createPageWriter } = await import("./prom_page.ts");
+    writer ??= createPageWriter();
+    for (const family of declared.splice(0)) writer.add(family);
+    return writer;
+  }
 
   const exposition: Exposition = {
     counter(family, parts = 1) {
@@ -47,13 +60,12 @@ export function createExposition(budget = new SeriesBudget()): Exposition {
     },
     counted: (family, read) => void declared.push({ ...family, kind: "counter", read }),
     gauge: (family, read) => void declared.push({ ...family, kind: "gauge", read }),
-    async page() {
-      // A gateway that nobody scrapes does not pay for the library, some 50 ms at its start.
-      const { createPageWriter } = await import("./prom_page.ts");
-      writer ??= createPageWriter();
-      for (const family of declared.splice(0)) writer.add(family);
-      return await writer.write();
+    page: async () => await (await currentWriter()).write(),
+    async pageOf(counts) {
+      const { writeMerged } = await import("./prom_page.ts");
+      return await writeMerged(counts);
     },
+    counts: async () => await (await currentWriter()).counts(),
   };
   const help = "Series that were folded into `other` because there were too many.";
   exposition.counted({ name: "metrics_folded_series_total", help }, () => [[{}, budget.folded]]);

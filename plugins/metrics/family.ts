@@ -10,6 +10,8 @@ export interface FamilyName {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
+  /** What the value of several processes is; their sum, if it does not say. */
+  readonly across?: "average" | "first" | "max" | "min";
 }
 
 /** A family as it was declared. */

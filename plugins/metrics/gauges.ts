@@ -1,20 +1,26 @@
 import type { Parts } from "@/core/call.ts";
-import type { LiveConfig } from "@/core/config/reload.ts";
+import type { ConfigInForce } from "@/core/config/reload.ts";
 import { isReady } from "@/core/health_endpoints.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { Exposition } from "./exposition.ts";
 import type { Reading } from "./family.ts";
+import { declareOnce, declareProcess } from "./gateway_gauges.ts";
 import { OTHER } from "./series.ts";
 
 const BREAKER = { closed: 0, half_open: 1, open: 2 } as const;
 const TARGET = ["provider", "model"];
 
 /** Declares what is looked up when somebody asks: nothing of it costs a call anything. */
-export function declareGauges(exposition: Exposition, parts: Parts, config: LiveConfig): void {
+export function declareGauges(exposition: Exposition, parts: Parts, config: ConfigInForce): void {
   declareLoad(exposition, parts);
-  declareStorage(exposition, parts);
-  declareConfig(exposition, parts, config);
-  declareProcess(exposition, parts);
+  declareJournal(exposition, parts);
+  exposition.gauge(
+    { name: "ready", help: "1 while calls may be sent here.", across: "min" },
+    () => [[{}, Number(isReady(parts))]],
+  );
+  const { fleet, store, build, clock } = parts;
+  declareProcess(exposition, { build, clock, worker: String(fleet?.worker ?? 0) });
+  if (fleet === null) declareOnce(exposition, { store, config, restarts: () => 0 });
 }
 
 function declareLoad({ gauge }: Exposition, parts: Parts): void {
@@ -34,11 +40,13 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
     name: "breaker_state",
     help: "0 closed, 1 half open, 2 open.",
     labels: TARGET,
+    across: "max",
   }, signal(({ breaker }) => breaker));
   gauge({
     name: "backoff_seconds",
     help: "Time for which a target is spared because its provider limits us.",
     labels: TARGET,
+    across: "max",
   }, signal(({ backoffSeconds }) => backoffSeconds));
 }
 
@@ -81,14 +89,16 @@ function standings(parts: Parts): readonly Standing[] {
   return [...found.values()];
 }
 
-function declareStorage({ counted, gauge }: Exposition, { journal, store }: Parts): void {
+function declareJournal({ counted, gauge }: Exposition, { journal }: Parts): void {
   const one = (read: () => number) => (): readonly Reading[] => [[{}, read()]];
   const count = (name: string, help: string, read: () => number) =>
     counted({ name, help }, one(read));
-  const show = (name: string, help: string, read: () => number) => gauge({ name, help }, one(read));
   count("journal_lines_total", "Lines of the journal.", () => journal.counts.lines);
   count("journal_lost_total", "Lines that were never written.", () => journal.counts.lost);
   count("journal_torn_total", "Torn ends found at the start.", () => journal.counts.torn);
+  // Each of several processes knows what waits of all journals, as well as of its own.
+  const show = (name: string, help: string, read: () => number) =>
+    gauge({ name, help, across: "max" }, one(read));
   show(
     "journal_unshipped_bytes",
     "Bytes that wait for the usage database.",
@@ -99,68 +109,4 @@ function declareStorage({ counted, gauge }: Exposition, { journal, store }: Part
     "Age of the oldest line that waits for the usage database.",
     () => journal.backlog.lagMs / 1000,
   );
-  if (!store) return;
-  count("journal_gaps_total", "Lines missing between lines.", () => store.counts.gaps);
-  counted({
-    name: "shipper_lines_total",
-    help: "Lines by what the usage database made of them.",
-    labels: ["result"],
-  }, () =>
-    (["inserted", "duplicate", "rejected"] as const)
-      .map((result) => [{ result }, store.counts[result]]));
-  counted({
-    name: "shipper_errors_total",
-    help: "Failures to ship: of the database, or of the storage worker.",
-    labels: ["class"],
-  }, () => Object.entries(store.failures).map(([name, value]) => [{ class: name }, value]));
-  show(
-    "migration_schema_version",
-    "The last migration of the usage database; 0 while that is not known.",
-    () => store.migrations.version,
-  );
-  show(
-    "migration_pending",
-    "Migrations that the usage database lacks.",
-    () => store.migrations.pending,
-  );
-  show("usage_db_up", "1 while the usage database takes lines.", () => Number(store.up));
-}
-
-function declareConfig(
-  { counted, gauge }: Exposition,
-  parts: Parts,
-  config: LiveConfig,
-): void {
-  counted(
-    { name: "config_reloads_total", help: "Reloads by what became of them.", labels: ["outcome"] },
-    () => Object.entries(config.reloads).map(([outcome, value]) => [{ outcome }, value]),
-  );
-  gauge({
-    name: "config_restart_required",
-    help: "1 while the file says something that needs a restart.",
-  }, () => [[{}, Number(config.restartRequired)]]);
-  gauge(
-    { name: "config_info", help: "The configuration in force.", labels: ["fingerprint"] },
-    () => [[{ fingerprint: config.current().fingerprint }, 1]],
-  );
-  gauge(
-    { name: "ready", help: "1 while calls may be sent here." },
-    () => [[{}, Number(isReady(parts))]],
-  );
-}
-
-function declareProcess({ gauge }: Exposition, { build, clock }: Parts): void {
-  const { version, commit } = build;
-  const startedAt = clock();
-  const worker = "0";
-  gauge({
-    name: "build_info",
-    help: "What runs.",
-    labels: ["version", "commit", "deno"],
-  }, () => [[{ version, commit, deno: Deno.version.deno }, 1]]);
-  const show = (name: string, help: string, read: () => number) =>
-    gauge({ name, help, labels: ["worker"] }, () => [[{ worker }, read()]]);
-  show("process_resident_memory_bytes", "Resident memory.", () => Deno.memoryUsage().rss);
-  show("process_heap_used_bytes", "Used heap.", () => Deno.memoryUsage().heapUsed);
-  show("process_uptime_seconds", "Time since the start.", () => (clock() - startedAt) / 1000);
 }

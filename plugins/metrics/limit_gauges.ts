@@ -46,11 +46,13 @@ function declareEstimates({ gauge }: Pick<Exposition, "gauge">, parts: Parts): v
     name: "token_estimate_ratio",
     help: "Input tokens as reported, by those estimated from characters.",
     labels,
+    across: "average",
   }, () => estimates(parts, ({ key }) => calibration.of(key).input.ratio));
   gauge({
     name: "token_estimate_error_ratio",
     help: "How far reported input tokens lie from the estimate that was learned, on average.",
     labels,
+    across: "average",
   }, () => estimates(parts, ({ key }) => calibration.of(key).input.deviation));
 }
 

@@ -3,11 +3,11 @@ import type { ListenAddress } from "@/core/config/listen.ts";
 /** A listener that serves one answer on one path, without authentication. */
 export interface Listener {
   /**
-   * Listens there, or nowhere.
+   * Listens there, or nowhere; with `reusePort` beside other processes.
    *
    * @throws {Error} with the address and the system's reason
    */
-  open(address: ListenAddress | null): void;
+  open(address: ListenAddress | null, reusePort: boolean): void;
   /** Closes, then opens elsewhere, unless the address is the one it has. */
   move(address: ListenAddress | null): Promise<void>;
 }
@@ -15,6 +15,7 @@ export interface Listener {
 /** Builds a listener that does not listen yet. */
 export function createListener(path: string, answer: () => Promise<Response>): Listener {
   let listening: ListenAddress | null = null;
+  let shares = false;
   let server: Deno.HttpServer | null = null;
 
   function handle({ url, method }: Request): Response | Promise<Response> {
@@ -22,11 +23,12 @@ export function createListener(path: string, answer: () => Promise<Response>): L
     return method === "GET" || method === "HEAD" ? answer() : new Response(null, { status: 405 });
   }
 
-  function open(address: ListenAddress | null): void {
+  function open(address: ListenAddress | null, reusePort: boolean): void {
     listening = address;
+    shares = reusePort;
     if (!address) return;
     try {
-      server = Deno.serve({ ...address, onListen: () => {} }, handle);
+      server = Deno.serve({ ...address, reusePort, onListen: () => {} }, handle);
     } catch (error) {
       listening = null;
       const reason = error instanceof Error ? error.message : String(error);
@@ -42,7 +44,7 @@ export function createListener(path: string, answer: () => Promise<Response>): L
       const old = server;
       server = null;
       await old?.shutdown();
-      open(address);
+      open(address, shares);
     },
   };
 }

@@ -5,16 +5,18 @@ import type { Plugin } from "@/core/plugin.ts";
 import { type CallerCounter, callerCounter } from "./callers.ts";
 import { callCounter } from "./calls.ts";
 import { createExposition } from "./exposition.ts";
+import type { Page } from "./family.ts";
 import { declareFamilies } from "./families.ts";
 import { declareGauges } from "./gauges.ts";
 import { createListener } from "./listener.ts";
 import { limitCounter } from "./limits.ts";
 import { declareLimitGauges } from "./limit_gauges.ts";
+import { declarePolicies, policyCounter } from "./policies.ts";
 import { watchLoop } from "./loop_delay.ts";
 
 const PATH = "/metrics";
 
-/** Metrics for Prometheus, on `/metrics` and on a listener of their own. */
+/** Metrics on `/metrics` and on a listener of their own: those of all processes that serve. */
 export function createMetrics(): Plugin {
   const exposition = createExposition();
   const families = declareFamilies(exposition);
@@ -22,15 +24,22 @@ export function createMetrics(): Plugin {
   const shipBatch = families.shipBatch.at();
   const countCall = callCounter(families);
   const countLimits = limitCounter(exposition);
+  const countPolicies = policyCounter(exposition);
   const listener = createListener(PATH, answer);
   let callers: CallerCounter | null = null;
   let labelsCallers = false;
   let parts: Parts | null = null;
   let loop: Disposable | null = null;
 
-  async function answer(): Promise<Response> {
+  function page(): Promise<Page> {
     callers?.choose();
-    const { contentType, text } = await exposition.page();
+    return exposition.page();
+  }
+
+  async function answer(): Promise<Response> {
+    const fleet = parts?.fleet ?? null;
+    const { contentType, text } =
+      await (fleet === null ? page() : exposition.pageOf(await fleet.counts()));
     return new Response(text, {
       headers: { "content-type": contentType, "cache-control": "no-store" },
     });
@@ -50,6 +59,10 @@ export function createMetrics(): Plugin {
 
   return {
     name: "metrics",
+    counts() {
+      callers?.choose();
+      return exposition.counts();
+    },
     routes: { [PATH]: serve },
     start(started, config) {
       parts = started;
@@ -57,8 +70,9 @@ export function createMetrics(): Plugin {
       labelCallers(metrics.callerLabel);
       declareGauges(exposition, started, config);
       declareLimitGauges(exposition, started);
+      declarePolicies(exposition, started);
       loop = watchLoop(families.loopDelay.at(), started.clock);
-      listener.open(metrics.listen);
+      listener.open(metrics.listen, started.fleet !== null);
     },
     configure({ metrics }) {
       labelCallers(metrics.callerLabel);
@@ -73,6 +87,7 @@ export function createMetrics(): Plugin {
     onSettled(call, settlement, journalMs) {
       countCall(call, settlement);
       countLimits(call, settlement);
+      countPolicies(call);
       journalWrite.observe(journalMs / 1000);
       if (labelsCallers) callers?.count(call, settlement);
     },

@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Counts } from "@/core/workers/fleet.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Family, Page } from "./family.ts";
 import type { Series, SeriesSet } from "./series.ts";
@@ -9,6 +10,8 @@ const PREFIX = "pointsman_";
 export interface PageWriter {
   add(family: Family): void;
   write(): Promise<Page>;
+  /** The numbers, to be put together with those of other processes. */
+  counts(): Promise<Counts>;
 }
 
 /** Builds a writer without families. */
@@ -20,6 +23,7 @@ export function createPageWriter(): PageWriter {
         name: `${PREFIX}${family.name}`,
         help: family.help,
         labelNames: [...family.labels ?? []],
+        aggregator: family.across ?? "sum" as const,
         registers: [registry],
       };
       if (family.kind === "histogram") {
@@ -42,8 +46,28 @@ export function createPageWriter(): PageWriter {
         });
       }
     },
-    write: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    write: () => pageOf(registry),
+    counts: () => registry.getMetricsAsJSON(),
   };
+}
+
+async function pageOf(registry: Registry): Promise<Page> {
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
+
+/** The numbers of several processes as those of one. */
+function merged(counts: readonly Counts[]): Registry {
+  return AggregatorRegistry.aggregate(counts.map((families) => [...families]));
+}
+
+/** Writes the numbers of several processes as those of one. */
+export function writeMerged(counts: readonly Counts[]): Promise<Page> {
+  return pageOf(merged(counts));
+}
+
+/** What processes counted that are gone: what only told how they stood is left out. */
+export function foldCounts(counts: readonly Counts[]): Counts {
+  return merged(counts).getMetricsAsArray().filter(({ type }) => String(type) !== "gauge");
 }
 
 type Configuration = ConstructorParameters<typeof Histogram<string>>[0] & {

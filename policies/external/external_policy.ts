@@ -4,9 +4,10 @@ import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import { checkPlan, readPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
-import type { PolicyState } from "../../core/policy_runner.ts";
 import type { ExternalPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyOutcome, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { within } from "./within.ts";
 import { VerdictCache } from "./verdict_cache.ts";
 
 /** Version of what is posted and of what is expected. */
@@ -118,37 +119,26 @@ export class ExternalPolicy {
 
   async #ask(context: RouteContext, nobodyWaits: AbortSignal): Promise<Answered> {
     const { url, headers, timeoutMs, maxResponseBytes } = this.settings;
-    const ended = new AbortController();
-    const deadline = this.#world.deadlines.set(timeoutMs, () => ended.abort(LATE));
-    const leave = () => ended.abort(nobodyWaits.reason);
-    if (nobodyWaits.aborted) leave();
-    nobodyWaits.addEventListener("abort", leave);
-    try {
-      const answer = await this.#client.send({
-        method: "POST",
-        url,
-        headers: {
-          ...headers,
-          "accept": "application/json",
-          "content-type": "application/json",
-          "x-request-id": context.requestId,
-          "x-router-contract": CONTRACT,
-        },
-        body: JSON.stringify(context),
-        maxBytes: maxResponseBytes,
-        signal: ended.signal,
-      });
-      if (answer.kind !== "answer") return fault(FAULTS[answer.kind]);
-      const { status, text, bytes } = answer;
-      const told = status >= 200 && status < 300 ? readPlan(text, context) : fault("policy-status");
-      return { ...told, responseBytes: bytes };
-    } catch (error) {
-      if (error === LATE) return fault("policy-timeout");
-      throw error;
-    } finally {
-      deadline.cancel();
-      nobodyWaits.removeEventListener("abort", leave);
-    }
+    const request = {
+      method: "POST",
+      url,
+      headers: {
+        ...headers,
+        "accept": "application/json",
+        "content-type": "application/json",
+        "x-request-id": context.requestId,
+        "x-router-contract": CONTRACT,
+      },
+      body: JSON.stringify(context),
+      maxBytes: maxResponseBytes,
+    } as const;
+    const limits = { ms: timeoutMs, deadlines: this.#world.deadlines, signal: nobodyWaits };
+    const answer = await within(limits, (signal) => this.#client.send({ ...request, signal }));
+    if (answer === null) return fault("policy-timeout");
+    if (answer.kind !== "answer") return fault(FAULTS[answer.kind]);
+    const { status, text, bytes } = answer;
+    const told = status >= 200 && status < 300 ? readPlan(text, context) : fault("policy-status");
+    return { ...told, responseBytes: bytes };
   }
 
   #tell(fault: PolicyFault, { requestId }: RouteContext): void {
@@ -171,9 +161,6 @@ export class ExternalPolicy {
 }
 
 type Answered = PolicyOutcome & { readonly responseBytes: number | null };
-
-/** Why a policy that takes too long is asked no more. */
-const LATE = new Error("Cannot wait for the policy any longer");
 
 const FAULTS = {
   "denied": "policy-egress-denied",

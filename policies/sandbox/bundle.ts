@@ -19,6 +19,8 @@ export interface BundleFlaw {
   readonly line: number;
   readonly column: number;
   readonly message: string;
+  /** Whose it is: the code's, that of something that is not allowed, or of a file that is not there. */
+  readonly kind: "broken" | "refused" | "unreadable";
 }
 
 /** A bundle, or every reason why there is none. */

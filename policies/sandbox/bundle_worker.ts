@@ -73,7 +73,7 @@ function sourcesOnDisk({ entry, root, names }: SourceOptions): esbuild.Plugin {
         if (kind === "entry-point") return named(path);
         const found = findImport(path, names.get(importer) ?? entry, root);
         if ("path" in found) return named(found.path);
-        return { errors: [{ text: `cannot import "${path}": ${found.refused}` }] };
+        return { errors: [{ text: `cannot import "${path}": ${found.refused}`, detail: REFUSED }] };
       });
       build.onLoad({ filter: /.*/, namespace: NAMESPACE }, ({ pluginData: path }) => ({
         contents: Deno.readTextFileSync(path),
@@ -97,7 +97,9 @@ function resultOf(
     : bytes > MAX_BUNDLE_BYTES
     ? `the bundle has ${bytes} bytes, more than ${MAX_BUNDLE_BYTES}`
     : null;
-  if (refusal !== null) return { ok: false, flaws: [{ ...NOWHERE, file: path, message: refusal }] };
+  if (refusal !== null) {
+    return { ok: false, flaws: [{ ...NOWHERE, file: path, message: refusal, kind: "refused" }] };
+  }
   return {
     ok: true,
     bundle: {
@@ -115,6 +117,9 @@ const DYNAMIC_IMPORT = "Dynamic require of ";
 
 const NOWHERE = { line: 0, column: 0 };
 
+/** Marks the errors of what a policy may not import. */
+const REFUSED = "refused";
+
 function flawsOf(
   error: unknown,
   path: string,
@@ -124,13 +129,15 @@ function flawsOf(
     ? error.errors as readonly esbuild.Message[]
     : [];
   if (messages.length === 0) {
-    return [{ ...NOWHERE, file: path, message: error instanceof Error ? error.message : "failed" }];
+    const message = error instanceof Error ? error.message : "failed";
+    return [{ ...NOWHERE, file: path, message, kind: "broken" }];
   }
-  return messages.map(({ text, location }) => ({
+  return messages.map(({ text, location, detail }) => ({
     file: names.get(location?.file.replace(`${NAMESPACE}:`, "") ?? "") ?? path,
     line: location?.line ?? 0,
     column: location ? location.column + 1 : 0,
     message: text,
+    kind: detail === REFUSED ? "refused" : "broken",
   }));
 }
 

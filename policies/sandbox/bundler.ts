@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import {
   type BundleAnswer,
+  type BundleFlaw,
   type BundleRequest,
   type BundleResult,
   ESBUILD_WASM,
@@ -85,14 +86,23 @@ function startThread(root: string): BundleThread {
 }
 
 /** Where a policy and its folder really lie; a link must not lead out of the folder. */
-function placeOf(path: string, root: string) {
-  const refusal = (message: string) => ({ file: path, line: 0, column: 0, message });
+function placeOf(
+  path: string,
+  root: string,
+): BundleFlaw | { readonly path: string; readonly root: string } {
+  const refusal = (message: string, kind: BundleFlaw["kind"]) => ({
+    file: path,
+    line: 0,
+    column: 0,
+    message,
+    kind,
+  });
   try {
     const place = { path: Deno.realPathSync(path), root: Deno.realPathSync(root) };
     if (contains(place.root, dirname(place.path))) return place;
-    return refusal(`the policy lies outside "${root}"`);
+    return refusal(`the policy lies outside "${root}"`, "refused");
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return refusal("there is no such file");
+    return refusal("there is no such file", "unreadable");
   }
 }

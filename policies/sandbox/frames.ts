@@ -32,14 +32,18 @@ const encoder = new TextEncoder();
 
 /** Bytes of a frame: payload length and sequence as big-endian uint32, kind, payload. */
 export function encodeFrame(kind: number, sequence: number, text: string): Uint8Array<ArrayBuffer> {
-  // UTF-8 takes at most three bytes for a UTF-16 unit; what is too much is cut off.
-  const bytes = new Uint8Array(HEADER_BYTES + text.length * 3);
-  const { written } = encoder.encodeInto(text, bytes.subarray(HEADER_BYTES));
+  // Contexts and plans are mostly ASCII: a byte for each UTF-16 unit.
+  let bytes = new Uint8Array(HEADER_BYTES + text.length);
+  if (encoder.encodeInto(text, bytes.subarray(HEADER_BYTES)).read < text.length) {
+    const payload = encoder.encode(text);
+    bytes = new Uint8Array(HEADER_BYTES + payload.length);
+    bytes.set(payload, HEADER_BYTES);
+  }
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, written);
+  view.setUint32(0, bytes.length - HEADER_BYTES);
   view.setUint32(4, sequence);
   bytes[8] = kind;
-  return bytes.subarray(0, HEADER_BYTES + written);
+  return bytes;
 }
 
 /** Splits a stream of bytes into frames. */

@@ -2,14 +2,15 @@ import { Buffer } from "node:buffer";
 import type { Log } from "../../core/log.ts";
 import { readPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
-import type { PolicyHostSettings, PolicyState } from "../../core/policy_runner.ts";
+import type { PolicyHostSettings } from "../../core/policy_runner.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type {
   PolicyCost,
   PolicyOutcome,
   PolicyVerdict,
   RouteContext,
 } from "../../core/strategy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
 import type { HostWorld } from "./spare_host.ts";
@@ -25,6 +26,9 @@ const UNCOUNTED: ReadonlySet<PolicyFault> = new Set([
   "policy-quarantined",
 ]);
 
+/** Shortest time between two log lines about faults of one group, ms. */
+const TELL_MS = 1_000;
+
 /** What a group's policy needs. */
 export interface GroupPolicyOptions extends HostWorld {
   readonly group: string;
@@ -38,6 +42,10 @@ export class GroupPolicy {
   readonly #queue: PolicyQueue;
   #version: PolicyVersion;
   #quarantine = new Quarantine();
+  #faults: Partial<Record<PolicyFault, number>> = {};
+  #hostRestarts = 0;
+  #nondeterminism = 0;
+  #toldAt = -Infinity;
 
   constructor(version: PolicyVersion, options: GroupPolicyOptions) {
     this.#options = options;
@@ -57,6 +65,29 @@ export class GroupPolicy {
   get state(): PolicyState {
     if (this.#quarantine.open) return "quarantined";
     return this.#version.idlest() ? "ok" : "unavailable";
+  }
+
+  /** How it stands, for operators. */
+  get standing(): PolicyStanding {
+    return {
+      group: this.#options.group,
+      state: this.state,
+      digest: this.#version.bundle.digest,
+      faults: { ...this.#faults },
+      queued: this.#queue.waiting,
+      hostRestarts: this.#hostRestarts,
+      nondeterminism: this.#nondeterminism,
+    };
+  }
+
+  /** Ends a quarantine, and forgets the faults that count for one. */
+  resume(): void {
+    const { log, group } = this.#options;
+    const wasOpen = this.#quarantine.open;
+    this.#quarantine = new Quarantine();
+    if (!wasOpen) return;
+    const policy = shortDigest(this.#version.bundle.digest);
+    log.write("info", "policy_resumed", "A policy is asked again", { group, policy });
   }
 
   /** Brings another version into force; decisions under way end on theirs. */
@@ -79,12 +110,23 @@ export class GroupPolicy {
     const quarantine = this.#quarantine;
     const admission = trial ? "run" : quarantine.admit(this.#options.clock());
     if (admission === "refuse") {
-      return { kind: "fault", fault: "policy-quarantined", digest, cost: NO_COST };
+      const refused = {
+        kind: "fault",
+        fault: "policy-quarantined",
+        digest,
+        cost: NO_COST,
+      } as const;
+      this.#note(refused.fault);
+      return refused;
     }
     const { answer, cost } = await this.#ask(JSON.stringify(context));
     const verdict = { ...outcomeOf(answer, context), digest, cost };
-    if (verdict.kind === "fault") this.#tell(verdict, context);
-    if (!trial) this.#count(quarantine, admission, verdict);
+    if (trial) return verdict;
+    if (verdict.kind === "fault") {
+      this.#note(verdict.fault);
+      this.#tell(verdict, context);
+    }
+    this.#count(quarantine, admission, verdict);
     return verdict;
   }
 
@@ -116,18 +158,27 @@ export class GroupPolicy {
     const fields = { group, policy: shortDigest(version.bundle.digest) };
     version.serve(this.#options.settings().hosts, {
       onHost: () => this.#queue.next(),
-      onEnd: () => log.write("warn", "policy_host_ended", "A policy host ended", fields),
-      onDiffers: () =>
-        log.write(
-          "warn",
-          "policy_nondeterminism",
-          "A policy gave two plans for one context",
-          fields,
-        ),
+      onEnd: () => {
+        this.#hostRestarts += 1;
+        log.write("warn", "policy_host_ended", "A policy host ended", fields);
+      },
+      onDiffers: () => {
+        this.#nondeterminism += 1;
+        const msg = "A policy gave two plans for one context";
+        log.write("warn", "policy_nondeterminism", msg, fields);
+      },
     });
   }
 
+  #note(fault: PolicyFault): void {
+    this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+  }
+
+  /** At most one line a second: a policy may fail at every call. */
   #tell(verdict: PolicyVerdict & { kind: "fault" }, { requestId }: RouteContext): void {
+    const now = this.#options.clock();
+    if (now < this.#toldAt + TELL_MS) return;
+    this.#toldAt = now;
     this.#options.log.write("warn", "policy_fault", "A policy did not decide", {
       request_id: requestId,
       group: this.#options.group,

@@ -1,6 +1,6 @@
 import type { Deadlines } from "../../core/deadlines.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
-import type { HostProcess } from "./host_process.ts";
+import type { PolicyHost } from "./policy_host.ts";
 
 /** Decisions that may wait. */
 const MAX_WAITING = 256;
@@ -8,14 +8,14 @@ const MAX_WAITING = 256;
 /** Longest wait, ms. */
 const WAIT_MS = 50;
 
-type Place = HostProcess | PolicyFault;
+type Place = PolicyHost | PolicyFault;
 
 /** What a queue hands out, and how much of it at once. */
 export interface QueueWorld {
   readonly deadlines: Deadlines;
   readonly maxConcurrent: () => number;
   /** The process to use next; `null` while there is none. */
-  readonly host: () => HostProcess | null;
+  readonly host: () => PolicyHost | null;
 }
 
 /** Places in the processes of a policy: decisions over the limit wait a little, then do without. */
@@ -26,6 +26,11 @@ export class PolicyQueue {
 
   constructor(world: QueueWorld) {
     this.#world = world;
+  }
+
+  /** Decisions that wait for a place. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   /** A place, or the fault that stands for none. Give a place back. */
@@ -62,7 +67,7 @@ export class PolicyQueue {
     }
   }
 
-  #free(): HostProcess | null {
+  #free(): PolicyHost | null {
     if (this.#taken >= this.#world.maxConcurrent()) return null;
     const host = this.#world.host();
     if (host) this.#taken += 1;

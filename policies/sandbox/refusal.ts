@@ -1,11 +1,17 @@
 import type { Bundle, BundleFlaw } from "./bundle.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { LOAD_TIMEOUT_MS } from "./messages.ts";
 import { flawOf } from "./source_position.ts";
 
 /** Why a bundle that was made cannot be used: what its top level did. */
 export function refusalOf(answer: HostAnswer, bundle: Bundle, path: string): BundleFlaw {
-  const nowhere = (message: string) => ({ file: path, line: 0, column: 0, message });
+  const nowhere = (message: string) => ({
+    file: path,
+    line: 0,
+    column: 0,
+    message,
+    kind: "broken" as const,
+  });
   if (answer.kind !== "fault") return nowhere("the policy host did not start");
   switch (answer.fault) {
     case "policy-threw":

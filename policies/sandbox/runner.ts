@@ -3,17 +3,21 @@ import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
 import type { Log } from "../../core/log.ts";
 import type {
+  PolicyBundle,
+  PolicyFeedback,
   PolicyGroup,
   PolicyHostSettings,
   PolicyRunner,
-  PolicyState,
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
+import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { readPolicy } from "../policy_source.ts";
+import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
-import type { HostAnswer } from "./host_process.ts";
+import type { HostAnswer } from "./policy_host.ts";
 import { refusalOf } from "./refusal.ts";
 import { type HostWorld, SpareHost } from "./spare_host.ts";
 import { PolicyVersion, type VersionOptions } from "./version.ts";
@@ -33,21 +37,27 @@ export interface RunnerOptions {
 const DEFAULTS: PolicyHostSettings = {
   hosts: 2,
   watch: false,
+  isolation: "process",
+  trust: { required: false, keys: [] },
   quarantine: { faults: 5, windowMs: 60_000, openMs: 30_000, maxOpenMs: 900_000 },
 };
 
+/** Runs the policies in TypeScript; nothing is told to them. */
+export type ScriptRunner = Omit<PolicyRunner, keyof PolicyFeedback>;
+
 /** Builds the runner of the policies in TypeScript; processes start with the first policy. */
-export function createScriptRunner(options: RunnerOptions): PolicyRunner {
+export function createScriptRunner(options: RunnerOptions): ScriptRunner {
   return new ProcessRunner(options);
 }
 
-class ProcessRunner implements PolicyRunner {
+class ProcessRunner implements ScriptRunner {
   readonly #log: Log;
   readonly #world: HostWorld;
   readonly #spare: SpareHost;
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
   #prepared = new Map<string, PolicyVersion>();
+  readonly reloads = { applied: 0, refused: 0 };
   #settings = DEFAULTS;
   #watch: Disposable | null = null;
   #watched = "";
@@ -66,8 +76,23 @@ class ProcessRunner implements PolicyRunner {
     return STATES.find((state) => states.includes(state)) ?? "ok";
   }
 
+  standings(): readonly PolicyStanding[] {
+    return [...this.#groups.values()].map(({ standing }) => standing);
+  }
+
+  resume(group: string): void {
+    this.#groups.get(group)?.resume();
+  }
+
   digestOf(group: string): string | null {
     return this.#groups.get(group)?.version.bundle.digest ?? null;
+  }
+
+  bundleOf(digest: string): PolicyBundle | null {
+    const versions = [...this.#groups.values()].map(({ version }) => version);
+    const version = versions.find(({ bundle }) => bundle.digest === digest);
+    if (!version) return null;
+    return storedBundle(version.bundle, version.settings);
   }
 
   async decide(group: string, context: RouteContext, asking: Asking): Promise<PolicyVerdict> {
@@ -76,23 +101,29 @@ class ProcessRunner implements PolicyRunner {
     return await policy.decide(context, asking.trial);
   }
 
-  prepare(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  prepare(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     // One after the other: what was prepared last is what comes into force.
-    const prepared = this.#preparing.then(() => this.#prepareAll(groups));
+    const prepared = this.#preparing.then(() => this.#prepareAll(groups, settings));
     this.#preparing = prepared.catch(() => {});
     return prepared;
   }
 
-  async #prepareAll(groups: Iterable<PolicyGroup>): Promise<readonly Problem[]> {
+  async #prepareAll(
+    groups: Iterable<PolicyGroup>,
+    settings: PolicyHostSettings,
+  ): Promise<readonly Problem[]> {
     const asked = [...groups].flatMap(({ name, policy }) =>
       policy?.kind === "script" ? [{ name, policy }] : []
     );
     this.#discard();
-    this.#fitSpare(asked.map(({ policy }) => policy));
+    this.#fitSpare(asked.map(({ policy }) => policy), settings);
     const prepared = new Map<string, PolicyVersion>();
     const problems: Problem[] = [];
     for (const { name, policy } of asked) {
-      const made = await this.#version(name, policy);
+      const made = await this.#version(name, policy, settings);
       if (made instanceof PolicyVersion) prepared.set(name, made);
       else if (made) problems.push(...made.map((flaw) => problemOf(name, flaw)));
     }
@@ -113,7 +144,7 @@ class ProcessRunner implements PolicyRunner {
       this.#groups.delete(name);
       void group.close();
     }
-    this.#fitSpare([...asked.values()]);
+    this.#fitSpare([...asked.values()], settings);
     this.#watchSources();
   }
 
@@ -131,12 +162,15 @@ class ProcessRunner implements PolicyRunner {
   async #version(
     group: string,
     settings: ScriptPolicySettings,
+    { isolation, trust }: PolicyHostSettings,
   ): Promise<PolicyVersion | readonly BundleFlaw[] | null> {
-    const result = await this.#bundler.bundle(settings.path, settings.root);
+    const result = await readPolicy({ ...settings, isolation, trust }, this.#bundler);
     if (!result.ok) return result.flaws;
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
-    if (current?.bundle.digest === bundle.digest && isSame(current.settings, settings)) return null;
+    const stays = current?.bundle.digest === bundle.digest && isSame(current.settings, settings) &&
+      isolation === this.#settings.isolation;
+    if (stays) return null;
     const options = { bundle, settings, spare: this.#spare };
     const version = new PolicyVersion({ ...options, traces: false });
     const refused = await version.start();
@@ -156,8 +190,10 @@ class ProcessRunner implements PolicyRunner {
 
   #take(name: string, version: PolicyVersion): void {
     const group = this.#groups.get(name);
-    if (group) group.swap(version);
-    else {
+    if (group) {
+      this.reloads.applied += 1;
+      group.swap(version);
+    } else {
       const options = {
         ...this.#world,
         group: name,
@@ -178,9 +214,10 @@ class ProcessRunner implements PolicyRunner {
     this.#prepared = new Map();
   }
 
-  #fitSpare(policies: readonly ScriptPolicySettings[]): void {
+  #fitSpare(policies: readonly ScriptPolicySettings[], { isolation }: PolicyHostSettings): void {
     const running = [...this.#groups.values()].map(({ version }) => version.settings);
-    this.#spare.fit(Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb)));
+    const heapMb = Math.max(0, ...[...policies, ...running].map(({ heapMb }) => heapMb));
+    this.#spare.fit({ heapMb, isolation });
   }
 
   /** Watches what the versions in force are made of. */
@@ -214,7 +251,7 @@ class ProcessRunner implements PolicyRunner {
   async #reloadAll(): Promise<void> {
     for (const [name, { version }] of this.#groups) {
       if (this.#closed) return;
-      const made = await this.#version(name, version.settings);
+      const made = await this.#version(name, version.settings, this.#settings);
       if (this.#groups.get(name)?.version !== version) {
         if (made instanceof PolicyVersion) void made.close(0);
       } else if (made instanceof PolicyVersion) this.#take(name, made);
@@ -224,6 +261,7 @@ class ProcessRunner implements PolicyRunner {
   }
 
   #refuse(group: string, flaws: readonly BundleFlaw[]): void {
+    this.reloads.refused += 1;
     for (const flaw of flaws) {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }

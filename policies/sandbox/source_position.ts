@@ -10,6 +10,7 @@ import { BUNDLE_NAME } from "./realm.ts";
  */
 export function flawOf({ map, sources }: Bundle, detail: string, file: string): BundleFlaw {
   const [message = "", ...frames] = detail.split("\n");
+  const kind = "broken";
   const place = new RegExp(`${RegExp.escape(BUNDLE_NAME)}:(\\d+):(\\d+)`);
   const trace = new TraceMap(map);
   for (const frame of frames) {
@@ -18,7 +19,7 @@ export function flawOf({ map, sources }: Bundle, detail: string, file: string): 
     const found = originalPositionFor(trace, { line: Number(line), column: Number(column) - 1 });
     const source = found.source === null ? undefined : sources[found.source];
     if (source === undefined) continue;
-    return { file: source, line: found.line ?? 0, column: (found.column ?? -1) + 1, message };
+    return { file: source, line: found.line ?? 0, column: (found.column ?? -1) + 1, message, kind };
   }
-  return { file, line: 0, column: 0, message };
+  return { file, line: 0, column: 0, message, kind };
 }

@@ -1,39 +1,50 @@
 import type { Deadlines } from "../../core/deadlines.ts";
-import { HostProcess } from "./host_process.ts";
+import type { Isolation } from "../../core/policy_runner.ts";
+import { PolicyHost } from "./policy_host.ts";
+import { openProcess } from "./process_link.ts";
+import { openThread } from "./thread_link.ts";
 
-/** What processes are started with. */
+/** What hosts are started with. */
 export interface HostWorld {
   readonly deadlines: Deadlines;
   /** Monotonic ms. */
   clock(): number;
 }
 
-/** Processes that are up before they are needed: one waits, for whatever policy loses its own. */
+const OPEN = { process: openProcess, worker: openThread } as const;
+
+/** What all hosts are like; `heapMb`: the largest heap a policy may ask for, 0: there is none. */
+export interface HostKind {
+  readonly heapMb: number;
+  readonly isolation: Isolation;
+}
+
+/** Hosts that are up before they are needed: one waits, for whatever policy loses its own. */
 export class SpareHost {
   readonly #world: HostWorld;
-  readonly #all = new Set<HostProcess>();
-  #spare: HostProcess | null = null;
-  #heapMb = 0;
+  readonly #all = new Set<PolicyHost>();
+  #spare: PolicyHost | null = null;
+  #kind: HostKind = { heapMb: 0, isolation: "process" };
 
   constructor(world: HostWorld) {
     this.#world = world;
   }
 
-  /** Sets the largest heap a policy may ask for, MiB; 0: no policy, no spare. */
-  fit(heapMb: number): void {
-    if (heapMb === this.#heapMb) return;
-    this.#heapMb = heapMb;
+  /** Sets what the next hosts are like; without a policy there is no spare. */
+  fit(kind: HostKind): void {
+    if (kind.heapMb === this.#kind.heapMb && kind.isolation === this.#kind.isolation) return;
+    this.#kind = kind;
     this.#spare?.kill();
     this.#spare = null;
     this.#refill();
   }
 
   /**
-   * A process that is up or starting; the next one starts behind it.
+   * A host that is up or starting; the next one starts behind it.
    *
    * @throws {Error} when the system starts none
    */
-  take(): HostProcess {
+  take(): PolicyHost {
     const taken = this.#spare?.alive ? this.#spare : this.#start();
     this.#spare = null;
     // The one that is needed now gets the processor first.
@@ -41,16 +52,16 @@ export class SpareHost {
     return taken;
   }
 
-  /** Kills every process, and waits for their end. */
+  /** Kills every host, and waits for their end. */
   async close(): Promise<void> {
-    this.#heapMb = 0;
+    this.#kind = { ...this.#kind, heapMb: 0 };
     const all = [...this.#all];
     for (const host of all) host.kill();
     await Promise.all(all.map(({ ended }) => ended));
   }
 
   #refill(): void {
-    if (this.#spare !== null || this.#heapMb === 0) return;
+    if (this.#spare !== null || this.#kind.heapMb === 0) return;
     try {
       this.#spare = this.#start();
     } catch {
@@ -58,8 +69,9 @@ export class SpareHost {
     }
   }
 
-  #start(): HostProcess {
-    const host = new HostProcess({ ...this.#world, heapMb: this.#heapMb });
+  #start(): PolicyHost {
+    const { heapMb, isolation } = this.#kind;
+    const host = new PolicyHost({ ...this.#world, open: OPEN[isolation], heapMb });
     this.#all.add(host);
     void host.ended.then(() => this.#all.delete(host));
     return host;

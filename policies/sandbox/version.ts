@@ -1,6 +1,6 @@
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { Bundle } from "./bundle.ts";
-import type { HostAnswer, HostProcess } from "./host_process.ts";
+import type { HostAnswer, PolicyHost } from "./policy_host.ts";
 import type { SpareHost } from "./spare_host.ts";
 
 /** Wait before a process that could not be loaded is replaced again, ms. */
@@ -32,7 +32,7 @@ export class PolicyVersion {
   readonly bundle: Bundle;
   readonly settings: ScriptPolicySettings;
   readonly #options: VersionOptions;
-  readonly #hosts = new Set<HostProcess>();
+  readonly #hosts = new Set<PolicyHost>();
   #owner: VersionOwner | null = null;
   #wanted = 1;
   #starting = 0;
@@ -59,8 +59,8 @@ export class PolicyVersion {
   }
 
   /** The process with the least to do; `null` while there is none. */
-  idlest(): HostProcess | null {
-    let best: HostProcess | null = null;
+  idlest(): PolicyHost | null {
+    let best: PolicyHost | null = null;
     for (const host of this.#hosts) if (!best || host.pending < best.pending) best = host;
     return best;
   }
@@ -91,7 +91,7 @@ export class PolicyVersion {
     this.#owner?.onHost();
   }
 
-  async #load(): Promise<HostProcess | HostAnswer> {
+  async #load(): Promise<PolicyHost | HostAnswer> {
     const { bundle, settings, spare, traces } = this.#options;
     const host = spare.take();
     const refused = await host.load({
@@ -110,13 +110,13 @@ export class PolicyVersion {
   }
 
   /** A worn process answers what it was asked, and gets nothing more. */
-  #replace(host: HostProcess): void {
+  #replace(host: PolicyHost): void {
     if (!this.#hosts.delete(host)) return;
     this.#fill();
     void host.retire();
   }
 
-  #lose(host: HostProcess): void {
+  #lose(host: PolicyHost): void {
     if (!this.#hosts.delete(host)) return;
     this.#owner?.onEnd();
     this.#fill();

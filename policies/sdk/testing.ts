@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import type { Plan, RouteContext } from "../../core/strategy.ts";
-import { type CaseOutcome, differences, outcomeOf, type PolicyCase } from "./policy_case.ts";
+import {
+  type CaseOutcome,
+  differences,
+  outcomeOf,
+  type PolicyCase,
+  readCase,
+} from "./policy_case.ts";
 
 export { context, type Stated, type StatedContext } from "./context.ts";
+export type { Fixture } from "./fixture.ts";
 export type { PolicyCase } from "./policy_case.ts";
 
 /** A policy's one function. */
@@ -11,9 +18,10 @@ export type Route = (context: RouteContext) => Plan | Promise<Plan>;
 /**
  * One test for each case, and the laws of every policy on each: it leaves its context alone, its
  * plan holds, and it decides the same again, whatever it decided meanwhile. `pointsman policy test`
- * runs the same cases in the sandbox of the gateway.
+ * runs the same cases in the sandbox of the gateway. Fixtures need `--allow-read`.
  */
-export function testPolicy(route: Route, cases: readonly PolicyCase[]): void {
+export function testPolicy(route: Route, stated: readonly PolicyCase[]): void {
+  const cases = stated.map((policyCase) => readCase(policyCase, readBeside));
   for (const policyCase of cases) {
     Deno.test(policyCase.name, async () => {
       assert.deepEqual(differences(await decide(route, policyCase.given), policyCase), []);
@@ -26,6 +34,10 @@ export function testPolicy(route: Route, cases: readonly PolicyCase[]): void {
     for (const { given } of cases.toReversed()) backwards.push(await decide(route, given));
     assert.deepEqual(backwards.reverse(), forwards);
   });
+}
+
+function readBeside(path: string): string {
+  return Deno.readTextFileSync(new URL(path, Deno.mainModule));
 }
 
 async function decide(route: Route, given: RouteContext): Promise<CaseOutcome> {

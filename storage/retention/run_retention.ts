@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DataClass, RetentionRule, RetentionSettings } from "../../core/snapshot.ts";
-import type { Queries, UsageDatabase, Value } from "../database.ts";
+import type { Queries, Transactional, Value } from "../database.ts";
 import { newId } from "../new_id.ts";
 import { countSql, deleteChildrenSql, deleteSql, type RetentionQuery } from "./retention_sql.ts";
 import { RETENTION_TABLES } from "./retention_tables.ts";
@@ -49,7 +49,7 @@ export async function retentionStatus(
 
 /** Deletes what is old enough, class by class, and records the run. A dry run counts only. */
 export async function runRetention(
-  db: UsageDatabase,
+  db: Transactional,
   options: RetentionOptions,
 ): Promise<TableState[]> {
   const { dryRun } = options.settings;
@@ -97,7 +97,7 @@ async function stateOf(db: Queries, query: RetentionQuery): Promise<TableState> 
 
 /** Deletes batch by batch, one transaction each; gives the rows that were deleted by table. */
 async function purge(
-  db: UsageDatabase,
+  db: Transactional,
   rule: RetentionRule,
   { now, batches }: RetentionOptions,
 ): Promise<Map<string, number>> {
@@ -142,7 +142,7 @@ async function deleteBatch(
   return done;
 }
 
-async function startJob(db: UsageDatabase, id: string, options: RetentionOptions): Promise<void> {
+async function startJob(db: Transactional, id: string, options: RetentionOptions): Promise<void> {
   const { now, settings, requestedBy } = options;
   await db.transaction(async (queries) => {
     const policy = await recordPolicy(queries, settings, now);
@@ -159,7 +159,7 @@ async function startJob(db: UsageDatabase, id: string, options: RetentionOptions
 }
 
 async function endJob(
-  db: UsageDatabase,
+  db: Transactional,
   id: string,
   { states, options }: { states: readonly TableState[]; options: RetentionOptions },
 ): Promise<void> {

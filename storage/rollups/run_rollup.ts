@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Queries, Transactional, UsageDatabase, Value } from "../database.ts";
+import type { Lockable, Queries, Transactional, Value } from "../database.ts";
 import { newId } from "../new_id.ts";
 import { completeTo } from "../offsets.ts";
 import {
@@ -54,7 +54,7 @@ const LOCKS = { lockMs: 30_000, statementMs: 300_000 };
  * @throws RollupError when a window is final and nothing came late, or cannot be made final yet
  */
 export async function runRollups(
-  db: UsageDatabase,
+  db: Lockable,
   windows: readonly RollupWindow[],
   options: RollupOptions,
 ): Promise<RollupRun[]> {

@@ -29,6 +29,10 @@ export function rawRequest(
   return { hostname, port: Number(port), bytes };
 }
 
+/** A request, or several that take turns. */
+export type Requests = RawRequest | readonly [RawRequest, ...RawRequest[]];
+type RawRequest = ReturnType<typeof rawRequest>;
+
 /**
  * Calls over raw connections, so that the generator costs little beside what it measures: each
  * connection sends its next request when the last answer is complete.
@@ -36,17 +40,19 @@ export function rawRequest(
  * @throws {Error} on an answer other than 200, or a connection that breaks
  */
 export async function load(
-  request: ReturnType<typeof rawRequest>,
+  requests: Requests,
   plan: { readonly connections: number; readonly calls: number },
 ): Promise<Load> {
+  const turns = "bytes" in requests ? [requests] : requests;
   const times: number[] = [];
   let left = plan.calls;
   const started = performance.now();
   await Promise.all(Array.from({ length: plan.connections }, async () => {
-    using connection = await Deno.connect(request);
+    using connection = await Deno.connect(turns[0]!);
     connection.setNoDelay(true);
     const buffer = new Uint8Array(4 << 20);
     while (left-- > 0) {
+      const request = turns[left % turns.length]!;
       const from = performance.now();
       await writeAll(connection, request.bytes);
       await readAnswer(connection, buffer);

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { createDeadlines } from "@/core/deadlines.ts";
 import { createBundler } from "@/policies/sandbox/bundler.ts";
-import { HostProcess } from "@/policies/sandbox/host_process.ts";
+import { PolicyHost } from "@/policies/sandbox/policy_host.ts";
+import { openProcess } from "@/policies/sandbox/process_link.ts";
 import { context } from "@/policies/sdk/context.ts";
 import { load, rawRequest } from "./load.ts";
 import { startGateway, startMock, TOKEN } from "./processes.ts";
@@ -63,7 +64,12 @@ async function sandbox(dir: string): Promise<void> {
   using bundler = createBundler();
   const result = await bundler.bundle(join(dir, "policy.ts"), dir);
   if (!result.ok) throw new Error(JSON.stringify(result.flaws));
-  const host = new HostProcess({ deadlines: createDeadlines(clock), clock, heapMb: 64 });
+  const host = new PolicyHost({
+    deadlines: createDeadlines(clock),
+    clock,
+    open: openProcess,
+    heapMb: 64,
+  });
   const { code } = result.bundle;
   const limits = { timeoutMs: 1_000, heapMb: 64, traces: false };
   await host.load({ code, ...limits }, { onWorn() {}, onDiffers() {}, onEnd() {} });

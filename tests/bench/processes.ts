@@ -25,17 +25,28 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
-/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state, `callerKeys` is added to its caller. */
+/** What differs between gateways of benches. */
+interface ConfigChanges {
+  readonly strategy?: string;
+  /** Added to `server` and to each caller. */
+  readonly serverKeys?: string;
+  readonly callerKeys?: string;
+  /** Callers it has; the token of each is `tokenOf` its place. */
+  readonly callers?: number;
+}
+
+/** The token of a caller. */
+export const tokenOf = (place: number) => place === 0 ? TOKEN : `${TOKEN}${place}`;
+
+/** Starts the gateway as it is shipped, with one chat provider; `dir` holds its state. */
 export async function startGateway(
   upstream: string,
   dir: string,
-  { strategy = "weighted", callerKeys = "", env = {} }: {
-    readonly strategy?: string;
-    readonly callerKeys?: string;
+  { env = {}, ...changes }: ConfigChanges & {
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Running> {
-  const text = configText(upstream, { strategy, callerKeys });
+  const text = configText(upstream, changes);
   return await startConfigured(await writeConfig(text, dir), env);
 }
 
@@ -74,12 +85,13 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
 
 function configText(
   upstream: string,
-  { strategy = "weighted", callerKeys = "" }: {
-    readonly strategy?: string;
-    readonly callerKeys?: string;
-  } = {},
+  { strategy = "weighted", serverKeys = "", callerKeys = "", callers = 1 }: ConfigChanges = {},
 ): string {
-  return `server: { listen: "127.0.0.1:0", default_model_group: bench }
+  const caller = (place: number) =>
+    `  - { id: bench${place || ""}, token_sha256: ${
+      tokenDigestHex(tokenOf(place))
+    }, allow: [bench]${callerKeys} }`;
+  return `server: { listen: "127.0.0.1:0", default_model_group: bench${serverKeys} }
 providers:
   mock:
     base_url: ${upstream}/v1
@@ -96,7 +108,7 @@ models:
         input_price_per_million_usd: 1
         output_price_per_million_usd: 2
 callers:
-  - { id: bench, token_sha256: ${tokenDigestHex(TOKEN)}, allow: [bench]${callerKeys} }
+${Array.from({ length: callers }, (_, place) => caller(place)).join("\n")}
 `;
 }
 

@@ -12,7 +12,9 @@ import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
+import { feedbackSpools } from "@/storage/feedback_spool.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { openStateKv } from "@/storage/state_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 
@@ -46,14 +48,19 @@ async function serve(path: string): Promise<void> {
     ledgerStore: await openLedgerStore({ snapshot, ledger, journal, log, ...clocks }),
     calibration: new Calibration(),
     calibrationStore: null,
+    state: await openStateKv(snapshot.server.ledger.path),
+    conversationSalt: "bench",
     cacheStore: null,
-    policies: createPolicyRunner({ log, clock: clocks.clock }),
+    policies: createPolicyRunner({ log, ...clocks }),
+    policyNotices: null,
+    openSpool: feedbackSpools(logging.path, 0),
     log,
     build: { version: "bench", commit: "", builtAt: "" },
     replica: null,
     gatewayId: "gw_0000000000000000",
     fingerprints: createFingerprints(new Uint8Array(32)),
     tracer: null,
+    fleet: null,
     plugins: [],
   });
   console.log(gateway.url);

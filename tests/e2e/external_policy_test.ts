@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { DialectName } from "@/core/dialect_name.ts";
+import { DIALECTS } from "../gateway.ts";
 import {
   caller,
   type ConfigOptions,
@@ -13,6 +15,7 @@ import {
   after,
   type Behaviour,
   closedPort,
+  echo,
   hang,
   html,
   oversized,
@@ -274,4 +277,123 @@ Deno.test("reload changes the policy for calls that come, and keeps what is know
   assert.equal(await gateway.reload(asking(other.url)), true);
   assert.equal(modelOf(await ask(gateway)), "echo-reasoning");
   assert.equal(other.requests.length, 1);
+});
+
+const PIXEL =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg==";
+
+/** The same words and the same picture on each wire. */
+const ASKED: Readonly<Record<DialectName, ConfigTree>> = {
+  "openai-chat": {
+    messages: [
+      { role: "system", content: "Be brief" },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "What is this?" },
+          { type: "image_url", image_url: { url: `data:image/png;base64,${PIXEL}` } },
+        ],
+      },
+    ],
+  },
+  "openai-responses": {
+    instructions: "Be brief",
+    input: [{
+      role: "user",
+      content: [
+        { type: "input_text", text: "What is this?" },
+        { type: "input_image", image_url: `data:image/png;base64,${PIXEL}` },
+      ],
+    }],
+  },
+  "anthropic": {
+    system: "Be brief",
+    messages: [{
+      role: "user",
+      content: [
+        { type: "text", text: "What is this?" },
+        { type: "image", source: { type: "base64", media_type: "image/png", data: PIXEL } },
+      ],
+    }],
+  },
+};
+
+for (const dialect of DIALECTS) {
+  Deno.test(`policy with include_request sees the words on ${dialect}, and media by their size`, async () => {
+    await using policy = await startUpstream(reply({ targetIndex: 0 }));
+    await using provider = await startUpstream(echo("echo"));
+    const external = { url: policy.url, allow_hosts: ["127.0.0.1"], include_request: true };
+    await using gateway = await startTestGateway({
+      upstreams: [provider.url],
+      group: { strategy: "external", external_policy: external },
+    });
+    const answer = await call(gateway.url, dialect, { body: ASKED[dialect] });
+    assert.equal(answer.status, 200, answer.text);
+    const context: Loose = policy.requests[0]!.json();
+    assert.deepEqual(Object.keys(context).slice(-4), ["rejected", "text", "request", "truncated"]);
+    assert.equal(context["text"], "Be brief\nWhat is this?");
+    assert.equal(context["truncated"], false);
+    assert.equal(context["request"].model, "fast");
+    const request = JSON.stringify(context["request"]);
+    assert.match(request, /"What is this\?"\},\{"omitted":"image","bytes":\d+\}/);
+    assert(!request.includes(PIXEL));
+  });
+}
+
+Deno.test("policy with include_request sees the end of what is too long, and not the request", async () => {
+  await using policy = await startUpstream(reply({ targetIndex: 0 }));
+  await using gateway = await startTestGateway(asking(policy.url, { include_request: true }));
+  const exact = "ä".repeat(60_000);
+  await ask(gateway, { body: { messages: [{ role: "user", content: exact }] } });
+  assert.equal(policy.requests[0]!.json()["text"], exact);
+  const long = `${"ä".repeat(100_000)}${"x".repeat(80_000)}end`;
+  const answer = await ask(gateway, { body: { messages: [{ role: "user", content: long }] } });
+  assert.equal(answer.status, 200, answer.text);
+  const context: Loose = policy.requests[1]!.json();
+  assert.equal(context["truncated"], true);
+  assert(!("request" in context));
+  assert(long.endsWith(context["text"]), "its end, and no half character");
+  assert.equal(new TextEncoder().encode(context["text"]).length, 262_143);
+});
+
+Deno.test("no secret reaches the policy's server, and none of its own is written anywhere", async () => {
+  await using policy = await startUpstream(reply(SECOND));
+  await using gateway = await startTestGateway({
+    ...asking(`${policy.url}/path-canary-1`, {
+      headers: { authorization: "Bearer header-canary-2" },
+      feedback: { enabled: true },
+    }),
+    providers: {
+      echo: { ...ECHO, api_key: "key-canary-3", headers: { "x-secret": "provider-canary-4" } },
+    },
+    server: { conversation_salt: "salt-canary-5-salt-canary-5-salt-canary" },
+  });
+  await ask(gateway, {
+    headers: { cookie: "cookie-canary-6", "x-router-session": "session-canary-7" },
+    body: {
+      messages: [{ role: "system", content: "system-canary-8" }, {
+        role: "user",
+        content: [
+          { type: "text", text: "prompt-canary-9" },
+          { type: "image_url", image_url: { url: `data:image/png;base64,${PIXEL}` } },
+        ],
+      }],
+      tools: [{ type: "function", function: { name: "tool-canary-10", parameters: {} } }],
+      metadata: { note: "metadata-canary-11" },
+    },
+  });
+  await policy.request(2);
+  const posted = policy.requests.map(({ body }) => new TextDecoder().decode(body)).join("\n");
+  assert.match(posted, /feedback\.v1/);
+  assert.doesNotMatch(posted, /canary/);
+  assert(!posted.includes(TOKEN) && !posted.includes(PIXEL.slice(0, 24)));
+  policy.script(html());
+  const failed = await ask(gateway);
+  const { settled, logs } = gateway;
+  const own = /canary-[12]\b|path-canary|127\.0\.0\.1:\d+\/path/;
+  assert.doesNotMatch(failed.text, own);
+  assert.doesNotMatch(JSON.stringify(await settled(2)), own);
+  assert.doesNotMatch(logs.join("\n"), own);
+  const explained = await ask(gateway, { path: "/v1/route/explain?call_policy=true" });
+  assert.doesNotMatch(explained.text, own);
 });

@@ -188,6 +188,50 @@ Deno.test("gateway shares the limits of a project and a user among their callers
   assert.deepEqual((await usage(place.gateway)).shared.project.rate.rpm.used, 2);
 });
 
+for (const kind of ["project", "user"] as const) {
+  for (
+    const [limit, keys, type] of [
+      ["rate.rpm", { rate: { rpm: 2 } }, "rpm-exceeded"],
+      ["rate.tpm", { rate: { tpm: 80 } }, "tpm-exceeded"],
+      ["quota.day.requests", { quota: { day: { requests: 2 } } }, "quota-exhausted"],
+      ["quota.month.tokens", { quota: { month: { tokens: 80 } } }, "quota-exhausted"],
+    ] as const
+  ) {
+    Deno.test(`callers of a ${kind} share its ${limit}`, async () => {
+      const top = {
+        users: [{ id: "default", ...kind === "user" ? keys : {} }],
+        projects: [{ id: "default", ...kind === "project" ? keys : {} }],
+        project_memberships: [{ user_id: "default", project: "default" }],
+      };
+      await using place = await limited({}, { top });
+      const as = (token: string) =>
+        call(place.gateway.url, "openai-chat", {
+          body: { max_tokens: 20 },
+          headers: { authorization: `Bearer ${token}` },
+        });
+      assert.equal((await as(TOKEN)).status, 200);
+      assert.equal((await as(OTHER)).status, 200);
+      let refused = await as(TOKEN);
+      for (let more = 0; more < 9 && refused.status === 200; more++) refused = await as(OTHER);
+      assert.equal(assertError("openai-chat", refused, type).details.scope, kind);
+    });
+  }
+}
+
+Deno.test("caller near its limit is warned, in its rows and in what it is told", async () => {
+  const keys = { quota: { soft_pct: 50, day: { requests: 3 } } };
+  await using place = await limited({ ...keys, key: { lifetime_tokens: 9_999, soft_pct: 0 } });
+  const states: unknown[] = [];
+  for (let count = 0; count < 3; count++) {
+    assert.equal((await call(place.gateway.url, "openai-chat", SMALL)).status, 200);
+    states.push((await usage(place.gateway)).caller.quota_state);
+  }
+  assert.deepEqual(states, ["ok", "warning", "exhausted"]);
+  const rows = await place.gateway.settled(3);
+  assert.deepEqual(rows.map((row) => row["quota_state"]), states);
+  assert.deepEqual(rows.map((row) => row["key_state"]), ["warning", "warning", "warning"]);
+});
+
 Deno.test("gateway never sends a caller with a cost limit to an unpriced target", async () => {
   await using place = await limited({ quota: { day: { cost_usd: 1 } } }, {
     targets: { input_price_per_million_usd: undefined },

@@ -295,7 +295,9 @@ Deno.test("reloads are counted by what became of them, and a waiting restart is 
 });
 
 Deno.test("shipping is measured", async () => {
-  await using gateway = await startTestGateway({ upstreams: [], ...ECHO });
+  // Lines of calls alone.
+  const server = { decision_telemetry: { enabled: false } };
+  await using gateway = await startTestGateway({ upstreams: [], ...ECHO, server });
   for (let count = 0; count < 5; count++) await call(gateway.url, "openai-chat");
   await gateway.usageRows();
   await until(async () => {

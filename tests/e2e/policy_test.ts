@@ -13,6 +13,7 @@ import { assertError } from "../gateway_answers.ts";
 import { type Answer, call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { HOSTILE } from "../policy_cases.ts";
+import { runPolicy } from "../policy_commands.ts";
 import { cpuTicksOf, hostsOf, isRunning, until } from "../policy_support.ts";
 
 /** Cases by the cap of the call that asks for them. */
@@ -39,9 +40,11 @@ const TARGETS = ["echo-reasoning", "echo"].map((model) => ({ provider: "echo", m
 /** A gateway with the group `fast`, and `policed` with a policy that chooses the second target. */
 function policed(
   policy: string,
-  { group, quarantine = { faults: 100_000 } }: {
+  { group, quarantine = { faults: 100_000 }, metrics = false }: {
     readonly group?: ConfigTree;
     readonly quarantine?: ConfigTree;
+    /** Whether the caller may read metrics. */
+    readonly metrics?: boolean;
   } = {},
 ): ConfigOptions {
   const strategy = {
@@ -57,7 +60,7 @@ function policed(
     providers: { echo: ECHO },
     group: { targets: TARGETS },
     models: { policed: { ...strategy, targets: TARGETS, ...group } },
-    callers: [caller("ci", TOKEN, { allow: ["fast", "policed"] })],
+    callers: [caller("ci", TOKEN, { allow: ["fast", "policed"], metrics_admin: metrics })],
     files: { "policy.ts": policy },
   };
 }
@@ -162,6 +165,65 @@ Deno.test("policy that keeps failing is left alone, and /readyz says so", async 
   assert.deepEqual([ok, code], [false, "quarantined"]);
   await gateway.said(/"event":"policy_quarantined".*"group":"policed"/);
 });
+
+Deno.test("policy in quarantine is seen in policy status and metrics, and resumed by hand", async () => {
+  await using folder = await makeFolder(
+    policed(FAILS_AT_7, { quarantine: { faults: 2 }, metrics: true }),
+  );
+  await using gateway = await spawnGateway(folder.dir);
+  const config = ["--config", join(folder.dir, "config.yaml")];
+  for (let round = 0; round < 3; round++) await ask(gateway, { max_tokens: 7 });
+  const shown = await statusOf(config, ({ state }) => state === "quarantined");
+  assert.match(shown["digest"], /^[0-9a-f]{64}$/);
+  assert.deepEqual(shown["faults"], { "policy-threw": 2, "policy-quarantined": 1 });
+  const before = await metricsOf(gateway);
+  assert.equal(before('policy_quarantined{group="policed"}'), 1);
+  assert.equal(before('policy_faults_total{group="policed",fault="policy-threw"}'), 2);
+  assert.equal(
+    before('policy_decisions_total{group="policed",kind="script",outcome="error"}'),
+    3,
+  );
+  assert.equal(before('policy_duration_seconds_count{group="policed"}'), 3);
+  assert.equal(before('policy_queue_depth{group="policed"}'), 0);
+  assert.equal((await ask(gateway)).status, 502, "it is left alone");
+  const resumed = await runPolicy(["resume", "policed", ...config]);
+  assert.match(resumed.out, /^"policed" resumes in process \d+$/);
+  await gateway.said(/"event":"policy_resumed".*"group":"policed"/);
+  assert.equal(await modelOf(gateway), "echo");
+  await statusOf(config, ({ state }) => state === "ok");
+  assert.equal((await metricsOf(gateway))('policy_quarantined{group="policed"}'), 0);
+  assert.equal((await runPolicy(["resume", "fast", ...config])).code, 2);
+});
+
+const FAILS_AT_7 = `export function route(ctx: any) {
+  if (ctx.features.outputCap === 7) throw new Error("seven");
+  return { targetIndex: 1, fallbackIndexes: [] };
+}`;
+
+/** What `policy status` shows of the one policy, once it is so. */
+async function statusOf(
+  config: readonly string[],
+  holds: (standing: Loose) => boolean,
+): Promise<Loose> {
+  let found: Loose | undefined;
+  await until(async () => {
+    const { code, out } = await runPolicy(["status", "--json", ...config]);
+    assert.equal(code, 0);
+    found = JSON.parse(out)[0]?.standings.find(holds);
+    return found !== undefined;
+  });
+  return found!;
+}
+
+/** Values of series, by their names without the prefix. */
+async function metricsOf({ url }: Reached): Promise<(series: string) => number | undefined> {
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const text = await (await fetch(`${url}/metrics`, { headers })).text();
+  return (series) => {
+    const line = text.split("\n").find((line) => line.startsWith(`pointsman_${series} `));
+    return line === undefined ? undefined : Number(line.split(" ").at(-1));
+  };
+}
 
 Deno.test("policy that is mended is asked again at once", async () => {
   await using folder = await makeFolder(

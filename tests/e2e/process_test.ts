@@ -26,46 +26,6 @@ const ECHO: ConfigOptions = {
 
 const decoder = new TextDecoder();
 
-Deno.test("gateway that is killed again and again has one row for each answered call", async () => {
-  await using folder = await makeFolder(ECHO);
-  const answered = new Set<string>();
-  for (let round = 0; round < 10; round++) {
-    await using gateway = await spawnGateway(folder.dir);
-    const enough = answered.size + 20 + 13 * round;
-    const loads = Array.from({ length: 6 }, (_, lane) =>
-      load(gateway.url, lane, (id) => {
-        answered.add(id);
-        if (answered.size === enough) gateway.kill("SIGKILL");
-      }));
-    await Promise.all(loads);
-    assert(answered.size >= enough);
-  }
-  {
-    await using gateway = await spawnGateway(folder.dir);
-    gateway.kill("SIGTERM");
-    assert.equal(await gateway.ended, 0);
-  }
-  for (const rows of [journalRows(folder.dir), databaseRows(folder.dir)]) {
-    const ids = rows.map(({ request_id }) => String(request_id));
-    assert.equal(new Set(ids).size, ids.length, "no call has two rows");
-    assert.deepEqual([...answered].filter((id) => !ids.includes(id)), []);
-  }
-});
-
-/** Makes calls until the gateway is gone; tells of each that was answered to its end. */
-async function load(url: string, lane: number, answered: (id: string) => void): Promise<void> {
-  const ends = /\[DONE\]|response\.completed|message_stop/;
-  for (let turn = lane;; turn++) {
-    const stream = turn % 2 === 0;
-    try {
-      const answer = await call(url, DIALECTS[turn % 3]!, { stream });
-      if (stream ? ends.test(answer.text) : answer.status === 200) answered(answer.id);
-    } catch {
-      return;
-    }
-  }
-}
-
 Deno.test("gateway lets a stream end within the grace after SIGTERM", async () => {
   const stream = await sampleReply("openai-chat", { stream: true });
   const release = Promise.withResolvers<void>();

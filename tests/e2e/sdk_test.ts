@@ -2,7 +2,14 @@ import Anthropic from "@anthropic-ai/sdk";
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { SCHEMA, SMALLEST } from "../echo_requests.ts";
-import { PROVIDER_KEY, startTestGateway, type TestGateway, TOKEN } from "../gateway.ts";
+import {
+  caller,
+  type ConfigTree,
+  PROVIDER_KEY,
+  startTestGateway,
+  type TestGateway,
+  TOKEN,
+} from "../gateway.ts";
 import {
   type Behaviour,
   echo,
@@ -28,13 +35,18 @@ interface Given {
   readonly script?: Behaviour | readonly Behaviour[];
   readonly token?: string;
   readonly maxRetries?: number;
+  /** More keys of the caller. */
+  readonly caller?: ConfigTree;
 }
 
 /** A test with the official clients, as a careless caller sets them up. */
 function test(name: string, body: (world: World) => Promise<void>, given: Given = {}): void {
   Deno.test(name, async () => {
     await using upstream = await startUpstream(given.script ?? echo("echo"));
-    await using gateway = await startTestGateway({ upstreams: [upstream.url] });
+    await using gateway = await startTestGateway({
+      upstreams: [upstream.url],
+      ...given.caller ? { callers: [caller("ci", TOKEN, given.caller)] } : {},
+    });
     const options = {
       apiKey: given.token ?? TOKEN,
       maxRetries: given.maxRetries ?? 0,
@@ -245,6 +257,50 @@ test("clients wait as long as a provider asks, and try again", async (world) => 
     assert.deepEqual(rows.map(({ status }) => status), [503, 200]);
   }
 }, { maxRetries: 1 });
+
+for (
+  const [name, caller, type] of [
+    ["calls", { rate: { rpm: 1 } }, "rpm-exceeded"],
+    ["tokens", { rate: { tpm: 170 } }, "tpm-exceeded"],
+    ["the day", { quota: { day: { requests: 1 } } }, "quota-exhausted"],
+  ] as const
+) {
+  test(`clients see the limit of ${name} as theirs, and do not sit it out`, async (world) => {
+    const { openai, anthropic, gateway } = world;
+    const body = { ...FAST, max_tokens: 150 };
+    await openai.chat.completions.create(body);
+    const chat = await openai.chat.completions.create(body).catch((error) => error);
+    assert(chat instanceof OpenAI.RateLimitError);
+    assert.equal(chat.code, type);
+    assert(Number(chat.headers.get("retry-after")) > 0);
+    const limit = name === "tokens" ? "tokens" : "requests";
+    if (name !== "the day") {
+      assert.equal(chat.headers.get(`x-ratelimit-limit-${limit}`), name === "tokens" ? "170" : "1");
+    }
+    const message = await anthropic.messages.create({ ...CLAUDE, max_tokens: 150 })
+      .catch((error) => error);
+    assert(message instanceof Anthropic.RateLimitError);
+    if (name === "the day") assert.equal(message.headers.get("x-should-retry"), "false");
+    if (name === "calls") {
+      assert.equal(message.headers.get("anthropic-ratelimit-requests-remaining"), "0");
+    }
+    assert.equal((await gateway.settled(3)).length, 3, "none is repeated");
+  }, { caller, maxRetries: name === "the day" ? 3 : 0 });
+}
+
+test("clients wait as long as their own pace asks, and try again", async (world) => {
+  const { openai, anthropic, gateway } = world;
+  await openai.chat.completions.create(FAST);
+  const began = performance.now();
+  assert.equal((await openai.chat.completions.create(FAST)).choices.length, 1);
+  const waited = performance.now() - began;
+  assert.equal((await anthropic.messages.create(CLAUDE)).role, "assistant");
+  const rows = await gateway.settled(3);
+  const refused = rows.filter(({ status }) => status === 429);
+  assert(refused.length >= 1, "the pace was felt");
+  const [first] = refused;
+  assert(waited >= Number(first?.["traffic_shape_retry_after_ms"]), `${waited}`);
+}, { caller: { traffic_shape: { request_start_per_sec: 2, request_burst: 1 } }, maxRetries: 5 });
 
 test("clients do not repeat what cannot succeed", async ({ openai, anthropic, gateway }) => {
   await assert.rejects(openai.chat.completions.create(FAST), OpenAI.InternalServerError);

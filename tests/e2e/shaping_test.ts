@@ -71,6 +71,27 @@ Deno.test("gateway refuses tokens that no burst ever holds, and gives the call's
   assert.equal((await call(place.gateway.url, "openai-chat", SMALL)).status, 200);
 });
 
+Deno.test("reload keeps how full a bucket is, and never fills it above its new burst", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  const config = (burst: number) => ({
+    upstreams: [upstream.url],
+    callers: [
+      caller("ci", TOKEN, {
+        traffic_shape: { request_start_per_sec: 0.001, request_burst: burst },
+      }),
+    ],
+  });
+  await using gateway = await startTestGateway(config(4));
+  const admitted = async () => (await call(gateway.url, "openai-chat")).status === 200;
+  assert(await admitted());
+  assert(gateway.reload(config(9)));
+  assert.deepEqual([await admitted(), await admitted()], [true, true], "3 of 4 were left");
+  assert(gateway.reload(config(1)));
+  assert.deepEqual([await admitted(), await admitted()], [true, false], "the last of 4");
+  assert(gateway.reload(config(9)));
+  assert.equal(await admitted(), false, "a reload fills nothing");
+});
+
 Deno.test("calls in the queue are served in turn", async () => {
   const queue = { enabled: true, max_wait_ms: 20_000, max_depth: 10 };
   await using place = await paced({ request_start_per_sec: 50, request_burst: 1, queue });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Deadline, Deadlines } from "../../core/deadlines.ts";
 import { POLICY_FAULTS, type PolicyFault } from "../../core/policy_fault.ts";
 import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, KIND, RECYCLE } from "./frames.ts";
-import { hostCommand } from "./host_command.ts";
+import type { HostLink, OpenLink } from "./host_link.ts";
 import { EXIT_MEMORY, LOAD_TIMEOUT_MS, type LoadMessage, MAX_ANSWER_BYTES } from "./messages.ts";
 
 /** What a host answers; `lost`: it ended before it came to this. */
@@ -38,17 +38,28 @@ interface Waiting {
 const decoder = new TextDecoder();
 const LOST: HostAnswer = { kind: "lost" };
 
+/** What a host is started with. */
+export interface PolicyHostOptions {
+  readonly deadlines: Deadlines;
+  /** Monotonic ms. */
+  readonly clock: () => number;
+  readonly open: OpenLink;
+  /** The largest heap a policy may ask for, MiB. */
+  readonly heapMb: number;
+}
+
 /**
- * A child process with one policy. Requests are answered in their order, so the first that waits is
- * the one that runs: when the process is killed or dies, that one is at fault and the others are lost.
+ * A process or a thread with one policy. Requests are answered in their order, so the first that waits
+ * is the one that runs: when the host is killed or dies, that one is at fault and the others are lost.
  */
-export class HostProcess {
-  readonly #child: Deno.ChildProcess;
+export class PolicyHost {
+  readonly #link: HostLink;
   readonly #deadlines: Deadlines;
   readonly #clock: () => number;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #frames = new FrameReader(MAX_ANSWER_BYTES);
   readonly #waiting: Waiting[] = [];
   readonly #ready = Promise.withResolvers<boolean>();
+  readonly #gone = Promise.withResolvers<void>();
   #owner: HostOwner | null = null;
   #deadline: Deadline | null = null;
   #headSince = 0;
@@ -56,27 +67,29 @@ export class HostProcess {
   #alive = true;
   #timeoutMs = 0;
   #drained: (() => void) | null = null;
-  /** Ends when the process is gone. */
-  readonly ended: Promise<void>;
 
-  /** Starts the process; `heapMb` is the largest heap a policy may ask for. */
-  constructor(
-    { deadlines, clock, heapMb }: {
-      readonly deadlines: Deadlines;
-      readonly clock: () => number;
-      readonly heapMb: number;
-    },
-  ) {
+  /** Starts the host. */
+  constructor({ deadlines, clock, open, heapMb }: PolicyHostOptions) {
     this.#deadlines = deadlines;
     this.#clock = clock;
-    this.#child = hostCommand(heapMb).spawn();
-    this.#writer = this.#child.stdin.getWriter();
+    this.#link = open(heapMb, {
+      onChunk: (chunk) => this.#read(chunk),
+      onEnd: (code) => {
+        this.#end(this.#faultOf(code));
+        this.#gone.resolve();
+      },
+    });
     this.#deadline = deadlines.set(BOOT_MS, () => this.kill());
-    this.ended = this.#read();
   }
 
-  get pid(): number {
-    return this.#child.pid;
+  /** Of its process; `null`: it is a thread. */
+  get pid(): number | null {
+    return this.#link.pid;
+  }
+
+  /** Ends when it is gone. */
+  get ended(): Promise<void> {
+    return this.#gone.promise;
   }
 
   /** Decisions sent and not answered. */
@@ -116,12 +129,8 @@ export class HostProcess {
   /** Ends the process at once, whatever it does. */
   kill(): void {
     if (!this.#alive) return;
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended already; its end is on the way.
-    }
     this.#end("policy-killed");
+    this.#link.kill();
   }
 
   #ask(kind: number, text: string, timeoutMs: number): Promise<HostAnswer> {
@@ -130,8 +139,7 @@ export class HostProcess {
     return new Promise((answer) => {
       this.#waiting.push({ sequence, timeoutMs, answer });
       if (this.#waiting.length === 1) this.#watchHead();
-      // A broken pipe is seen as the end of the process.
-      this.#writer.write(encodeFrame(kind, sequence, text)).catch(() => {});
+      this.#link.send(encodeFrame(kind, sequence, text));
     });
   }
 
@@ -146,18 +154,13 @@ export class HostProcess {
     });
   }
 
-  async #read(): Promise<void> {
-    const frames = new FrameReader(MAX_ANSWER_BYTES);
+  /** A host that does not keep to the protocol is ended. */
+  #read(chunk: Uint8Array): void {
     try {
-      for await (const chunk of this.#child.stdout) {
-        for (const frame of frames.push(chunk)) this.#take(frame);
-      }
+      for (const frame of this.#frames.push(chunk)) this.#take(frame);
     } catch {
       this.kill();
     }
-    const { code } = await this.#child.status;
-    this.#end(this.#faultOf(code));
-    await this.#writer.abort().catch(() => {});
   }
 
   #take(frame: Frame): void {

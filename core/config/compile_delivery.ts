@@ -1,0 +1,70 @@
+import type { Contract, Group } from "../snapshot.ts";
+import type { ContractConfig } from "./schema_delivery.ts";
+import type { GroupConfig } from "./schema_groups.ts";
+
+/** How the plans of a group reach its calls: what all strategies share. */
+export function compileDelivery(
+  group: GroupConfig,
+): Pick<Group, "affinity" | "budgetRules" | "contract"> {
+  return {
+    affinity: affinityOf(group),
+    budgetRules: group.budget_pressure
+      .map(({ at, prefer_tags, only_tags }) => ({
+        name: `at:${at}`,
+        at,
+        preferTags: prefer_tags,
+        onlyTags: only_tags,
+      }))
+      .toSorted((a, b) => a.at - b.at),
+    contract: group.contract ? contractOf(group.contract) : null,
+  };
+}
+
+function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {
+  return {
+    enabled: affinity.enabled ?? strategy === "dynamic_score",
+    ttlMs: affinity.ttl_ms,
+    maxEntries: affinity.max_entries,
+    header: affinity.header,
+    enforce: affinity.enforce,
+  };
+}
+
+function contractOf(config: ContractConfig): Contract {
+  const { required_capabilities: required, quality_floor: floor } = config;
+  const targets = config.operational_targets;
+  return {
+    intendedWorkloads: config.intended_workloads,
+    shapes: config.supported_api_shapes ?? null,
+    regions: config.allowed_regions ?? null,
+    required: {
+      inputModalities: required.input_modalities,
+      outputModalities: required.output_modalities,
+      toolFeatures: [
+        ...(required.tools ? ["tools"] : []),
+        ...(required.forced_tool_choice ? ["tool_choice"] : []),
+      ],
+      structuredOutputs: required.structured_outputs,
+      reasoning: required.reasoning,
+      minContextTokens: required.min_context_tokens,
+      honorsCaps: required.honors_max_tokens_when_caller_capped,
+    },
+    floor: {
+      requireTags: floor.require_tags,
+      statuses: floor.allowed_validation_status,
+      minQualityScore: floor.min_eval_quality_score ?? null,
+      minPassRate: floor.min_eval_pass_rate ?? null,
+      maxAgeDays: floor.max_eval_age_days ?? null,
+    },
+    serveExpired: config.expiry.on_expired === "warn",
+    warnDays: config.expiry.warn_days,
+    targets: targets
+      ? {
+        maxP95LatencyMs: targets.max_p95_latency_ms ?? null,
+        minOutputTokensPerSec: targets.min_output_tokens_per_sec ?? null,
+        maxErrorRate: targets.max_error_rate ?? null,
+        maxTimeoutRate: targets.max_timeout_rate ?? null,
+      }
+      : null,
+  };
+}

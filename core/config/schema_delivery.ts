@@ -1,0 +1,103 @@
+import { z } from "zod";
+import {
+  block,
+  choice,
+  filled,
+  flag,
+  list,
+  ms,
+  notation,
+  numeric,
+  pattern,
+  text,
+  whole,
+} from "./kinds.ts";
+import { modality } from "./schema_models.ts";
+
+const ratio = () => numeric("ratio", 0, 1);
+
+/** How conversations stay with a target. */
+export const affinitySchema = block({
+  enabled: flag().optional().describe("unset: true under `dynamic_score`"),
+  ttl_ms: ms().default(600_000).describe("a pin not used for so long is gone"),
+  max_entries: whole(1).default(100_000).describe("pins kept; the least recently used goes first"),
+  header: pattern("string", /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "a header name")
+    .default("x-router-session").describe("names the conversation of a call"),
+  enforce: flag().default(true).describe("false: a policy sees the pin, and decides"),
+});
+
+/** What happens from a pressure on the caller's budget on. */
+export const budgetRuleSchema = block({
+  at: numeric("ratio", 0).describe("share of a day's or month's limit that is used or reserved"),
+  prefer_tags: list(filled()).default([]).describe("targets with one of these come first"),
+  only_tags: list(filled()).default([])
+    .describe("only targets with one of these serve, unless there are none"),
+});
+
+const SHAPES: ReadonlyMap<string, string> = new Map([
+  ["openai_chat", "openai-chat"],
+  ["openai_responses", "openai-responses"],
+  ["anthropic_messages", "anthropic"],
+]);
+
+/** A dialect, also by the name of its API. */
+function shape() {
+  const dialects = ["openai-chat", "openai-responses", "anthropic"] as const;
+  const error = `expected ${[...dialects, ...SHAPES.keys()].map((name) => `"${name}"`).join(", ")}`;
+  return z.string({ error }).transform((name) => SHAPES.get(name) ?? name)
+    .pipe(z.enum(dialects, { error })).register(notation, { type: "dialect" });
+}
+
+const required = block({
+  input_modalities: list(modality()).default([]).describe("declared by the target"),
+  output_modalities: list(modality()).default([]).describe("declared by the target"),
+  tools: flag().default(false).describe("declared for the caller's dialect"),
+  forced_tool_choice: flag().default(false).describe("declared for the caller's dialect"),
+  structured_outputs: flag().default(false).describe("declared for the caller's dialect"),
+  reasoning: flag().default(false).describe("supported"),
+  min_context_tokens: whole().default(0).describe("an unknown context fails it"),
+  honors_max_tokens_when_caller_capped: flag().default(false)
+    .describe("an output cap of the caller is honored"),
+});
+
+const floor = block({
+  require_tags: list(filled()).default([]).describe("all of them"),
+  allowed_validation_status: list(choice(["passed", "limited", "pending", "failed"])).default([])
+    .describe("empty: all of them"),
+  min_eval_quality_score: ratio().optional().describe("unset: no bound"),
+  min_eval_pass_rate: ratio().optional().describe("unset: no bound"),
+  max_eval_age_days: whole().optional().describe("in whole days, judged at each call"),
+});
+
+const targets = block({
+  max_p95_latency_ms: whole(1).optional().describe("95th percentile of the latency"),
+  min_output_tokens_per_sec: whole(1).optional().describe("median rate of output"),
+  max_error_rate: ratio().optional().describe("share of failed attempts"),
+  max_timeout_rate: ratio().optional().describe("share of timed out attempts"),
+});
+
+/** What a group promises of the targets that serve it. */
+export const contractSchema = block({
+  display_name: text().optional().describe("label"),
+  caller_visible_notes: text().max(500, { error: "expected at most 500 characters" }).optional()
+    .describe("free text"),
+  intended_workloads: list(filled()).default([]).describe("what the group is for; policies see it"),
+  supported_api_shapes: list(shape()).optional().describe("dialects of callers; unset: all"),
+  allowed_regions: list(filled()).optional().describe("of targets; unset: no bound"),
+  required_capabilities: required.prefault({}).describe("what each target must declare"),
+  quality_floor: floor.prefault({}).describe("how each target must have been evaluated"),
+  expiry: block({
+    warn_days: whole().default(7).describe("warned of from so many days before"),
+    on_expired: choice(["reject", "warn"]).default("reject")
+      .describe("of an evaluation that is too old; `warn` serves"),
+  }).prefault({}).describe("evaluations that grow too old"),
+  operational_targets: targets.optional()
+    .describe("from 20 observed attempts on; fewer pass"),
+  reporting: block({
+    expose_workload_labels: flag().default(false).describe("in reports"),
+    expose_quality_floor_bucket: flag().default(false).describe("in reports"),
+  }).prefault({}).describe("what reports may show"),
+});
+
+/** Read. */
+export type ContractConfig = z.infer<typeof contractSchema>;

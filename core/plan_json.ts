@@ -1,0 +1,33 @@
+import type { CheckedPlan, Plan } from "./strategy.ts";
+
+const MAX_ENTRIES = 8;
+const MAX_NAME = 64;
+const MAX_TEXT = 256;
+
+/**
+ * A checked plan as records, fixtures, `explain` and replay have it: the same plan, the same bytes,
+ * whichever way it was written.
+ */
+export function planJson(plan: Plan, { order, classLabel }: CheckedPlan): string {
+  const [targetIndex, ...fallbackIndexes] = order;
+  return JSON.stringify({
+    targetIndex,
+    fallbackIndexes,
+    ...(classLabel === null ? {} : { classLabel }),
+    ...(plan.metadata === undefined ? {} : { metadata: safeMetadata(plan.metadata) }),
+  });
+}
+
+/** What is nested or long drops out, and what is beyond eight entries. */
+function safeMetadata(metadata: unknown): Readonly<Record<string, unknown>> {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) return {};
+  const entries = Object.entries(metadata)
+    .filter(([name, value]) => name.length <= MAX_NAME && isShort(value));
+  return Object.fromEntries(entries.slice(0, MAX_ENTRIES));
+}
+
+function isShort(value: unknown): boolean {
+  if (typeof value === "string") return value.length <= MAX_TEXT;
+  return value === null || typeof value === "boolean" ||
+    (typeof value === "number" && Number.isFinite(value));
+}

@@ -1,0 +1,99 @@
+import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
+import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
+import { plainContext } from "../route_context.ts";
+import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
+import { DICTIONARY } from "./dictionary.ts";
+
+/** A context without its content and without what its configuration says, packed. */
+export interface PackedContext {
+  /** Raw DEFLATE of JSON in the order of `RouteContext`, in base64. */
+  readonly z: string;
+  /** Of the JSON. */
+  readonly bytes: number;
+  /** Of the JSON, hex. */
+  readonly sha256: string;
+}
+
+/** What the configuration says of a target: a `TargetView` without places and without what changes. */
+export type TargetStatics = Omit<TargetView, "index" | "groupIndex" | "validation" | "signals">;
+
+/** What the configuration of a group says to its decisions. */
+export interface GroupStatics extends GroupChoice {
+  /** By `groupIndex`. */
+  readonly targets: Readonly<Record<string, TargetStatics>>;
+}
+
+/** A record that cannot be read: it was changed, or what it needs is not there. */
+export class RecordError extends Error {
+  override readonly name = "RecordError";
+}
+
+const PACKING = { level: 3, dictionary: DICTIONARY };
+
+/** Packs what a decision saw, but for its content. */
+export function packContext(context: RouteContext): PackedContext {
+  const json = JSON.stringify({
+    ...plainContext(context),
+    targets: context.targets.map(({ groupIndex, validation, signals }) => ({
+      groupIndex,
+      validation,
+      signals,
+    })),
+  });
+  return {
+    z: deflateRawSync(json, PACKING).toString("base64"),
+    bytes: Buffer.byteLength(json),
+    sha256: hash("sha256", json, "hex"),
+  };
+}
+
+/**
+ * The context of a record, as the decision saw it but for its content.
+ *
+ * @throws {RecordError} when the record was changed, or the group had no such target
+ */
+export function unpackContext(
+  { z, sha256 }: Pick<PackedContext, "z" | "sha256">,
+  { targets }: Pick<GroupStatics, "targets">,
+): RouteContext {
+  const context = parseContext(z, sha256);
+  return {
+    ...context,
+    targets: context.targets.map(({ groupIndex, validation, signals }, index) => {
+      const statics = targets[groupIndex];
+      if (!statics) throw new RecordError("Cannot read a record: its target is not configured");
+      return { index, groupIndex, ...statics, validation, signals };
+    }),
+  };
+}
+
+function parseContext(z: string, sha256: string): RouteContext {
+  const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), PACKING));
+  if (hash("sha256", json, "hex") !== sha256) {
+    throw new RecordError("Cannot read a record: it is not what was written");
+  }
+  return JSON.parse(json.toString());
+}
+
+/** Packs what a configuration says of a group; the packing has a checksum of its own. */
+export function packStatics(statics: GroupStatics): string {
+  return deflateSync(JSON.stringify(statics), PACKING).toString("base64");
+}
+
+/**
+ * What a configuration said of a group.
+ *
+ * @throws {RecordError} when it was changed
+ */
+export function unpackStatics(z: string): GroupStatics {
+  return JSON.parse(inflated(() => inflateSync(Buffer.from(z, "base64"), PACKING)).toString());
+}
+
+function inflated(inflate: () => Buffer): Buffer {
+  try {
+    return inflate();
+  } catch (cause) {
+    throw new RecordError("Cannot read a record: it is not what was written", { cause });
+  }
+}

@@ -1,0 +1,131 @@
+import { Buffer } from "node:buffer";
+import { deflateRawSync } from "node:zlib";
+import type { Call, Settlement, Watcher } from "../call.ts";
+import type { Decision } from "../decision.ts";
+import type { Log } from "../log.ts";
+import type { PolicyRunner } from "../policy_runner.ts";
+import type { DecisionRecord, Journal } from "../record.ts";
+import { safeCause } from "../safe_cause.ts";
+import type { Group } from "../snapshot.ts";
+import { staticsOf } from "../target_view.ts";
+import { packStatics, type TargetStatics } from "./context_record.ts";
+import { decisionRecord } from "./decision_rows.ts";
+
+/** Records how calls were decided, when their callers have their answers. */
+export interface DecisionLog extends Watcher {
+  /** Records all that waits. */
+  flush(): void;
+}
+
+/** What a decision log needs. */
+export interface DecisionLogWorld {
+  readonly journal: Journal;
+  readonly policies: Pick<PolicyRunner, "bundleOf">;
+  readonly log: Log;
+  /** Epoch ms. */
+  now(): number;
+}
+
+interface Waiting {
+  readonly call: Call;
+  readonly decision: Decision;
+  readonly settlement: Settlement;
+}
+
+/** Records made in a row before other work gets its turn. */
+const SLICE = 16;
+
+/** Calls that may wait; beyond, all of them are recorded at once. */
+const MAX_WAITING = 4_096;
+
+/** Builds a log that is empty. */
+export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
+  const sources = createSources(world);
+  const waiting: Waiting[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function record({ call, decision, settlement }: Waiting): void {
+    try {
+      const made = decisionRecord(call, decision, settlement);
+      world.journal.appendDecision(made);
+      sources.add(call, decision, made);
+    } catch (error) {
+      world.log.write("error", "call_failed", "Cannot record a decision", {
+        request_id: call.id,
+        cause: safeCause(error),
+      });
+    }
+  }
+
+  function turn(): void {
+    timer = undefined;
+    const size = waiting.length > MAX_WAITING ? waiting.length : SLICE;
+    waiting.splice(0, size).forEach(record);
+    if (waiting.length > 0) timer = setTimeout(turn, 0);
+  }
+
+  return {
+    onSettled(call, settlement) {
+      const { decision, snapshot } = call;
+      if (!decision || !snapshot.server.decisionTelemetry.enabled) return;
+      waiting.push({ call, decision, settlement });
+      // The answer leaves first: what is told here delays no caller.
+      timer ??= setTimeout(turn, 0);
+    },
+    onShipped() {},
+    onDenied() {},
+    flush() {
+      clearTimeout(timer);
+      timer = undefined;
+      waiting.splice(0).forEach(record);
+    },
+  };
+}
+
+/** What decisions are made again with: each is written once in the life of a process. */
+function createSources({ journal, policies, now }: DecisionLogWorld) {
+  const groups = new WeakSet<Group>();
+  const digests = new Set<string>();
+
+  function addGroup(group: Group, fingerprint: string): void {
+    groups.add(group);
+    const targets = group.targets.map(({ groupIndex }, place) =>
+      [groupIndex, targetStatics(group, place)] as const
+    );
+    journal.appendDecisionSource("route_config_snapshots", {
+      config_fingerprint: fingerprint,
+      group_name: group.name,
+      first_seen_at: now(),
+      static_z: packStatics({ ...group.choice, targets: Object.fromEntries(targets) }),
+    });
+  }
+
+  function addBundle(digest: string): void {
+    digests.add(digest);
+    const bundle = policies.bundleOf(digest);
+    if (bundle === null) return;
+    journal.appendDecisionSource("policy_bundles", {
+      policy_digest: digest,
+      name: bundle.name,
+      manifest_json: bundle.manifestJson,
+      signature_json: bundle.signatureJson ?? undefined,
+      bundle_z: deflateRawSync(Buffer.from(bundle.code)).toString("base64"),
+      first_seen_at: now(),
+    });
+  }
+
+  return {
+    add({ snapshot }: Call, { group }: Decision, { rows }: DecisionRecord): void {
+      const [record] = rows["request_decision_records"] ?? [];
+      if (!record) return;
+      if (!groups.has(group)) addGroup(group, snapshot.fingerprint);
+      const digest = record["policy_digest"];
+      if (typeof digest === "string" && !digests.has(digest)) addBundle(digest);
+    },
+  };
+}
+
+function targetStatics({ targets }: Group, place: number): TargetStatics {
+  const { index: _, groupIndex: __, ...statics } = staticsOf(targets[place]!);
+  return statics;
+}

@@ -1,0 +1,133 @@
+import { hash } from "node:crypto";
+import type { Call, Settlement } from "../call.ts";
+import { type Decision, findingsOf } from "../decision.ts";
+import { planJson } from "../plan_json.ts";
+import type { DecisionRecord, Row } from "../record.ts";
+import type { TelemetrySettings } from "../snapshot.ts";
+import type { Findings, PolicyRun } from "../strategy.ts";
+import { candidateRows, filterReasonRows, micro, scoreRows } from "./candidate_rows.ts";
+import { packContext } from "./context_record.ts";
+import { ENGINE } from "./engine.ts";
+import { cacheRows, featureRows, passRows, runRows, transitionRows } from "./pass_rows.ts";
+import { isSampled } from "./sample.ts";
+
+/** The format of `RouteContext`. */
+const CONTRACT = 1;
+
+/** Everything that is recorded of how a call was decided. */
+export function decisionRecord(
+  call: Call,
+  decision: Decision,
+  { status }: Settlement,
+): DecisionRecord {
+  const settings = call.snapshot.server.decisionTelemetry;
+  const detailed = isSampled(call.id, settings.samplePercent) || isNotable(call, decision, status);
+  const plan = detailed && settings.contexts ? planOf(decision) : null;
+  const findings = findingsOf(decision);
+  return {
+    requestId: call.id,
+    ts: call.ts,
+    rows: {
+      request_routing_decisions: [decisionRow(call, decision, { findings, plan })],
+      ...(detailed ? detailRows(call, decision, { findings, settings }) : {}),
+      ...(plan === null ? {} : { request_decision_records: [recordRow(call, decision, plan)] }),
+    },
+  };
+}
+
+/** What is always worth a closer look. */
+function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: number): boolean {
+  return status >= 500 || attempts.length > 1 || eligible.length === 0 ||
+    runs.some(({ fault }) => fault !== null);
+}
+
+function planOf({ plan, checked }: Decision): string | null {
+  return plan && checked ? planJson(plan, checked) : null;
+}
+
+function decisionRow(
+  call: Call,
+  decision: Decision,
+  { findings, plan }: { readonly findings: Findings; readonly plan: string | null },
+): Row {
+  const { context, eligible, checked, passes, group } = decision;
+  const policy = policyOf(decision);
+  const first = passes.at(-1)?.order[0];
+  const target = first === undefined ? undefined : eligible[first];
+  return {
+    ts: call.ts,
+    group_name: group.name,
+    strategy: group.strategy,
+    arm: decision.arm,
+    outcome: decision.outcome,
+    policy_kind: policy?.kind,
+    policy_digest: policy?.digest ?? undefined,
+    config_fingerprint: call.snapshot.fingerprint,
+    seed: context.seed,
+    eligible_count: eligible.length,
+    rejected_count: context.rejected.length,
+    selected_candidate_index: first,
+    group_target_index: target?.groupIndex,
+    provider: target?.provider.name,
+    model: target?.model,
+    dialect: target?.dialect,
+    fallback_count: checked ? checked.order.length - 1 : 0,
+    class_label: checked?.classLabel ?? undefined,
+    pin_state: decision.pinState,
+    explored: flag(findings.explored),
+    cold_start: flag(findings.coldStart),
+    over_threshold: flag(findings.overThreshold),
+    panic: flag(decision.panic),
+    deferred_count: decision.deferredCount,
+    budget_rule: decision.budgetRule?.name,
+    pressure_micro: micro(context.budget.pressure),
+    plan_sha256: plan === null ? undefined : hash("sha256", plan, "hex"),
+    decide_us: Math.round(decision.decideMs * 1_000),
+    recorded: flag(plan !== null),
+  };
+}
+
+/** The policy that decided, or that failed to; none where the base strategy decided. */
+function policyOf({ runs, checked }: Decision): PolicyRun | undefined {
+  const own = runs.filter(({ role }) => role !== "shadow");
+  return checked ? own.find(({ outcome }) => outcome === "success") : own.at(-1);
+}
+
+function detailRows(
+  call: Call,
+  decision: Decision,
+  { findings, settings }: { readonly findings: Findings; readonly settings: TelemetrySettings },
+): DecisionRecord["rows"] {
+  const { candidates, maxCandidates, maxFilterReasons, cacheReasons } = settings;
+  return {
+    request_target_candidates: candidates ? candidateRows(decision, maxCandidates) : [],
+    request_dynamic_score_terms: candidates ? scoreRows(decision, findings, maxCandidates) : [],
+    request_target_filter_reasons: filterReasonRows(decision, maxFilterReasons),
+    request_routing_signals: passRows(decision),
+    request_decision_shape_features: featureRows(decision.context),
+    request_cache_reasons: cacheReasons ? cacheRows(call) : [],
+    request_policy_executions: runRows(decision),
+    request_fallback_transitions: transitionRows(call),
+  };
+}
+
+/** What the decision can be made again from. */
+function recordRow(call: Call, decision: Decision, plan_json: string): Row {
+  const { context } = decision;
+  const { z, bytes, sha256 } = packContext(context);
+  return {
+    ts: call.ts,
+    group_name: context.group,
+    contract_version: CONTRACT,
+    config_fingerprint: call.snapshot.fingerprint,
+    policy_digest: policyOf(decision)?.digest ?? undefined,
+    engine: ENGINE,
+    seed: context.seed,
+    context_z: z,
+    context_bytes: bytes,
+    context_sha256: sha256,
+    plan_json,
+  };
+}
+
+const flag = (value: boolean) => value ? 1 : 0;

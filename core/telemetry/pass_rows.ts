@@ -1,0 +1,121 @@
+import type { Attempt, Call } from "../call.ts";
+import type { Decision } from "../decision.ts";
+import type { Row } from "../record.ts";
+import type { PolicyRun, RouteContext } from "../strategy.ts";
+import { UPSTREAM_CLASSES } from "../upstream_error.ts";
+
+/** Rows of `request_routing_signals`: where each pass put each target, and what it went by. */
+export function passRows({ passes, ...decision }: Decision): readonly Row[] {
+  const ranks = passes.flatMap(({ pass, order }) =>
+    order.map((index, place) => ({
+      pass,
+      signal_name: "rank",
+      candidate_index: index,
+      int_value: place + 1,
+    }))
+  );
+  return numbered([...ranks, ...causeRows(decision)]);
+}
+
+function causeRows(
+  { pinState, budgetRule, deferredCount, panic }: Omit<Decision, "passes">,
+): readonly Row[] {
+  return [
+    { pass: "pin", signal_name: "pin_state", text_value: pinState },
+    ...(budgetRule === null
+      ? []
+      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule.name }]),
+    { pass: "availability", signal_name: "deferred", int_value: deferredCount },
+    { pass: "availability", signal_name: "panic", int_value: panic ? 1 : 0 },
+  ];
+}
+
+/** Rows of `request_decision_shape_features`: what the decision knew of the request, but for what is not there. */
+export function featureRows({ features, requirements }: RouteContext): readonly Row[] {
+  const { reasoning, ...others } = features;
+  const scalars = {
+    ...others,
+    reasoningKind: reasoning.kind,
+    reasoningBudget: reasoning.budgetTokens,
+  };
+  const rows = Object.entries(scalars).flatMap(([name, value]) =>
+    featureRow(snakeCase(name), value)
+  );
+  const named = (feature_name: string, values: readonly string[]) =>
+    values.map((text_value) => ({ feature_name, text_value }));
+  return numbered([
+    ...rows,
+    ...named("requirement", requirements),
+    ...named("hosted_tool", features.hostedTools),
+    ...named("metadata_key", features.metadataKeys),
+  ]);
+}
+
+function featureRow(feature_name: string, value: unknown): readonly Row[] {
+  switch (typeof value) {
+    case "number":
+      return value === 0 ? [] : [{ feature_name, int_value: value }];
+    case "boolean":
+      return value ? [{ feature_name, int_value: 1 }] : [];
+    case "string":
+      return value === "none" ? [] : [{ feature_name, text_value: value }];
+    default:
+      return [];
+  }
+}
+
+/** Rows of `request_cache_reasons`. */
+export function cacheRows({ cache }: Call): readonly Row[] {
+  if (cache === null) return [];
+  const { status, reasons } = cache;
+  return numbered(reasons.map((reason) => ({ status, reason })));
+}
+
+/** Rows of `request_policy_executions`. */
+export function runRows({ runs, error }: Decision): readonly Row[] {
+  return numbered(runs.map((run) => runRow(run, error?.type)));
+}
+
+function runRow({ cost, plan, ...run }: PolicyRun, terminal: string | undefined): Row {
+  return {
+    role: run.role,
+    policy_kind: run.kind,
+    policy_digest: run.digest ?? undefined,
+    host_id: cost.hostId ?? undefined,
+    outcome: run.outcome,
+    error_class: run.fault ?? undefined,
+    duration_us: cost.durationUs,
+    queue_us: cost.queueUs,
+    response_bytes: cost.responseBytes ?? undefined,
+    selected_candidate_index: plan?.order[0],
+    fallback_count: plan ? plan.order.length - 1 : undefined,
+    class_label: plan?.classLabel ?? undefined,
+    terminal_error: run.outcome === "error" ? terminal : undefined,
+  };
+}
+
+/** Rows of `request_fallback_transitions`: from each attempt to the next. */
+export function transitionRows({ attempts }: Call): readonly Row[] {
+  return numbered(attempts.slice(1).map((attempt, place) => transition(attempts[place]!, attempt)));
+}
+
+function transition(failed: Attempt, next: Attempt): Row {
+  const name = failed.error?.class;
+  return {
+    attempt_index: next.index,
+    failed_target_id: failed.target.id,
+    fallback_target_id: next.target.id,
+    fallback_reason: name,
+    error_class: name,
+    retryable: name !== undefined && UPSTREAM_CLASSES[name].next !== "none" ? 1 : 0,
+    fallback_succeeded: next.selected ? 1 : 0,
+  };
+}
+
+function numbered(rows: readonly Row[]): readonly Row[] {
+  return rows.map((row, seq) => ({ seq, ...row }));
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,12 @@
+/** The numbers of one process as `/metrics` shows them: families in the JSON form of prom-client. */
+export type Counts = readonly object[];
+
+/** What a serving process knows of those beside it; there is none where it serves alone. */
+export interface Fleet {
+  /** Its place among them, from 0: the same after a restart. */
+  readonly worker: number;
+  /** How many there are. */
+  readonly workers: number;
+  /** The numbers of all of them, its own included, and of their supervisor. */
+  counts(): Promise<readonly Counts[]>;
+}

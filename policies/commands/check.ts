@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import { ExitError, type World } from "../../core/command.ts";
+import { checkTypes } from "../author_tools.ts";
+import { checkPolicy, type PolicyCheck } from "../check.ts";
+import type { SandboxedPolicy, TriedPolicy } from "../sandboxed_policy.ts";
+import { isManifest } from "../signing/built_policy.ts";
+import { headline, type PolicyConfig, policyOf } from "./configured.ts";
+import { alone, EXIT, EXITS, flawLines, open, readable } from "./exit.ts";
+
+interface CheckOptions {
+  readonly config?: string;
+  readonly group?: string;
+  readonly json?: true;
+}
+
+/** `policy check`: types, bundle, and decisions on sample contexts in the sandbox. */
+export function addCheck(policy: Command, world: World, config: PolicyConfig): void {
+  policy.command("check")
+    .argument("<file>", "the policy")
+    .description("check types, bundle, and decide on sample contexts in the sandbox")
+    .option("--config <path>", "config file that has the group")
+    .option("--group <name>", "with the limits, grants and keys of this group")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", `${EXITS}\n\nExample:\n  pointsman policy check policies/by_size.ts`)
+    .action(async (file: string, { config: path, group, json }: CheckOptions) => {
+      readable(file);
+      const tried = group === undefined
+        ? alone(file)
+        : { ...policyOf(config(path), group), path: readable(file) };
+      await checkSource(tried);
+      await using opened = await open(tried);
+      const result = await checkPolicy(opened);
+      world.print(json ? JSON.stringify(resultJson(opened, result)) : report(file, opened, result));
+      if (result.faults.length > 0) throw new ExitError(EXIT.fault, flawLines(result.faults));
+      if (result.same < result.repeated) {
+        throw new ExitError(EXIT.failed, `${file}: the same context gave another plan`);
+      }
+    });
+}
+
+/** A built policy has no types any more. */
+async function checkSource({ path }: TriedPolicy): Promise<void> {
+  if (isManifest(path)) return;
+  const types = await checkTypes(path);
+  if (!types.ok) throw new ExitError(EXIT.failed, types.stderr.trim());
+}
+
+function report(file: string, { bundle }: SandboxedPolicy, result: PolicyCheck): string {
+  const ok = result.faults.length === 0 && result.same === result.repeated;
+  return [
+    headline(file, bundle, []),
+    [
+      `warm ${result.decided}/${result.contexts}`,
+      `deterministic ${result.same}/${result.repeated}`,
+      `p50 ${result.p50Us} us`,
+      `p99 ${result.p99Us} us`,
+      ok ? "ok" : "failed",
+    ].join("  "),
+  ].join("\n");
+}
+
+function resultJson({ bundle }: SandboxedPolicy, { faults, ...numbers }: PolicyCheck): object {
+  return { digest: bundle.digest, bytes: bundle.bytes, ...numbers, faults };
+}

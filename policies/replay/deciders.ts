@@ -1,0 +1,119 @@
+import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
+import { inflateRawSync } from "node:zlib";
+import type { DecisionStore, RecordedDecision } from "../../core/decision_store.ts";
+import type { Registry } from "../../core/registry.ts";
+import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
+import { type GroupStatics, unpackStatics } from "../../core/telemetry/context_record.ts";
+import { ReplaySandbox } from "./sandbox.ts";
+
+/** What decides again: a built-in strategy, or a policy in the sandbox. */
+export type Decider =
+  | { readonly kind: "builtin"; readonly decide: Decide }
+  | { readonly kind: "script"; readonly sandbox: ReplaySandbox };
+
+/** Why nothing here can decide again. */
+export type Undecidable = "remote" | "missing";
+
+/** Makes what decided, once each, from what is stored. */
+export class Deciders implements AsyncDisposable {
+  readonly #strategies: Registry<Strategy>;
+  readonly #store: DecisionStore;
+  readonly #statics = new Map<string, Promise<GroupStatics | null>>();
+  readonly #builtins = new Map<string, Decider>();
+  readonly #scripts = new Map<string, Promise<Decider | Undecidable>>();
+
+  constructor(strategies: Registry<Strategy>, store: DecisionStore) {
+    this.#strategies = strategies;
+    this.#store = store;
+  }
+
+  /**
+   * What the configuration said of the group of a record; `null`: it is not stored.
+   *
+   * @throws {RecordError} when it was changed
+   */
+  statics({ configFingerprint, group }: RecordedDecision): Promise<GroupStatics | null> {
+    const key = `${configFingerprint} ${group}`;
+    let found = this.#statics.get(key);
+    if (!found) this.#statics.set(key, found = this.#readStatics(configFingerprint, group));
+    return found;
+  }
+
+  async #readStatics(fingerprint: string, group: string): Promise<GroupStatics | null> {
+    const packed = await this.#store.statics(fingerprint, group);
+    return packed === null ? null : unpackStatics(packed);
+  }
+
+  /** What decided about a record: its policy, else the strategy of the group, or its base. */
+  async of(record: RecordedDecision, statics: GroupStatics): Promise<Decider | Undecidable> {
+    if (record.policyDigest !== null) return await this.stored(record.policyDigest);
+    if (record.policyKind === "external") return "remote";
+    return this.builtin(statics.options === null ? statics.base : statics);
+  }
+
+  /** A strategy of the registry. */
+  builtin({ strategy: name, options }: StrategyChoice): Decider | Undecidable {
+    const key = `${name} ${JSON.stringify(options)}`;
+    const known = this.#builtins.get(key);
+    if (known) return known;
+    if (!this.#strategies.has(name)) return "missing";
+    const strategy = this.#strategies.get(name);
+    const base: Decide = () => ({ targetIndex: 0 });
+    const decide = strategy.create(strategy.options.parse(options ?? {}), {
+      group: "",
+      policies: null,
+      base,
+    });
+    const made: Decider = { kind: "builtin", decide };
+    this.#builtins.set(key, made);
+    return made;
+  }
+
+  /** A policy whose bundle is stored. */
+  stored(digest: string): Promise<Decider | Undecidable> {
+    let found = this.#scripts.get(digest);
+    if (!found) this.#scripts.set(digest, found = this.#readBundle(digest));
+    return found;
+  }
+
+  /** A policy by its code. */
+  script(code: string): Decider {
+    const sandbox = new ReplaySandbox(code);
+    const made: Decider = { kind: "script", sandbox };
+    this.#scripts.set(`code ${hash("sha256", code, "hex")}`, Promise.resolve(made));
+    return made;
+  }
+
+  async #readBundle(digest: string): Promise<Decider | Undecidable> {
+    const bundle = await this.#store.bundle(digest);
+    if (!bundle) return "missing";
+    if (asksOthers(bundle.manifestJson)) return "remote";
+    const code = unpackBundle(bundle.bundleZ);
+    if (code === null || hash("sha256", code, "hex") !== digest) return "missing";
+    return { kind: "script", sandbox: new ReplaySandbox(code) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const found of this.#scripts.values()) {
+      const decider = await found;
+      if (typeof decider === "object" && decider.kind === "script") {
+        await decider.sandbox[Symbol.asyncDispose]();
+      }
+    }
+  }
+}
+
+/** A policy with a network grant decides by what others answered. */
+function asksOthers(manifestJson: string): boolean {
+  const manifest: { permissions?: { net?: readonly string[] } } = JSON.parse(manifestJson || "{}");
+  return (manifest.permissions?.net ?? []).length > 0;
+}
+
+function unpackBundle(z: string): string | null {
+  try {
+    return inflateRawSync(Buffer.from(z, "base64")).toString();
+  } catch {
+    return null;
+  }
+}

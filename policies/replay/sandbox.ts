@@ -1,0 +1,86 @@
+import { createDeadlines } from "../../core/deadlines.ts";
+import { type HostAnswer, PolicyHost } from "../sandbox/policy_host.ts";
+import { openProcess } from "../sandbox/process_link.ts";
+
+/** A policy that does not come to decide. */
+export class BrokenPolicy extends Error {
+  override readonly name = "BrokenPolicy";
+}
+
+/**
+ * Longest time of a decision, ms: as long as a configuration allows. A machine that is busy with a replay
+ * must not make a policy fail that serves within its time.
+ */
+const TIMEOUT_MS = 1_000;
+const HEAP_MB = 64;
+
+/** How often a decision is asked again whose process ended before it came to it. */
+const ROUNDS = 3;
+
+const clock = () => performance.now();
+
+/** Decides with one policy in the sandbox of the gateway, in a process that is replaced when it ends. */
+export class ReplaySandbox implements AsyncDisposable {
+  readonly #code: string;
+  readonly #deadlines = createDeadlines(clock);
+  #host: Promise<PolicyHost> | null = null;
+
+  /** Takes the code of a bundle. */
+  constructor(code: string) {
+    this.#code = code;
+  }
+
+  /**
+   * Decides on contexts, as JSON.
+   *
+   * @throws {BrokenPolicy} when it cannot be loaded
+   */
+  async decideAll(contexts: readonly string[]): Promise<readonly HostAnswer[]> {
+    const host = await (this.#host ??= this.#open());
+    return await Promise.all(contexts.map((context) => this.#decide(host, context)));
+  }
+
+  async #decide(first: PolicyHost, context: string): Promise<HostAnswer> {
+    let answer = await first.decide(context);
+    for (let round = 1; round < ROUNDS && answer.kind === "lost"; round++) {
+      answer = await (await (this.#host ??= this.#open())).decide(context);
+    }
+    return answer;
+  }
+
+  async #open(): Promise<PolicyHost> {
+    const host = new PolicyHost({
+      deadlines: this.#deadlines,
+      clock,
+      open: openProcess,
+      heapMb: HEAP_MB,
+    });
+    const leave = () => {
+      if (this.#opened === host) this.#host = this.#opened = null;
+    };
+    const refused = await host.load(
+      { code: this.#code, timeoutMs: TIMEOUT_MS, heapMb: HEAP_MB, traces: false },
+      {
+        onWorn() {
+          leave();
+          void host.retire();
+        },
+        onDiffers() {},
+        onEnd: leave,
+      },
+    );
+    if (refused) {
+      host.kill();
+      const fault = refused.kind === "fault" ? refused.fault : "policy-unavailable";
+      throw new BrokenPolicy(`Cannot load the policy: ${fault}`);
+    }
+    return this.#opened = host;
+  }
+
+  #opened: PolicyHost | null = null;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#opened?.kill();
+    await this.#opened?.ended;
+  }
+}

@@ -1,0 +1,71 @@
+import { hostCommand } from "./host_command.ts";
+import type { HostLink, LinkEvents } from "./host_link.ts";
+
+/** Bytes read at once; most answers take less than a hundred. */
+const READ_BYTES = 16 * 1024;
+
+/** A host in a process of its own, reached over its pipes. */
+export function openProcess(heapMb: number, events: LinkEvents): HostLink {
+  const child = hostCommand(heapMb).spawn();
+  const send = outlet(child.stdin);
+  void follow(child, events);
+  return {
+    pid: child.pid,
+    send,
+    kill() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already; its end is on the way.
+      }
+    },
+  };
+}
+
+/** Sends frames; those that come while one is being written go together. */
+function outlet(stdin: WritableStream<Uint8Array<ArrayBuffer>>): HostLink["send"] {
+  const writer = stdin.getWriter();
+  let waiting: Uint8Array<ArrayBuffer>[] = [];
+  let writing = false;
+
+  async function write(first: Uint8Array<ArrayBuffer>): Promise<void> {
+    writing = true;
+    await writer.write(first);
+    while (waiting.length > 0) {
+      const frames = waiting;
+      waiting = [];
+      await writer.write(frames.length === 1 ? frames[0]! : joined(frames));
+    }
+    writing = false;
+  }
+
+  return (frame) => {
+    if (writing) waiting.push(frame);
+    // A broken pipe is seen as the end of the process.
+    else write(frame).catch(() => {});
+  };
+}
+
+function joined(frames: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const frame of frames) {
+    bytes.set(frame, at);
+    at += frame.length;
+  }
+  return bytes;
+}
+
+/** Reads into one buffer, again and again, to the end of the process. */
+async function follow(child: Deno.ChildProcess, events: LinkEvents): Promise<void> {
+  const reader = child.stdout.getReader({ mode: "byob" });
+  let buffer = new Uint8Array(READ_BYTES);
+  for (;;) {
+    const { value, done } = await reader.read(buffer);
+    if (done) break;
+    events.onChunk(value);
+    buffer = new Uint8Array(value.buffer);
+  }
+  const { code } = await child.status;
+  events.onEnd(code);
+}

@@ -1,0 +1,82 @@
+import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, RECYCLE } from "./frames.ts";
+import { type LoadMessage, MAX_MESSAGE_BYTES } from "./messages.ts";
+import { openRealm, type Realm, RefusedBundle } from "./realm.ts";
+
+/** A realm is made anew after so many decisions: state is no part of the contract. */
+const DECISIONS_PER_REALM = 10_000;
+
+/** One decision in so many is made twice, to find policies that are not functions of their context. */
+const DECISIONS_PER_TWIN = 200;
+
+/** The heap is looked at once in so many decisions. */
+const DECISIONS_PER_LOOK = 16;
+
+const MiB = 2 ** 20;
+const decoder = new TextDecoder();
+
+type Send = (frame: Uint8Array<ArrayBuffer>) => void;
+
+/** A bundle, and the realm it decides in now. */
+interface Policy {
+  readonly message: LoadMessage;
+  realm: Realm;
+  /** Decides again what the realm decided now and then: made when it is first needed. */
+  twin: Realm | null;
+  decisions: number;
+  /** A plan was not the same the second time; not told yet. */
+  differs: boolean;
+}
+
+/** Takes bytes of frames, and answers each frame in turn. */
+export function createRealmServer(send: Send): (chunk: Uint8Array) => void {
+  const reader = new FrameReader(MAX_MESSAGE_BYTES);
+  let policy: Policy | null = null;
+  send(encodeFrame(FRAME.ready, 0, ""));
+  return (chunk) => {
+    for (const frame of reader.push(chunk)) {
+      if (frame.kind === FRAME.load) policy = load(frame, send);
+      else if (policy) decide(policy, frame, send);
+    }
+  };
+}
+
+function load({ sequence, payload }: Frame, send: Send): Policy | null {
+  const message: LoadMessage = JSON.parse(decoder.decode(payload));
+  try {
+    const realm = openRealm(message);
+    send(encodeFrame(FRAME.loaded, sequence, ""));
+    return { message, realm, twin: null, decisions: 0, differs: false };
+  } catch (error) {
+    if (!(error instanceof RefusedBundle)) throw error;
+    const { fault, detail } = error;
+    send(encodeFrame(FRAME.refused, sequence, JSON.stringify({ fault, detail })));
+    return null;
+  }
+}
+
+function decide(policy: Policy, { sequence, payload }: Frame, send: Send): void {
+  const context = decoder.decode(payload);
+  const answer = policy.realm.decide(context);
+  policy.decisions += 1;
+  const kind = answer.planned ? FRAME.plan : FRAME.fault;
+  send(encodeFrame(kind | marksOf(policy), sequence, answer.text));
+  if (policy.realm.spent || policy.decisions % DECISIONS_PER_REALM === 0) renew(policy);
+  else if (answer.planned && policy.decisions % DECISIONS_PER_TWIN === 0) {
+    policy.twin ??= openRealm(policy.message);
+    policy.differs = policy.twin.decide(context).text !== answer.text;
+    if (policy.twin.spent) policy.twin = null;
+  }
+}
+
+function marksOf(policy: Policy): number {
+  const differs = policy.differs ? DIFFERS : 0;
+  policy.differs = false;
+  const looks = policy.realm.spent || policy.decisions % DECISIONS_PER_LOOK === 0;
+  const full = looks && Deno.memoryUsage().heapUsed > policy.message.heapMb * MiB;
+  return differs | (full ? RECYCLE : 0);
+}
+
+function renew(policy: Policy): void {
+  policy.realm = openRealm(policy.message);
+  policy.twin = null;
+}

@@ -1,0 +1,59 @@
+import type { Snapshot } from "../core/snapshot.ts";
+import type { LedgerHead, LedgerKv } from "./ledger_kv.ts";
+import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
+import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+
+/** Brings the ledger to where it was when the last process ended, however it did. */
+export async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promise<void> {
+  const { ledger, log } = options;
+  const head = await kv.readHead();
+  const counted = new Map<string, number>();
+  for await (const { id, seq, state } of kv.readAccounts()) {
+    ledger.restore(id, state);
+    counted.set(id, seq);
+  }
+  const mark = options.journal.mark();
+  const follows = followers(head, mark, counted);
+  // Numbers of another journal, or of lines that were never written, must not stay beside new ones.
+  if (head?.journalId !== mark.journalId || head.seq > mark.seq) {
+    ledger.giveBack([...counted.keys()].map((id) => ledger.account(id)));
+  }
+  const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
+  let lines = 0;
+  for (const line of chargedLines(options.journal.files, follows.from)) {
+    let used = false;
+    for (const id of line.ids) {
+      if (!(known.has(id) || id.startsWith("caller:")) || !follows.adds(line, id)) continue;
+      ledger.replay(id, line.charge, line.chargedAt);
+      used = true;
+    }
+    lines += Number(used);
+  }
+  if (lines > 0) log.write("info", "ledger_rebuilt", "Counters took in journal lines", { lines });
+}
+
+/** Keys of the accounts that the configuration limits. */
+function limitedIds({ callers }: Snapshot): readonly string[] {
+  return [...callers.values()].flatMap(({ limits }) => limits.map(({ id }) => id));
+}
+
+/** From where lines are read, and which of them an account does not hold yet. */
+function followers(
+  head: LedgerHead | null,
+  mark: Pick<LedgerHead, "journalId" | "seq">,
+  counted: ReadonlyMap<string, number>,
+): {
+  readonly from: LedgerHead["position"];
+  adds(line: ChargedLine, id: string): boolean;
+} {
+  const begin = { segment: 1, byteOffset: 0 };
+  if (head === null) return { from: begin, adds: () => true };
+  // Another journal has other numbers: only time tells what is new in it.
+  if (head.journalId !== mark.journalId) {
+    return { from: begin, adds: ({ settledAt }) => settledAt > head.at };
+  }
+  return {
+    from: head.position,
+    adds: ({ seq }, id) => seq > (counted.get(id) ?? head.seq),
+  };
+}

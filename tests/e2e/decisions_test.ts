@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import { unpackContext, unpackStatics } from "@/core/telemetry/context_record.ts";
+import { type ConfigTree, type Loose, startTestGateway, type TestGateway } from "../gateway.ts";
+import { echo, reply, startUpstream } from "../upstream.ts";
+
+const EVERYTHING: ConfigTree = { decision_telemetry: { sample_percent: 100 } };
+
+async function call(gateway: TestGateway, more: ConfigTree = {}): Promise<number> {
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${gateway.token}`, "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "fast",
+      messages: [{ role: "user", content: "canary-of-a-prompt" }],
+      ...more,
+    }),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** Rows of a table, when there are so many. */
+async function rowsOf(gateway: TestGateway, table: string, count: number): Promise<Loose[]> {
+  for (;;) {
+    await gateway.usageRows();
+    using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
+    const rows = db.prepare(`SELECT * FROM ${table} ORDER BY request_id`).all();
+    if (rows.length >= count) return rows;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function sourcesOf(gateway: TestGateway): Promise<Loose> {
+  await gateway.usageRows();
+  using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
+  const [row] = db.prepare("SELECT * FROM route_config_snapshots").all();
+  return row!;
+}
+
+Deno.test("a decision is recorded with all it saw, and read again", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: EVERYTHING,
+    group: { strategy: "dynamic_score" },
+  });
+  assert.equal(await call(gateway, { max_tokens: 9 }), 200);
+  const [record] = await rowsOf(gateway, "request_decision_records", 1);
+  const [decision] = await rowsOf(gateway, "request_routing_decisions", 1);
+  const { static_z } = await sourcesOf(gateway);
+  const context = unpackContext(
+    { z: record!.context_z, sha256: record!.context_sha256 },
+    unpackStatics(static_z),
+  );
+  assert.equal(context.features.outputCap, 9);
+  assert.equal(context.targets[0]!.provider, "p1-openai-chat");
+  assert.equal(context.seed, decision!.seed);
+  assert.deepEqual(
+    [decision!.strategy, decision!.outcome, decision!.recorded, decision!.cold_start],
+    ["dynamic_score", "planned", 1, 1],
+  );
+  const candidates = await rowsOf(gateway, "request_target_candidates", 1);
+  assert.deepEqual(candidates.filter(({ selected }) => selected === 1).length, 1);
+  const terms = await rowsOf(gateway, "request_dynamic_score_terms", 3);
+  assert.deepEqual(
+    [...new Set(terms.map(({ score_name }) => score_name))].sort(),
+    ["cost_score", "latency_score", "reliability_score"],
+  );
+  const features = await rowsOf(gateway, "request_decision_shape_features", 3);
+  assert(
+    features.some(({ feature_name, int_value }) =>
+      feature_name === "output_cap" && int_value === 9
+    ),
+  );
+  const signals = await rowsOf(gateway, "request_routing_signals", 1);
+  assert(signals.some(({ pass, int_value }) => pass === "availability" && int_value === 1));
+  const events = Deno.readTextFileSync(join(gateway.dir, "state", "journal", "events.jsonl"));
+  assert(!events.includes("canary-of-a-prompt"));
+});
+
+Deno.test("of calls that are not sampled, the decision alone is recorded", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: { decision_telemetry: { sample_percent: 0 } },
+  });
+  for (let n = 0; n < 3; n++) await call(gateway);
+  const decisions = await rowsOf(gateway, "request_routing_decisions", 3);
+  assert.deepEqual(decisions.map(({ recorded }) => recorded), [0, 0, 0]);
+  assert.equal((await rowsOf(gateway, "request_decision_records", 0)).length, 0);
+  assert.equal((await rowsOf(gateway, "request_target_candidates", 0)).length, 0);
+});
+
+Deno.test("a call that no target can take is recorded in full, sampled or not", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: { decision_telemetry: { sample_percent: 0, max_filter_reasons: 1 } },
+    targets: [{ tool_only: true, honors_max_tokens: false }],
+  });
+  assert.equal(await call(gateway, { max_tokens: 5 }), 502);
+  const [decision] = await rowsOf(gateway, "request_routing_decisions", 1);
+  assert.deepEqual(
+    [decision!.outcome, decision!.eligible_count, decision!.plan_sha256],
+    ["no-eligible-target", 0, null],
+  );
+  const reasons = await rowsOf(gateway, "request_target_filter_reasons", 1);
+  assert.deepEqual(reasons.map(({ reason }) => reason), ["tool-only-target"]);
+});
+
+Deno.test("nothing is recorded where telemetry is off", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: { decision_telemetry: { enabled: false } },
+  });
+  await call(gateway);
+  await gateway.settled(1);
+  await gateway.usageRows();
+  assert.equal((await rowsOf(gateway, "request_routing_decisions", 0)).length, 0);
+});
+
+Deno.test("a fallback is recorded in full, sampled or not, with the step to the next target", async () => {
+  await using failing = await startUpstream(reply({ error: {} }, { status: 500 }));
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [failing.url, upstream.url],
+    server: { decision_telemetry: { sample_percent: 0 } },
+  });
+  assert.equal(await call(gateway), 200);
+  const [step] = await rowsOf(gateway, "request_fallback_transitions", 1);
+  assert.deepEqual(
+    [step!.failed_target_id, step!.fallback_target_id, step!.error_class, step!.fallback_succeeded],
+    ["p1-openai-chat/up-1", "p2-openai-chat/up-2", "upstream_overloaded", 1],
+  );
+  const [decision] = await rowsOf(gateway, "request_routing_decisions", 1);
+  assert.equal(decision!.recorded, 1);
+});
