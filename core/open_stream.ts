@@ -107,9 +107,10 @@ async function peek(
   let commitAt = Infinity;
   for (;;) {
     const pending = opening.source.read();
-    const chunk = await (commitAt === Infinity
-      ? pending
-      : orLate(parts.deadlines, pending, { ms: commitAt - parts.clock(), late: () => null }));
+    const chunk = await (commitAt === Infinity ? pending : orLate(parts.deadlines, pending, {
+      ms: commitAt - parts.clock(),
+      late: () => null,
+    }));
     if (chunk === null) {
       pending.catch(() => {}); // the relay awaits it again, unless the call ends before that
       return { held, pending };
