@@ -17,14 +17,14 @@ export interface LedgerForms {
 }
 
 /**
- * Gives what one process counted to several. A crash on the way changes nothing: the next start does it
- * again, before anybody counts.
+ * Gives what one process counted to several, or what the journals say where nothing is stored. A crash
+ * on the way changes nothing: the next start does it again, before anybody counts.
  */
 export async function shareCounters(
   { alone, shared }: LedgerForms,
   options: LedgerStoreOptions,
 ): Promise<void> {
-  if (await alone.readHead() === null) return;
+  if (await alone.readHead() === null && !await isEmpty(shared)) return;
   const ledger = new Ledger(options);
   const ids = new Set<string>();
   for await (const { id } of alone.readAccounts()) ids.add(id);
@@ -37,6 +37,11 @@ export async function shareCounters(
     if (!await shared.replace(id, entry, version)) throw new Error("another gateway uses it");
   }
   await alone.clear();
+}
+
+async function isEmpty(shared: LeaseKv): Promise<boolean> {
+  for await (const _ of shared.list()) return false;
+  return true;
 }
 
 /** Gives what several processes counted to one; what they held and did not say goes by their journals. */

@@ -1,4 +1,5 @@
 import type { Snapshot } from "../core/snapshot.ts";
+import { findJournals } from "./journal_folder.ts";
 import type { LedgerHead, LedgerKv } from "./ledger_kv.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
@@ -8,7 +9,8 @@ export async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promis
   const { ledger, log } = options;
   const head = await kv.readHead();
   const counted = new Map<string, number>();
-  for await (const { id, seq, state } of kv.readAccounts()) {
+  // Without a head, what lies there was never finished, or is about to be removed.
+  for await (const { id, seq, state } of head === null ? [] : kv.readAccounts()) {
     ledger.restore(id, state);
     counted.set(id, seq);
   }
@@ -20,7 +22,7 @@ export async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promis
   }
   const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
   let lines = 0;
-  for (const line of chargedLines(options.journal.files, follows.from)) {
+  for (const line of linesOf(head, follows.from, options)) {
     let used = false;
     for (const id of line.ids) {
       if (!(known.has(id) || id.startsWith("caller:")) || !follows.adds(line, id)) continue;
@@ -30,6 +32,20 @@ export async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promis
     lines += Number(used);
   }
   if (lines > 0) log.write("info", "ledger_rebuilt", "Counters took in journal lines", { lines });
+}
+
+/** Without a head nothing is counted yet, of no process that wrote here. */
+function* linesOf(
+  head: LedgerHead | null,
+  from: LedgerHead["position"],
+  { journal, snapshot }: LedgerStoreOptions,
+): Iterable<ChargedLine> {
+  yield* chargedLines(journal.files, from);
+  if (head !== null) return;
+  for (const files of findJournals(snapshot.server.logging.path)) {
+    const isOther = files.kind === "requests" && files.stem !== journal.files.stem;
+    if (isOther) yield* chargedLines(files, from);
+  }
 }
 
 /** Keys of the accounts that the configuration limits. */

@@ -108,6 +108,24 @@ async function callers(mock: Running, dir: string): Promise<void> {
   );
 }
 
+/** All of it on the cores there are: the load, the mock and the gateway. */
+async function workers(mock: Running, dir: string, callerKeys: string): Promise<void> {
+  const kind = callerKeys === "" ? "all off" : "limits";
+  const start = (workers: number) =>
+    startGateway(mock.url, join(dir, `${kind} ${workers}`), {
+      callerKeys,
+      serverKeys: `, workers: ${workers}`,
+    });
+  await using one = await start(1);
+  await using two = await start(2);
+  const turns = [different(one, CALLS), different(two, CALLS)] as const;
+  const { ratio, show } = await compare(() => measure(one, turns[0]), () => measure(two, turns[1]));
+  console.log(
+    `${`${kind}, 1 / 2 workers`.padEnd(42)} rps ${show("rps", 0)}   ratio ${ratio("rps")}` +
+      `   cpu us ${show("cpuUs", 0)}   ratio ${ratio("cpuUs")}`,
+  );
+}
+
 async function hits(mock: Running, dir: string): Promise<void> {
   await using gateway = await startGateway(mock.url, join(dir, "cache"), {
     serverKeys: SMALL_CACHE,
@@ -178,6 +196,8 @@ if (import.meta.main) {
     await unary(mock, dir);
     await callers(mock, dir);
     await hits(mock, dir);
+    await workers(mock, dir, "");
+    await workers(mock, dir, LIMITS);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

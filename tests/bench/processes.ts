@@ -142,11 +142,15 @@ export async function spawn(
   throw new Error(`Cannot start ${args.at(-1)}`);
 }
 
-/** CPU a process has used so far, ms; `null` where the system does not tell. */
+/** CPU a process and its children have used so far, ms; `null` where the system does not tell. */
 export async function cpuMs(pid: number): Promise<number | null> {
   const stat = await proc(pid, "stat");
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields ? (Number(fields[11]) + Number(fields[12])) * 10 : null;
+  if (!fields) return null;
+  const children = (await proc(pid, `task/${pid}/children`))?.trim().split(" ") ?? [];
+  const used = await Promise.all(children.filter(Boolean).map((child) => cpuMs(Number(child))));
+  const own = (Number(fields[11]) + Number(fields[12])) * 10;
+  return used.reduce<number>((sum, ms) => sum + (ms ?? 0), own);
 }
 
 /** Resident memory of a process, MB; `null` where the system does not tell. */

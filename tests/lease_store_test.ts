@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { loadConfig } from "@/core/config/load.ts";
+import { givenSources } from "@/core/config/sources.ts";
+import { NO_CHARGE } from "@/core/limits/account.ts";
+import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
+import type { LedgerStore } from "@/core/limits/ledger_store.ts";
+import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
+import { createLog } from "@/core/log.ts";
+import { dialects } from "@/dialects/mod.ts";
+import { upstreams } from "@/plugins/mod.ts";
+import { openJournal } from "@/storage/journal.ts";
+import { openLedgerStore } from "@/storage/ledger_store.ts";
+import { strategies } from "@/strategies/mod.ts";
+import { caller, testConfig, TOKEN } from "./gateway_config.ts";
+import { type SharedStore, type StoreKind, STORES, TRIED } from "./shared_stores.ts";
+
+const MEMBERS = 4;
+
+/** Limits of a caller: one that is set, the others without bound. */
+function limitsOf(key: LimitKey, limit: number): ScopeLimits {
+  const max = Object.fromEntries(LIMIT_KEYS.map((name) => [name, name === key ? limit : 0]));
+  return {
+    kind: "caller",
+    name: "ci",
+    id: "caller:ci",
+    max: max as ScopeLimits["max"],
+    quotaSoftPct: 80,
+    keySoftPct: 90,
+    onExhaust: "disable",
+  };
+}
+
+/** One process that counts, as far as its store and its ledger go. */
+interface Member {
+  readonly ledger: Ledger;
+  readonly store: LedgerStore;
+  /** How far its wall is off, ms. */
+  skewMs: number;
+}
+
+interface Fleet extends AsyncDisposable {
+  readonly members: readonly Member[];
+}
+
+/** Members with journals of their own on one store, and a steady clock in common. */
+async function startFleet(store: SharedStore, dir: string, count = MEMBERS): Promise<Fleet> {
+  const config = testConfig({
+    upstreams: [],
+    providers: { echo: { base_url: "builtin:echo", dialect: "openai-chat" } },
+    group: { targets: [{ provider: "echo", model: "echo" }] },
+    callers: [caller("ci", TOKEN)],
+    server: { workers: count },
+    top: { state_path: store.path },
+  });
+  const path = `${dir}/config.yaml`;
+  const files = { [path]: { text: JSON.stringify(config), mode: null } };
+  const sources = givenSources(files, { env: () => undefined, now: Date.now });
+  const loaded = loadConfig(path, sources, { dialects, strategies, builtins: upstreams });
+  assert(loaded.ok, JSON.stringify(loaded.problems));
+  const { snapshot } = loaded;
+  const log = createLog({ level: "error", format: "json" }, { now: Date.now, line: () => {} });
+  const clock = () => performance.now();
+  const origin = Date.now() - clock();
+  const members: Member[] = [];
+  const journals: Disposable[] = [];
+  for (let writer = 0; writer < count; writer++) {
+    const world = { skewMs: 0 };
+    const now = () => Date.now() + world.skewMs;
+    const journal = openJournal(snapshot.server.logging, { log, now, shipped: false, writer });
+    journals.push({ [Symbol.dispose]: () => void journal.close() });
+    const ledger = new Ledger({ now, clock, origin });
+    const store = await openLedgerStore({ snapshot, ledger, journal, log, now, clock });
+    members.push(Object.assign(world, { ledger, store }));
+  }
+  return {
+    members,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(members.map(({ store }) => store.close()));
+      for (const journal of journals) journal[Symbol.dispose]();
+    },
+  };
+}
+
+/** A call; `null` when it was refused. */
+async function admit(
+  { ledger }: Member,
+  limits: ScopeLimits,
+  need: Need,
+): Promise<Reservation | null> {
+  const reservation = ledger.open([limits]);
+  return await ledger.take(reservation, need) === null ? reservation : null;
+}
+
+type Work = (fleet: Fleet, store: SharedStore) => Promise<void>;
+
+async function runWith(open: StoreKind["open"], work: Work): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await using store = await open(dir);
+    await using fleet = await startFleet(store, dir);
+    await work(fleet, store);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+for (const { name, open } of STORES) {
+  const withFleet = (work: Work) => runWith(open, work);
+
+  for (
+    const [key, limit, units] of [
+      ["rpm", 100, 1],
+      ["tpm", 100_000, 500],
+      ["concurrent", 20, 1],
+      ["day.cost", 1_000_000_000, 10_000_000],
+      ["lifetime.tokens", 50_000, 500],
+    ] as const
+  ) {
+    Deno.test(`processes on ${name} use up ${key}, never pass it, and leave nothing held`, () =>
+      withFleet(async ({ members }) => {
+        const limits = limitsOf(key, limit);
+        const calls = Array.from(
+          { length: 50 * MEMBERS },
+          (_, turn) => admit(members[turn % MEMBERS]!, limits, [[key, units]]),
+        );
+        const admitted = (await Promise.all(calls)).filter((call) => call !== null);
+        const fits = Math.min(calls.length, limit / units);
+        assert(admitted.length <= fits, `${admitted.length} of ${fits}`);
+        assert(admitted.length >= 0.95 * fits, `${admitted.length} of ${fits}`);
+        const charge = { ...NO_CHARGE, calls: 1, requests: 1, tokens: units, nusd: units };
+        const owner = (call: Reservation) =>
+          members.find(({ ledger }) => call.accounts[0] === ledger.account("caller:ci"))!;
+        for (const call of admitted) owner(call).ledger.settle(call, charge);
+        const used = key === "concurrent" ? 0 : admitted.length * units;
+        await until(async () => {
+          const taken = await Promise.all(members.map(async ({ ledger, store }) => {
+            const account = ledger.account("caller:ci");
+            await store.refresh([account]);
+            return account.taken(key, ledger.moment());
+          }));
+          return taken.every((units) => units === used);
+        });
+      }));
+  }
+
+  for (const hours of [1, -1]) {
+    Deno.test(`processes on ${name} keep to their limits when the clock jumps ${hours} h`, () =>
+      withFleet(async ({ members }) => {
+        const [first, second] = members as [Member, Member];
+        const calls = limitsOf("concurrent", 5);
+        const rate = limitsOf("rpm", 5);
+        for (let turn = 0; turn < 5; turn++) {
+          assert(await admit(first, calls, [["concurrent", 1]]));
+          assert(await admit(first, rate, [["rpm", 1]]));
+        }
+        for (const member of members) member.skewMs = hours * 3_600_000;
+        assert.equal(await admit(second, calls, [["concurrent", 1]]), null, "they still run");
+        assert.equal(await admit(second, rate, [["rpm", 1]]), null, "the minute is not over");
+        assert.equal(second.store.state, "ok");
+      }));
+  }
+
+  Deno.test(`processes on ${name} wait for a store that is locked for a moment`, () =>
+    withFleet(async ({ members }, { file }) => {
+      const limits = limitsOf("day.requests", 100);
+      using database = new DatabaseSync(file);
+      database.exec("BEGIN IMMEDIATE");
+      const waiting = members.map((member) => admit(member, limits, [["day.requests", 1]]));
+      await new Promise((done) => setTimeout(done, 50));
+      database.exec("ROLLBACK");
+      assert((await Promise.all(waiting)).every((call) => call !== null));
+    }));
+}
+
+Deno.test(`shared counters were tried on ${TRIED}`, () => {
+  assert(STORES.length > 0);
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !await holds(); tries++) {
+    assert(tries < 100, "it never came true");
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
