@@ -24,6 +24,8 @@ import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { ProofMemory } from "./proof_memory.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
+import type { RolloutGuard } from "./rollout_guard.ts";
+import type { Shadows } from "./shadow.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -49,6 +51,8 @@ export interface Parts {
   readonly calibration: Calibration;
   readonly proofs: ProofMemory;
   readonly affinity: Affinity;
+  readonly rollouts: RolloutGuard;
+  readonly shadows: Shadows;
   /** Mixed into the keys of conversations where the configuration says nothing. */
   readonly conversationSalt: string;
   readonly policies: PolicyRunner;

@@ -35,6 +35,7 @@ async function looping(quarantineFaults: number, test: (ask: Ask) => Promise<voi
       heapMb: 64,
       maxConcurrent: 16,
       net: [],
+      http: { timeoutMs: 200, maxResponseBytes: 65_536, allowHttp: false, headers: {} },
     },
   };
   try {

@@ -14,6 +14,7 @@ import { assertError } from "../gateway_answers.ts";
 import { type Answer, call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { HOSTILE } from "../policy_cases.ts";
+import { reply, startUpstream } from "../upstream.ts";
 import { runPolicy } from "../policy_commands.ts";
 import { cpuTicksOf, hostsOf, isRunning, residentMb, until } from "../policy_support.ts";
 
@@ -360,3 +361,25 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     assert.doesNotMatch(gateway.output(), /drain_finished[^]*policy_host_ended/);
   });
 }
+
+Deno.test("policy asks a server that its group grants, and its headers stay out of everything", async () => {
+  await using server = await startUpstream(reply({ best: 0 }));
+  const code = `
+  declare const router: import("@pointsman/sdk").Router;
+  export async function route(): Promise<unknown> {
+    const { body } = await router.fetchJSON("${server.url}/rank");
+    return { targetIndex: (body as { best: number }).best, fallbackIndexes: [] };
+  }`;
+  const group = {
+    script_permissions: { net: [new URL(server.url).host] },
+    script_http: { timeout_ms: 5_000, headers: { authorization: "Bearer hidden-canary" } },
+  };
+  await using folder = await makeFolder(policed(code, { group }));
+  await using gateway = await spawnGateway(folder.dir);
+  assert.equal(await modelOf(gateway), "echo-reasoning");
+  assert.equal(server.requests[0]?.headers.get("authorization"), "Bearer hidden-canary");
+  server.script(reply({ best: 1 }));
+  assert.equal(await modelOf(gateway), "echo");
+  assert.doesNotMatch(gateway.output(), /hidden-canary/);
+  assert.doesNotMatch(JSON.stringify(journalRows(folder.dir)), /hidden-canary/);
+});
