@@ -13,7 +13,7 @@ import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
-import type { Charge } from "./limits/account.ts";
+import type { Charge } from "./limits/charge.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
 import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
