@@ -12,6 +12,8 @@ export interface EgressRules {
   /** Whether plain HTTP may leave this machine. */
   readonly allowHttp: boolean;
   readonly allowPrivate: readonly PrivateGrant[];
+  /** Ports of public addresses instead of those of HTTPS, and of HTTP where that is allowed. */
+  readonly publicPorts?: readonly number[];
 }
 
 /** Where a connection would go. */
@@ -22,7 +24,6 @@ export interface EgressPlace {
   readonly secure: boolean;
 }
 
-/** Ports of public addresses that may be reached. */
 const HTTPS_PORT = 443;
 const HTTP_PORT = 80;
 
@@ -35,7 +36,10 @@ export function permits(rules: EgressRules, { address, port, secure }: EgressPla
   if (!known) return false;
   if (isLoopbackAddress(known)) return true;
   if (!secure && !rules.allowHttp) return false;
-  if (isPublic(known)) return port === HTTPS_PORT || (rules.allowHttp && port === HTTP_PORT);
+  if (isPublic(known)) {
+    const { publicPorts = rules.allowHttp ? [HTTPS_PORT, HTTP_PORT] : [HTTPS_PORT] } = rules;
+    return publicPorts.includes(port);
+  }
   return rules.allowPrivate.some((grant) => grant.port === port && isWithin(known, grant.cidr));
 }
 

@@ -13,6 +13,7 @@ export const POLICY_FAULTS = [
   "policy-busy",
   "policy-unavailable",
   "policy-quarantined",
+  "policy-fetch-denied",
   "policy-unreachable",
   "policy-status",
   "policy-egress-denied",

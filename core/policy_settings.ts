@@ -19,6 +19,16 @@ export interface ScriptPolicySettings {
   readonly maxConcurrent: number;
   /** `host:port` that it may reach. */
   readonly net: readonly string[];
+  readonly http: ScriptHttpSettings;
+}
+
+/** How the requests of a policy are made; times in ms, sizes in bytes. */
+export interface ScriptHttpSettings {
+  readonly timeoutMs: number;
+  readonly maxResponseBytes: number;
+  readonly allowHttp: boolean;
+  /** By lower-case name; they may hold secrets, and no policy sees them. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** A policy that another server holds; times in ms, sizes in bytes. */

@@ -17,7 +17,7 @@ export interface RunnerOptions {
 
 /** Builds the runner of all policies of a gateway: those in the sandbox, and those of other servers. */
 export function createPolicyRunner({ log, clock, now, resolve }: RunnerOptions): PolicyRunner {
-  const scripts = createScriptRunner({ log, clock });
+  const scripts = createScriptRunner({ log, clock, resolve });
   const deadlines = createDeadlines(clock);
   const external = new ExternalPolicies({
     log,

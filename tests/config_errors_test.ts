@@ -21,8 +21,6 @@ const target = (keys: string) => BASE.replace("model: echo }", `model: echo, ${k
 const provider = (keys: string) => BASE.replace("openai-chat }", `openai-chat, ${keys} }`);
 /** `BASE` with another caller in line 7. */
 const caller = (keys: string) => `${BASE}  - { id: b, token_sha256: ${OTHER}, ${keys} }\n`;
-/** `BASE` with accounts after it; they begin in line 7. */
-const accounts = (yaml: string) => `${BASE}${yaml}\n`;
 
 const CASES: readonly Case[] = [
   {
@@ -290,22 +288,6 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "limits that are none",
-    yaml: BASE.replace(
-      "id: ci,",
-      "id: ci, rate: { rpm: -1, rps: 1 }, quota: { soft_pct: 101, day: { cost_usd: 9999999999 } }, " +
-        "key: { on_exhaust: stop },",
-    ),
-    expected: [
-      "config.yaml:6:28: callers[0].rate.rpm: expected a whole number >= 0, found -1",
-      'config.yaml:6:32: callers[0].rate.rps: unknown key; did you mean "rpm"?',
-      "config.yaml:6:61: callers[0].quota.soft_pct: expected a number from 0 to 100, found 101",
-      "config.yaml:6:83: callers[0].quota.day.cost_usd: expected at most 9000000 USD, " +
-      "found 9999999999",
-      'config.yaml:6:118: callers[0].key.on_exhaust: expected disable or warn, found "stop"',
-    ],
-  },
-  {
     name: "frequent slips",
     yaml: target("bridges: [], tool_support: { openai_chat: [] }, dialect: anthropic_messages")
       .replace("id: ci,", "id: ci, user: ana,"),
@@ -411,30 +393,6 @@ const CASES: readonly Case[] = [
         }: callers[1].previous_tokens[${index}].valid_until: expected a time at most 30 days ahead`
       ),
     ],
-  },
-  {
-    name: "a caller whose accounts are missing",
-    yaml: accounts("users: [{ id: Ana }]\nprojects: [{ id: shop, status: archived }]") +
-      `project_memberships: [{ user_id: bo, project: shop }]\n`,
-    expected: [
-      'config.yaml:6:5: callers[0]: no user has the id "default"',
-      'config.yaml:6:5: callers[0]: no project has the id "default"',
-      'config.yaml:9:34: project_memberships[0].user_id: no user has the id "bo"',
-    ],
-  },
-  {
-    name: "a caller whose accounts are not active",
-    yaml: accounts("users: [{ id: Ana, status: suspended }]\nprojects: [{ id: shop }]")
-      .replace("id: ci,", "id: ci, owner_user: ana, project: SHOP,"),
-    expected: [
-      'config.yaml:6:27: callers[0].owner_user: user "ana" is suspended, and the caller is active',
-    ],
-  },
-  {
-    name: "a caller without a membership",
-    yaml: accounts("users: [{ id: ana }]\nprojects: [{ id: shop }]")
-      .replace("id: ci,", "id: ci, owner_user: ana, project: shop,"),
-    expected: ['config.yaml:6:5: callers[0]: user "ana" is no member of project "shop"'],
   },
   {
     name: "the demo token on every interface",

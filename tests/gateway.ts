@@ -183,6 +183,13 @@ export function journalRows(dir: string): Loose[] {
   }));
 }
 
+/** Rows of the executions of policies in the journal, with the ids of their calls. */
+export function policyExecutions(dir: string): Loose[] {
+  return jsonLines(dir, "events").flatMap(({ decision, request_policy_executions: rows }) =>
+    (rows ?? []).map((row: Loose) => ({ request_id: decision, ...row }))
+  );
+}
+
 const DEFAULTS = {
   request_usage: defaultsOf("request_usage"),
   request_attempts: defaultsOf("request_attempts"),

@@ -53,6 +53,18 @@ export function cpuTicksOf(pids: readonly number[]): number {
   }).reduce((sum, ticks) => sum + ticks, 0);
 }
 
+/** Memory that a process and its policy hosts hold together, MiB. */
+export function residentMb(pid: number): number {
+  const pages = [pid, ...hostsOf(pid)].map((pid) => {
+    try {
+      return Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);
+    } catch {
+      return 0;
+    }
+  });
+  return pages.reduce((sum, count) => sum + count, 0) * 4_096 / 2 ** 20;
+}
+
 /** Ends when a condition holds; a test that waits in vain is ended by its runner. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 10));

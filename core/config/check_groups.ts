@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isObject, type Json, type JsonObject } from "../json.ts";
+import { checkHeaders } from "./check_headers.ts";
 import { checkExternalPolicy } from "./check_policies.ts";
 import { checkModelName } from "./check_providers.ts";
 import type { Finding } from "./diagnose.ts";
@@ -19,6 +20,8 @@ export function* checkGroups(root: Json, facts: CheckFacts): Iterable<Finding> {
     }
     yield* checkOptions(group, path, facts);
     yield* checkExternalPolicy(member(group, "external_policy"), [...path, "external_policy"]);
+    const scriptHeaders = member(member(group, "script_http"), "headers");
+    yield* checkHeaders(scriptHeaders, [...path, "script_http", "headers"]);
     for (const [index, target] of itemsOf(targets)) {
       yield* checkTarget(root, target, [...path, "targets", index], facts);
     }

@@ -104,6 +104,8 @@ export class Account {
   #lease: LeaseBook | null = null;
   /** Units of other processes, as last seen. */
   foreign = NOBODY;
+  /** Whether the ledger has it among those that are to be stored. */
+  changed = false;
 
   constructor(id: string) {
     this.id = id;

@@ -57,7 +57,7 @@ export class Ledger {
   readonly hasSharedOrigin: boolean;
   /** The latest day seen: the wall may step, and a closed day stays closed. */
   #day: Period = { start: -Infinity, end: -Infinity };
-  #changed = new Set<Account>();
+  #changed: Account[] = [];
   #sharer: Sharer | null = null;
   readonly #overruns = new Map<LimitKey, number>();
   /** Called when something is to be stored. */
@@ -143,7 +143,7 @@ export class Ledger {
     const { accounts, held } = reservation;
     for (let scope = 0; scope < accounts.length; scope++) {
       accounts[scope]!.reserve(held[scope]!, need, at);
-      if (this.#sharer !== null) this.#changed.add(accounts[scope]!);
+      if (this.#sharer !== null) this.#change(accounts[scope]!);
     }
     reservation.chargedAt = at.wall;
     if (this.#sharer !== null) this.onChange();
@@ -169,7 +169,7 @@ export class Ledger {
       accounts[scope]!.settle(held[scope]!, charge, steady);
     }
     if (charge.calls === 0 && this.#sharer === null) return;
-    for (const account of accounts) this.#changed.add(account);
+    for (const account of accounts) this.#change(account);
     this.onChange();
   }
 
@@ -199,7 +199,7 @@ export class Ledger {
   replay(id: string, charge: Charge, time: number): void {
     const account = this.account(id);
     account.add(charge, time, this.moment());
-    this.#changed.add(account);
+    this.#change(account);
   }
 
   /** What was settled for an account, to be restored by the next process. */
@@ -215,15 +215,23 @@ export class Ledger {
   }
 
   /** The accounts that changed since the last time this was asked. */
-  takeChanged(): ReadonlySet<Account> {
+  takeChanged(): readonly Account[] {
     const changed = this.#changed;
-    this.#changed = new Set();
+    this.#changed = [];
+    for (const account of changed) account.changed = false;
     return changed;
   }
 
   /** Marks accounts as changed again: they could not be stored. */
   giveBack(accounts: Iterable<Account>): void {
-    for (const account of accounts) this.#changed.add(account);
+    for (const account of accounts) this.#change(account);
+  }
+
+  /** A mark on the account itself: a set of all that changed would be one more place far away. */
+  #change(account: Account): void {
+    if (account.changed) return;
+    account.changed = true;
+    this.#changed.push(account);
   }
 
   #hasRoom(

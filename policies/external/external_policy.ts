@@ -7,7 +7,7 @@ import type { PolicyFault } from "../../core/policy_fault.ts";
 import type { ExternalPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyOutcome, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
-import { within } from "./within.ts";
+import { within } from "../within.ts";
 import { VerdictCache } from "./verdict_cache.ts";
 
 /** Version of what is posted and of what is expected. */

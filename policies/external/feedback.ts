@@ -5,7 +5,7 @@ import type { Log } from "../../core/log.ts";
 import type { FeedbackCounts } from "../../core/policy_runner.ts";
 import type { FeedbackSettings } from "../../core/policy_settings.ts";
 import type { Spool, SpooledLine } from "../../core/spool.ts";
-import { within } from "./within.ts";
+import { within } from "../within.ts";
 
 /** Longest wait between two tries, ms. */
 const MAX_WAIT_MS = 60_000;

@@ -1,4 +1,4 @@
-/** What a frame says; the first two go to a host, the others come from it. */
+/** What a frame says; `load`, `decide` and `resume` go to a host, the others come from it. */
 export const FRAME = {
   load: 1,
   decide: 2,
@@ -7,6 +7,8 @@ export const FRAME = {
   refused: 5,
   plan: 6,
   fault: 7,
+  pause: 8,
+  resume: 9,
 } as const;
 
 /** Set in the kind of an answer: the heap has passed its mark, replace this process. */

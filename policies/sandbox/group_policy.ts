@@ -140,13 +140,14 @@ export class GroupPolicy {
       const durationUs = micros(clock() - started);
       return { answer, cost: { durationUs, queueUs: micros(waitedMs), hostId, responseBytes } };
     };
+    const { granted } = this.#version;
     for (let round = 0; round < 2; round++) {
       const queued = clock();
       const taken = this.#queue.take();
       const place = taken instanceof Promise ? await taken : taken;
       waitedMs += clock() - queued;
       if (typeof place === "string") return end({ kind: "fault", fault: place, detail: "" }, null);
-      const answer = await place.decide(context);
+      const answer = await place.decide(context, granted);
       this.#queue.release();
       if (answer.kind !== "lost") return end(answer, place.pid);
     }

@@ -6,6 +6,8 @@ export interface LoadMessage {
   readonly code: string;
   readonly timeoutMs: number;
   readonly heapMb: number;
+  /** Whether the policy may ask for requests; absent: it may not. */
+  readonly fetches?: boolean;
   /** Whether faults carry the message and stack of what was thrown. */
   readonly traces: boolean;
 }

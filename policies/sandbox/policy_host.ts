@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Deadline, Deadlines } from "../../core/deadlines.ts";
 import { POLICY_FAULTS, type PolicyFault } from "../../core/policy_fault.ts";
 import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, KIND, RECYCLE } from "./frames.ts";
+import { type GrantedFetch, pauseSchema } from "./granted_fetch.ts";
 import type { HostLink, OpenLink } from "./host_link.ts";
 import { EXIT_MEMORY, LOAD_TIMEOUT_MS, type LoadMessage, MAX_ANSWER_BYTES } from "./messages.ts";
 
@@ -32,7 +33,13 @@ const BOOT_MS = 15_000;
 interface Waiting {
   readonly sequence: number;
   readonly timeoutMs: number;
-  readonly answer: (answer: HostAnswer) => void;
+  readonly answer: (answer: HostAnswer | Pause) => void;
+}
+
+/** A decision waits for requests. */
+interface Pause {
+  readonly kind: "pause";
+  readonly text: string;
 }
 
 const decoder = new TextDecoder();
@@ -112,12 +119,35 @@ export class PolicyHost {
     this.#owner = owner;
     this.#timeoutMs = message.timeoutMs;
     const answer = await this.#ask(FRAME.load, JSON.stringify(message), LOAD_TIMEOUT_MS * 2);
-    return answer.kind === "plan" ? null : answer;
+    return answer.kind === "fault" || answer.kind === "lost" ? answer : null;
   }
 
-  /** Decides on a context, as JSON. */
-  decide(context: string): Promise<HostAnswer> {
-    return this.#ask(FRAME.decide, context, this.#timeoutMs);
+  /**
+   * Decides on a context, as JSON.
+   *
+   * @param granted makes the requests that the policy asks for; absent: it asks for none
+   */
+  async decide(context: string, granted: GrantedFetch | null = null): Promise<HostAnswer> {
+    let answer = await this.#ask(FRAME.decide, context, this.#timeoutMs);
+    const started = this.#clock();
+    while (answer.kind === "pause") {
+      if (!granted) return { kind: "fault", fault: "policy-fetch-denied", detail: "" };
+      const left = started + granted.wallMs - this.#clock();
+      if (left <= 0) return { kind: "fault", fault: "policy-timeout", detail: "" };
+      const paused = pauseSchema.safeParse(JSON.parse(answer.text));
+      if (!paused.success) {
+        this.kill();
+        return { kind: "fault", fault: "policy-killed", detail: "" };
+      }
+      const { requests, ...pause } = paused.data;
+      const answers = await Promise.all(requests.map((asked) => granted.fetch(asked, left)));
+      answer = await this.#ask(
+        FRAME.resume,
+        JSON.stringify({ ...pause, answers }),
+        this.#timeoutMs,
+      );
+    }
+    return answer;
   }
 
   /** Ends the process as soon as it has answered what it was asked. */
@@ -133,7 +163,7 @@ export class PolicyHost {
     this.#link.kill();
   }
 
-  #ask(kind: number, text: string, timeoutMs: number): Promise<HostAnswer> {
+  #ask(kind: number, text: string, timeoutMs: number): Promise<HostAnswer | Pause> {
     if (!this.#alive) return Promise.resolve(LOST);
     const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
     return new Promise((answer) => {
@@ -204,8 +234,9 @@ const ENGINE_EXITS: ReadonlySet<number> = new Set([132, 133, 134]);
 
 const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().default("") });
 
-function answerOf(kind: number, payload: Uint8Array): HostAnswer {
+function answerOf(kind: number, payload: Uint8Array): HostAnswer | Pause {
   const text = decoder.decode(payload);
+  if (kind === FRAME.pause) return { kind: "pause", text };
   if (kind === FRAME.plan || kind === FRAME.loaded) return { kind: "plan", text };
   return { kind: "fault", ...faultSchema.parse(JSON.parse(text)) };
 }

@@ -6,11 +6,15 @@ export interface RealmDoors {
   take(): string | null;
   /** Whether the answer is a plan. */
   holds(): boolean;
+  /** Requests that the decision waits for, as JSON of its turn and of them; `null`: none. */
+  asks(): string | null;
 }
 
 /** How a realm is made. */
 export interface PreludeOptions {
   readonly maxPlanBytes: number;
+  /** Whether there is `router.fetchJSON`. */
+  readonly fetches: boolean;
   /** Whether faults carry the message and stack of what was thrown. */
   readonly traces: boolean;
 }
@@ -22,7 +26,7 @@ export interface PreludeOptions {
  */
 export function prelude(options: PreludeOptions) {
   "use strict";
-  const { maxPlanBytes, traces } = options;
+  const { maxPlanBytes, fetches, traces } = options;
   const { parse, stringify } = JSON;
   const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf } = Object;
   const { ownKeys } = Reflect;
@@ -44,15 +48,72 @@ export function prelude(options: PreludeOptions) {
   let output: string | null = null;
   let planned = false;
   let turn = 0;
+  /** Of the decision that runs. */
+  let active = 0;
   let loaded = false;
   let route: ((context: unknown) => unknown) | null = null;
+
+  /** Most requests of a decision. */
+  const MAX_FETCHES = 4;
+  interface Waiting {
+    now: number;
+    seed: number;
+    count: number;
+    asked: unknown[];
+    readonly pending: Map<number, PromiseWithResolvers<unknown>>;
+  }
+  /** Decisions that wait for an answer, by their turn. */
+  const waiting = new Map<number, Waiting>();
+  const refused = new WeakSet<object>();
 
   removeGlobals();
   fixMath();
   fixDate();
   removeLocales();
   RealError.stackTraceLimit = traces ? 20 : 0;
+  if (fetches) grantFetch();
   freezeIntrinsics();
+
+  function grantFetch(): void {
+    const router = { fetchJSON: (url: unknown, init: unknown = {}) => fetchJson(url, init) };
+    defineProperty(globalThis, "router", { value: freeze(router), configurable: true });
+  }
+
+  /** Notes a request; the promise settles when the decision is resumed. */
+  function fetchJson(url: unknown, init: unknown): Promise<unknown> {
+    const mine = waiting.get(active) ??
+      { now, seed, count: 0, asked: [], pending: new Map<number, PromiseWithResolvers<unknown>>() };
+    waiting.set(active, mine);
+    if (mine.count >= MAX_FETCHES) return RealPromise.reject(refusal("policy-fetch-denied"));
+    const id = mine.count++;
+    const { method = "GET", headers = {}, body } = init as Record<string, unknown>;
+    const names: Record<string, string> = {};
+    for (const name of ownKeys(headers as object)) {
+      names[String(name).toLowerCase()] = String((headers as Record<PropertyKey, unknown>)[name]);
+    }
+    mine.asked.push({
+      id,
+      url: String(url),
+      method: String(method),
+      headers: names,
+      body: body === undefined ? null : typeof body === "string" ? body : stringify(body),
+    });
+    const settled = RealPromise.withResolvers<unknown>();
+    mine.pending.set(id, settled);
+    return settled.promise;
+  }
+
+  function refusal(name: string): Error {
+    const error = new RealError(name);
+    if (name === "policy-fetch-denied") refused.add(error);
+    return error;
+  }
+
+  /** What was thrown; a request that is not granted has a name of its own. */
+  function threw(error: unknown): void {
+    const denied = typeof error === "object" && error !== null && refused.has(error);
+    fault(denied ? "policy-fetch-denied" : "policy-threw", error);
+  }
 
   /** Everything the engine or the platform adds beyond the language's deterministic part. */
   function removeGlobals(): void {
@@ -214,6 +275,18 @@ export function prelude(options: PreludeOptions) {
     },
     take: () => output,
     holds: () => planned,
+    asks(): string | null {
+      const mine = waiting.get(active);
+      if (!mine || output !== null || mine.asked.length === 0) {
+        waiting.delete(active);
+        return null;
+      }
+      const requests = mine.asked;
+      mine.asked = [];
+      mine.now = now;
+      mine.seed = seed;
+      return stringify({ turn: active, requests });
+    },
   });
   let opened = false;
 
@@ -238,7 +311,7 @@ export function prelude(options: PreludeOptions) {
     },
     /** Decides on what was put; under the deadline, with all that follows in microtasks. */
     run(): void {
-      const mine = ++turn;
+      const mine = active = ++turn;
       let value: unknown;
       try {
         const context = parse(input);
@@ -247,7 +320,7 @@ export function prelude(options: PreludeOptions) {
         if (route === null) return;
         value = route(context);
       } catch (error) {
-        return fault("policy-threw", error);
+        return threw(error);
       }
       try {
         if (!isThenable(value)) return finish(value);
@@ -256,9 +329,24 @@ export function prelude(options: PreludeOptions) {
       }
       // A promise of an earlier decision may settle in a later one, which is not its own.
       RealPromise.resolve(value).then(
-        (settled) => mine === turn ? finish(settled) : undefined,
-        (error) => mine === turn ? fault("policy-threw", error) : undefined,
+        (settled) => mine === active ? finish(settled) : undefined,
+        (error) => mine === active ? threw(error) : undefined,
       );
+    },
+    /** Goes on with a decision whose requests are answered by what was put. */
+    resume(): void {
+      const { turn: resumed, answers } = parse(input);
+      const mine = waiting.get(resumed);
+      if (!mine) return;
+      active = resumed;
+      now = mine.now;
+      seed = mine.seed;
+      for (const { id, failed, ...answer } of answers) {
+        const settled = mine.pending.get(id);
+        mine.pending.delete(id);
+        if (failed === undefined) settled?.resolve(answer);
+        else settled?.reject(refusal(failed));
+      }
     },
   });
 }

@@ -3,15 +3,17 @@ import vm from "node:vm";
 import { type HostFault, LOAD_TIMEOUT_MS, type LoadMessage, MAX_PLAN_BYTES } from "./messages.ts";
 import { prelude, type PreludeOptions, type RealmDoors } from "./prelude.ts";
 
-/** An answer as text: the JSON of a plan, or of a `HostFault`. */
+/** An answer as text: the JSON of a plan, of a `HostFault`, or of what the decision waits for. */
 export interface RealmAnswer {
-  readonly planned: boolean;
+  readonly kind: "plan" | "fault" | "pause";
   readonly text: string;
 }
 
 /** A policy, loaded. A realm that ran into its deadline is `spent` and must not decide again. */
 export interface Realm {
   decide(context: string): RealmAnswer;
+  /** Goes on with a decision that waited; `text` names its turn and holds the answers, as JSON. */
+  resume(text: string): RealmAnswer;
   readonly spent: boolean;
 }
 
@@ -26,6 +28,7 @@ export class RefusedBundle extends Error {
 export const BUNDLE_NAME = "policy.js";
 
 const decision = new vm.Script("__pointsman.run()");
+const resumption = new vm.Script("__pointsman.resume()");
 
 /**
  * Makes a realm and loads a bundle into it. Only texts cross its border: the doors are functions of
@@ -33,36 +36,40 @@ const decision = new vm.Script("__pointsman.run()");
  *
  * @throws {RefusedBundle} when its top level throws or does not end, or it exports no `route`
  */
-export function openRealm({ code, timeoutMs, traces }: LoadMessage): Realm {
+export function openRealm({ code, timeoutMs, traces, fetches = false }: LoadMessage): Realm {
   const context = vm.createContext(Object.create(null), {
     microtaskMode: "afterEvaluate",
     codeGeneration: { strings: false, wasm: false },
   });
-  const doors = openDoors(context, { maxPlanBytes: MAX_PLAN_BYTES, traces });
+  const doors = openDoors(context, { maxPlanBytes: MAX_PLAN_BYTES, traces, fetches });
   load(context, code, doors);
   let spent = false;
 
-  function run(text: string): RealmAnswer {
+  function run(text: string, script: vm.Script): RealmAnswer {
     doors.put(text);
     const fault = runWithin(
       timeoutMs,
-      () => decision.runInContext(context, { timeout: timeoutMs }),
+      () => script.runInContext(context, { timeout: timeoutMs }),
     );
     if (fault !== null) {
       spent = true;
       return faultAnswer(fault);
     }
     const answer = doors.take();
-    if (answer === null) return faultAnswer("policy-never-settled");
+    const asked = fetches ? doors.asks() : null;
+    if (answer === null) {
+      return asked === null ? faultAnswer("policy-never-settled") : { kind: "pause", text: asked };
+    }
     const planned = doors.holds();
     if (planned && Buffer.byteLength(answer) > MAX_PLAN_BYTES) {
       return faultAnswer("policy-output-too-large");
     }
-    return { planned, text: answer };
+    return { kind: planned ? "plan" : "fault", text: answer };
   }
 
   return {
-    decide: run,
+    decide: (text) => run(text, decision),
+    resume: (text) => run(text, resumption),
     get spent() {
       return spent;
     },
@@ -112,5 +119,5 @@ function runWithin(
 }
 
 function faultAnswer(fault: HostFault["fault"]): RealmAnswer {
-  return { planned: false, text: JSON.stringify({ fault }) };
+  return { kind: "fault", text: JSON.stringify({ fault }) };
 }

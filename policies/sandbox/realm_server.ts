@@ -1,6 +1,6 @@
 import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, RECYCLE } from "./frames.ts";
 import { type LoadMessage, MAX_MESSAGE_BYTES } from "./messages.ts";
-import { openRealm, type Realm, RefusedBundle } from "./realm.ts";
+import { openRealm, type Realm, type RealmAnswer, RefusedBundle } from "./realm.ts";
 
 /** A realm is made anew after so many decisions: state is no part of the contract. */
 const DECISIONS_PER_REALM = 10_000;
@@ -20,6 +20,8 @@ type Send = (frame: Uint8Array<ArrayBuffer>) => void;
 interface Policy {
   readonly message: LoadMessage;
   realm: Realm;
+  /** Which realm it is: a decision that waits goes on in its own or not at all. */
+  number: number;
   /** Decides again what the realm decided now and then: made when it is first needed. */
   twin: Realm | null;
   decisions: number;
@@ -35,6 +37,7 @@ export function createRealmServer(send: Send): (chunk: Uint8Array) => void {
   return (chunk) => {
     for (const frame of reader.push(chunk)) {
       if (frame.kind === FRAME.load) policy = load(frame, send);
+      else if (frame.kind === FRAME.resume && policy) resume(policy, frame, send);
       else if (policy) decide(policy, frame, send);
     }
   };
@@ -45,7 +48,7 @@ function load({ sequence, payload }: Frame, send: Send): Policy | null {
   try {
     const realm = openRealm(message);
     send(encodeFrame(FRAME.loaded, sequence, ""));
-    return { message, realm, twin: null, decisions: 0, differs: false };
+    return { message, realm, number: 0, twin: null, decisions: 0, differs: false };
   } catch (error) {
     if (!(error instanceof RefusedBundle)) throw error;
     const { fault, detail } = error;
@@ -58,14 +61,28 @@ function decide(policy: Policy, { sequence, payload }: Frame, send: Send): void 
   const context = decoder.decode(payload);
   const answer = policy.realm.decide(context);
   policy.decisions += 1;
-  const kind = answer.planned ? FRAME.plan : FRAME.fault;
-  send(encodeFrame(kind | marksOf(policy), sequence, answer.text));
+  send(encodeFrame(FRAME[answer.kind] | marksOf(policy), sequence, textOf(policy, answer)));
   if (policy.realm.spent || policy.decisions % DECISIONS_PER_REALM === 0) renew(policy);
-  else if (answer.planned && policy.decisions % DECISIONS_PER_TWIN === 0) {
+  else if (answer.kind === "plan" && policy.decisions % DECISIONS_PER_TWIN === 0) {
     policy.twin ??= openRealm(policy.message);
     policy.differs = policy.twin.decide(context).text !== answer.text;
     if (policy.twin.spent) policy.twin = null;
   }
+}
+
+/** Goes on with a decision that waited, in its own realm. */
+function resume(policy: Policy, { sequence, payload }: Frame, send: Send): void {
+  const text = decoder.decode(payload);
+  const { realm }: { readonly realm: number } = JSON.parse(text);
+  const answer = realm === policy.number ? policy.realm.resume(text) : GONE;
+  send(encodeFrame(FRAME[answer.kind] | marksOf(policy), sequence, textOf(policy, answer)));
+  if (policy.realm.spent) renew(policy);
+}
+
+const GONE: RealmAnswer = { kind: "fault", text: JSON.stringify({ fault: "policy-unavailable" }) };
+
+function textOf({ number }: Policy, { kind, text }: RealmAnswer): string {
+  return kind === "pause" ? JSON.stringify({ realm: number, ...JSON.parse(text) }) : text;
 }
 
 function marksOf(policy: Policy): number {
@@ -78,5 +95,6 @@ function marksOf(policy: Policy): number {
 
 function renew(policy: Policy): void {
   policy.realm = openRealm(policy.message);
+  policy.number += 1;
   policy.twin = null;
 }

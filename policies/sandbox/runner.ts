@@ -1,6 +1,7 @@
 import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
+import type { ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import type {
   PolicyBundle,
@@ -16,6 +17,7 @@ import { readPolicy } from "../policy_source.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
+import type { FetchWorld } from "./granted_fetch.ts";
 import { GroupPolicy, shortDigest } from "./group_policy.ts";
 import type { HostAnswer } from "./policy_host.ts";
 import { refusalOf } from "./refusal.ts";
@@ -32,6 +34,8 @@ export interface RunnerOptions {
   readonly log: Log;
   /** Monotonic ms. */
   clock(): number;
+  /** Finds the addresses of granted hosts; the system's way, unless given. */
+  readonly resolve?: ResolveHost | undefined;
 }
 
 const DEFAULTS: PolicyHostSettings = {
@@ -52,7 +56,7 @@ export function createScriptRunner(options: RunnerOptions): ScriptRunner {
 
 class ProcessRunner implements ScriptRunner {
   readonly #log: Log;
-  readonly #world: HostWorld;
+  readonly #world: HostWorld & FetchWorld;
   readonly #spare: SpareHost;
   readonly #bundler: Bundler = createBundler();
   readonly #groups = new Map<string, GroupPolicy>();
@@ -65,9 +69,9 @@ class ProcessRunner implements ScriptRunner {
   #preparing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor({ log, clock }: RunnerOptions) {
+  constructor({ log, clock, resolve }: RunnerOptions) {
     this.#log = log;
-    this.#world = { clock, deadlines: createDeadlines(clock) };
+    this.#world = { clock, deadlines: createDeadlines(clock), resolve };
     this.#spare = new SpareHost(this.#world);
   }
 
@@ -171,7 +175,7 @@ class ProcessRunner implements ScriptRunner {
     const stays = current?.bundle.digest === bundle.digest && isSame(current.settings, settings) &&
       isolation === this.#settings.isolation;
     if (stays) return null;
-    const options = { bundle, settings, spare: this.#spare };
+    const options = { bundle, settings, spare: this.#spare, world: this.#world };
     const version = new PolicyVersion({ ...options, traces: false });
     const refused = await version.start();
     if (refused === null) return version;

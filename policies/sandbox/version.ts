@@ -1,5 +1,6 @@
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { Bundle } from "./bundle.ts";
+import { type FetchWorld, GrantedFetch } from "./granted_fetch.ts";
 import type { HostAnswer, PolicyHost } from "./policy_host.ts";
 import type { SpareHost } from "./spare_host.ts";
 
@@ -13,6 +14,7 @@ export interface VersionOptions {
   readonly bundle: Bundle;
   readonly settings: ScriptPolicySettings;
   readonly spare: SpareHost;
+  readonly world: FetchWorld;
   /** Whether faults say what was thrown, and where. */
   readonly traces: boolean;
 }
@@ -31,6 +33,8 @@ export interface VersionOwner {
 export class PolicyVersion {
   readonly bundle: Bundle;
   readonly settings: ScriptPolicySettings;
+  /** `null`: it is granted no network. */
+  readonly granted: GrantedFetch | null;
   readonly #options: VersionOptions;
   readonly #hosts = new Set<PolicyHost>();
   #owner: VersionOwner | null = null;
@@ -42,6 +46,8 @@ export class PolicyVersion {
     this.#options = options;
     this.bundle = options.bundle;
     this.settings = options.settings;
+    const { net, http } = options.settings;
+    this.granted = net.length === 0 ? null : new GrantedFetch(net, http, options.world);
   }
 
   /** Starts the first process; gives the fault that refuses the bundle, or `null`. */
@@ -73,6 +79,7 @@ export class PolicyVersion {
     const timer = setTimeout(() => hosts.forEach((host) => host.kill()), ms);
     await Promise.all(hosts.map((host) => host.retire()));
     clearTimeout(timer);
+    this.granted?.[Symbol.dispose]();
   }
 
   #fill(): void {
@@ -98,6 +105,7 @@ export class PolicyVersion {
       code: bundle.code,
       timeoutMs: settings.timeoutMs,
       heapMb: settings.heapMb,
+      fetches: settings.net.length > 0,
       traces,
     }, {
       onWorn: () => this.#replace(host),

@@ -16,3 +16,4 @@ export type {
 } from "../../core/strategy.ts";
 export { drawByWeight as weightedOrder } from "../../core/weighted_order.ts";
 export { byScore, planOf } from "./order.ts";
+export type { Router, RouterAnswer, RouterRequest } from "./router.ts";

@@ -6,6 +6,7 @@ import {
   type ConfigTree,
   journalRows,
   type Loose,
+  policyExecutions,
 } from "../gateway.ts";
 import { TOKEN, writeConfig } from "../gateway.ts";
 import { testConfig } from "../gateway.ts";
@@ -13,8 +14,9 @@ import { assertError } from "../gateway_answers.ts";
 import { type Answer, call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { HOSTILE } from "../policy_cases.ts";
+import { reply, startUpstream } from "../upstream.ts";
 import { runPolicy } from "../policy_commands.ts";
-import { cpuTicksOf, hostsOf, isRunning, until } from "../policy_support.ts";
+import { cpuTicksOf, hostsOf, isRunning, residentMb, until } from "../policy_support.ts";
 
 /** Cases by the cap of the call that asks for them. */
 const CAPS = HOSTILE.map((hostile, index) => [1_000 + index, hostile] as const);
@@ -109,8 +111,13 @@ for (const onError of ["fail_closed", "fallback"]) {
       policed(HOSTILE_POLICY, { group: { on_error: onError, script_timeout_ms: 50 } }),
     );
     await using gateway = await spawnGateway(folder.dir);
+    await askHost(gateway, {});
+    await settledHosts(gateway);
+    const before = residentMb(gateway.pid);
+    const failing = new Map<string, string>();
     for (const [cap, { name, ends }] of CAPS) {
       const answer = await askHost(gateway, { max_tokens: cap });
+      if (!ends.includes("plan")) failing.set(answer.id, name);
       if (onError === "fallback" || ends.includes("plan")) assert.equal(answer.status, 200, name);
       else {
         const { details } = assertError("openai-chat", answer, "routing-policy-error");
@@ -123,12 +130,20 @@ for (const onError of ["fail_closed", "fallback"]) {
     }
     assert.equal(await modelOf(gateway), "echo", "the next decision is the policy's");
     await settledHosts(gateway);
+    await until(() => residentMb(gateway.pid) < before + 64);
     const failed = CAPS.filter(([, { ends }]) => !ends.includes("plan")).length;
     const rows = journalRows(folder.dir).filter((row) => row["resolved_group"] === "policed");
     const errors = rows.filter((row) => /^policy-/.test(row["error_class"]));
     const counted = errors.filter((row) => row["error_class"] !== "policy-unavailable");
     assert.equal(counted.length, onError === "fallback" ? 0 : failed);
     assert(errors.every((row) => row["attempts"] === 0), "no provider was called");
+    const runs = policyExecutions(folder.dir);
+    for (const [id, name] of failing) {
+      const [run, ...more] = runs.filter((row) => row["request_id"] === id);
+      assert.equal(run?.["outcome"], onError === "fallback" ? "fallback" : "error", name);
+      assert.match(run["error_class"], /^policy-/);
+      assert.deepEqual(more, [], "one row holds the fault");
+    }
   });
 }
 
@@ -224,6 +239,20 @@ async function metricsOf({ url }: Reached): Promise<(series: string) => number |
     return line === undefined ? undefined : Number(line.split(" ").at(-1));
   };
 }
+
+Deno.test("policy that is no function of its context shows in metrics", async () => {
+  const counting = `let n = 0;
+export const route = () => ({ targetIndex: 1, metadata: { n: n++ } });`;
+  await using folder = await makeFolder(policed(counting, { metrics: true }));
+  await using gateway = await spawnGateway(folder.dir);
+  const counted = async () =>
+    (await metricsOf(gateway))('policy_nondeterminism_total{group="policed"}') ?? 0;
+  // One decision in 200 is made twice, in each of the processes.
+  while (await counted() === 0) {
+    await Promise.all(Array.from({ length: 16 }, () => ask(gateway)));
+  }
+  await gateway.said(/"event":"policy_nondeterminism".*"group":"policed"/);
+});
 
 Deno.test("policy that is mended is asked again at once", async () => {
   await using folder = await makeFolder(
@@ -332,3 +361,25 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     assert.doesNotMatch(gateway.output(), /drain_finished[^]*policy_host_ended/);
   });
 }
+
+Deno.test("policy asks a server that its group grants, and its headers stay out of everything", async () => {
+  await using server = await startUpstream(reply({ best: 0 }));
+  const code = `
+  declare const router: import("@pointsman/sdk").Router;
+  export async function route(): Promise<unknown> {
+    const { body } = await router.fetchJSON("${server.url}/rank");
+    return { targetIndex: (body as { best: number }).best, fallbackIndexes: [] };
+  }`;
+  const group = {
+    script_permissions: { net: [new URL(server.url).host] },
+    script_http: { timeout_ms: 5_000, headers: { authorization: "Bearer hidden-canary" } },
+  };
+  await using folder = await makeFolder(policed(code, { group }));
+  await using gateway = await spawnGateway(folder.dir);
+  assert.equal(await modelOf(gateway), "echo-reasoning");
+  assert.equal(server.requests[0]?.headers.get("authorization"), "Bearer hidden-canary");
+  server.script(reply({ best: 1 }));
+  assert.equal(await modelOf(gateway), "echo");
+  assert.doesNotMatch(gateway.output(), /hidden-canary/);
+  assert.doesNotMatch(JSON.stringify(journalRows(folder.dir)), /hidden-canary/);
+});

@@ -1,4 +1,4 @@
-import type { Deadlines } from "../../core/deadlines.ts";
+import type { Deadlines } from "../core/deadlines.ts";
 
 /** How long something may take, and who may end it. */
 export interface Limits {
