@@ -22,6 +22,9 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   // Records tell how the limits stood now, whether the decision looks at them or not.
   void decision.context.budget;
   await decide(parts, decision, askingOf(call));
+  for (const { kind, cost } of call.policyRuns) {
+    if (kind === "external") call.waitedMs += cost.durationUs / 1000;
+  }
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;
   call.decideMs = decision.decideMs;
