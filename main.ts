@@ -22,6 +22,7 @@ import { Ledger } from "./core/limits/ledger.ts";
 import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
+import { policyGroups } from "./core/policy_groups.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
@@ -212,7 +213,7 @@ async function serveAlone(
       initial,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
       onSwap,
     }));
   return gateway;
@@ -302,7 +303,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
       initial: snapshot,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
       onSwap,
     }));
   return {
@@ -367,7 +368,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
-    return await policies.prepare(groups.values(), server.policies);
+    return await policies.prepare(policyGroups({ groups }), server.policies);
   } finally {
     await policies.close();
   }
@@ -375,12 +376,12 @@ async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Pro
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(snapshot.groups.values(), snapshot.server.policies);
+  const problems = await policies.prepare(policyGroups(snapshot), snapshot.server.policies);
   if (problems.length > 0) {
     await policies.close();
     throw new ExitError(1, formatProblems(problems));
   }
-  policies.adopt(snapshot.groups.values(), snapshot.server.policies);
+  policies.adopt(policyGroups(snapshot), snapshot.server.policies);
 }
 
 /** What a supervisor would have its workers refuse. */

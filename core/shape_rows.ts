@@ -30,8 +30,12 @@ function decisive(shapings: readonly Shaping[]): Shaping | undefined {
   return shapings.find(({ decision }) => decision === "queued") ?? last;
 }
 
-/** Rows of `request_traffic_shape_events`: every decision of the caller's own shape. */
+/**
+ * Rows of `request_traffic_shape_events`: every decision of the caller's own shape. None when all went
+ * straight through, as most do: the call's own row says that.
+ */
 export function trafficShapeEvents(call: Call): readonly Row[] {
+  if (call.shapings.every(({ decision }) => decision === "admitted")) return [];
   return call.shapings.map((shaping, seq) => ({
     seq,
     ts: shaping.ts,

@@ -4,7 +4,7 @@ import { type Decision, findingsOf } from "../decision.ts";
 import { planJson } from "../plan_json.ts";
 import type { DecisionRecord, Row } from "../record.ts";
 import type { TelemetrySettings } from "../snapshot.ts";
-import type { Findings, PolicyRun } from "../strategy.ts";
+import type { Findings, PolicyRun, RouteContext } from "../strategy.ts";
 import { candidateRows, filterReasonRows, micro, scoreRows } from "./candidate_rows.ts";
 import { packContext } from "./context_record.ts";
 import { ENGINE } from "./engine.ts";
@@ -126,8 +126,15 @@ function recordRow(call: Call, decision: Decision, plan_json: string): Row {
     context_z: z,
     context_bytes: bytes,
     context_sha256: sha256,
+    content_sha256: contentDigest(context),
     plan_json,
   };
+}
+
+/** What tells content apart that a policy saw and nobody stores. */
+function contentDigest({ text, request }: RouteContext): string | undefined {
+  if (text === undefined) return undefined;
+  return hash("sha256", JSON.stringify([text, request ?? null]), "hex");
 }
 
 const flag = (value: boolean) => value ? 1 : 0;

@@ -15,8 +15,8 @@ import {
 } from "./page_outcome.ts";
 import { MAX_DIFFERENCES } from "./redecide.ts";
 
-/** Records that a job takes at once. */
-const PAGE = 10_000;
+/** Records that a job takes at once: more would only take more memory. */
+const PAGE = 2_500;
 
 /** Pages a job may have, so that it never waits for the next. */
 const PAGES_PER_JOB = 2;
