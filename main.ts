@@ -39,7 +39,7 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
+import { addPolicyHost, createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { feedbackSpools } from "./storage/feedback_spool.ts";
@@ -75,6 +75,7 @@ const world: World = {
 
 /** Every command but `serve`, which is put together here. */
 const commands: readonly AddCommands[] = [
+  addPolicyHost,
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
