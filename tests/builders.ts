@@ -108,6 +108,8 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     breaker: { ...BREAKER, ...breaker },
     budgetRules: [],
     contract: null,
+    rollout: null,
+    shadow: null,
     affinity: {
       enabled: false,
       ttlMs: 600_000,

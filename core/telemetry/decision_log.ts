@@ -68,6 +68,8 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
     onSettled(call, settlement) {
       const { decision, snapshot } = call;
       if (!decision || !snapshot.server.decisionTelemetry.enabled) return;
+      // Read from the headers of the request, which are gone once it is answered.
+      void decision.context.conversationKey;
       waiting.push({ call, decision, settlement });
       // The answer leaves first: what is told here delays no caller.
       timer ??= setTimeout(turn, 0);

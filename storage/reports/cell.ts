@@ -32,7 +32,7 @@ export function shown(value: Cell, format: Format): string {
     case "share":
       return percent(value);
     case "time":
-      return time(value);
+      return shownTime(value);
     case "count":
     case "text":
       return withCommas(value);
@@ -49,6 +49,11 @@ export function plain(value: Cell, format: Format): string {
 /** A part of a whole in percent; `0%` of nothing. */
 export function share(part: bigint, whole: bigint): string {
   return whole === 0n ? "0%" : percent(part * 1_000_000n / whole);
+}
+
+/** A time for people: milliseconds only where there are some. */
+export function shownTime(epochMs: bigint): string {
+  return time(epochMs).replace(".000Z", "Z");
 }
 
 /** Epoch ms as RFC 3339. */

@@ -1,4 +1,4 @@
-import { plain, share, time } from "./cell.ts";
+import { plain, share, shownTime, time } from "./cell.ts";
 import type { OutputFormat } from "./formats.ts";
 import { renderTable } from "./render_table.ts";
 import type { Cell, Format, ReportFilter, ReportHead, ReportRow, Section } from "./report.ts";
@@ -41,12 +41,12 @@ function factsOf({ filter, calls, unpriced, completeTo, isInterpolated }: Report
   const { from, to, baseline } = filter;
   const filters = Object.entries(filtersOf(filter));
   return [
-    `Window: ${time(BigInt(from))} to ${time(BigInt(to))} (UTC, end not included)`,
+    `Window: ${shownTime(BigInt(from))} to ${shownTime(BigInt(to))} (UTC, end not included)`,
     ...filters.length === 0
       ? []
       : [`Filters: ${filters.map(([name, value]) => `${name} = ${value}`).join(", ")}`],
     ...baseline ? [`Baseline: ${baseline.name}`] : [],
-    `Complete to: ${completeTo === null ? "nothing shipped yet" : time(completeTo)}`,
+    `Complete to: ${completeTo === null ? "nothing shipped yet" : shownTime(completeTo)}`,
     `Rows: ${calls} calls, ${share(unpriced, calls)} unpriced. ${
       isInterpolated ? INTERPOLATED : "Percentiles are exact."
     }`,

@@ -29,7 +29,9 @@ export function list(
     what: item.title,
     value: shown(row[item.name] ?? null, item.format),
   }));
-  return table(format, [column("what", "What"), column("value", "Value", "count")], turned);
+  // Numbers stand under each other where there is nothing else.
+  const values = columns.every(({ format }) => format !== "text") ? "count" : "text";
+  return table(format, [column("what", "What"), column("value", "Value", values)], turned);
 }
 
 function renderCharts(format: TableFormat, { report, rows }: Section): string {
