@@ -1,7 +1,9 @@
 import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
+import { rollbackKey } from "../core/rollout_guard.ts";
 import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { openStateKv } from "./state_kv.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
 const LOOK_MS = 1_000;
@@ -16,6 +18,7 @@ const RESUMED = ["policies", "resumed"];
 /** Opens the board in a state, for commands. */
 export async function openPolicyBoard(path: string, now: () => number): Promise<PolicyBoard> {
   const kv = await openKv(path);
+  const state = await openStateKv(path);
   return {
     async read() {
       const notices: PolicyNotice[] = [];
@@ -26,8 +29,12 @@ export async function openPolicyBoard(path: string, now: () => number): Promise<
     },
     async askToResume(group) {
       await whenUnlocked(() => kv.set([...RESUMED, group], now()));
+      await state.delete(rollbackKey(group));
     },
-    [Symbol.dispose]: () => kv.close(),
+    [Symbol.dispose]() {
+      kv.close();
+      state.close();
+    },
   };
 }
 
