@@ -109,7 +109,7 @@ async function endOf(code: string, limits: Parameters<typeof startHost>[1]): Pro
   for (let round = 0;; round++) {
     await using test = await startHost(code, limits);
     const end = nameOf(await test.decide());
-    if (end !== "policy-killed" || round === 20) return end;
+    if (!["policy-killed", "policy-timeout"].includes(end) || round === 20) return end;
   }
 }
 
