@@ -3,7 +3,7 @@ import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
 import { rollbackKey } from "../core/rollout_guard.ts";
 import { openKv, whenUnlocked } from "./ledger_kv.ts";
-import { openStateKv } from "./state_kv.ts";
+import { stateKey } from "./state_kv.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
 const LOOK_MS = 1_000;
@@ -18,7 +18,6 @@ const RESUMED = ["policies", "resumed"];
 /** Opens the board in a state, for commands. */
 export async function openPolicyBoard(path: string, now: () => number): Promise<PolicyBoard> {
   const kv = await openKv(path);
-  const state = await openStateKv(path);
   return {
     async read() {
       const notices: PolicyNotice[] = [];
@@ -28,13 +27,12 @@ export async function openPolicyBoard(path: string, now: () => number): Promise<
       return notices.sort((a, b) => a.process < b.process ? -1 : 1);
     },
     async askToResume(group) {
-      await whenUnlocked(() => kv.set([...RESUMED, group], now()));
-      await state.delete(rollbackKey(group));
+      const asked = kv.atomic().set([...RESUMED, group], now()).delete(
+        stateKey(rollbackKey(group)),
+      );
+      await whenUnlocked(() => asked.commit());
     },
-    [Symbol.dispose]() {
-      kv.close();
-      state.close();
-    },
+    [Symbol.dispose]: () => kv.close(),
   };
 }
 
