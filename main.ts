@@ -22,6 +22,7 @@ import { Ledger } from "./core/limits/ledger.ts";
 import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
 import type { Plugin } from "./core/plugin.ts";
 import type { PolicyRunner } from "./core/policy_runner.ts";
+import { policyGroups } from "./core/policy_groups.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
@@ -38,7 +39,7 @@ import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { createPolicyRunner, policyCommands } from "./policies/mod.ts";
+import { addPolicyHost, createPolicyRunner, policyCommands } from "./policies/mod.ts";
 import { addStorageCommands } from "./storage/commands.ts";
 import { createDecisionArchive } from "./storage/decision_archive.ts";
 import { feedbackSpools } from "./storage/feedback_spool.ts";
@@ -74,6 +75,7 @@ const world: World = {
 
 /** Every command but `serve`, which is put together here. */
 const commands: readonly AddCommands[] = [
+  addPolicyHost,
   configCommands(registries, checkPolicies),
   tokenCommands(registries),
   addEchoCommands,
@@ -212,7 +214,7 @@ async function serveAlone(
       initial,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
       onSwap,
     }));
   return gateway;
@@ -302,7 +304,7 @@ async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Prom
       initial: snapshot,
       load,
       log,
-      prepare: (snapshot) => policies.prepare(snapshot.groups.values(), snapshot.server.policies),
+      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
       onSwap,
     }));
   return {
@@ -367,7 +369,7 @@ const FIRST_LOG: LogSettings = { level: "info", format: "json" };
 async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
   try {
-    return await policies.prepare(groups.values(), server.policies);
+    return await policies.prepare(policyGroups({ groups }), server.policies);
   } finally {
     await policies.close();
   }
@@ -375,12 +377,12 @@ async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Pro
 
 /** Brings the policies of the first configuration into force. */
 async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(snapshot.groups.values(), snapshot.server.policies);
+  const problems = await policies.prepare(policyGroups(snapshot), snapshot.server.policies);
   if (problems.length > 0) {
     await policies.close();
     throw new ExitError(1, formatProblems(problems));
   }
-  policies.adopt(snapshot.groups.values(), snapshot.server.policies);
+  policies.adopt(policyGroups(snapshot), snapshot.server.policies);
 }
 
 /** What a supervisor would have its workers refuse. */

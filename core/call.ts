@@ -13,7 +13,7 @@ import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
-import type { Charge } from "./limits/account.ts";
+import type { Charge } from "./limits/charge.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
 import type { Pass, UpstreamShapes, UpstreamShaping } from "./limits/upstream_shapes.ts";
@@ -24,6 +24,8 @@ import type { Log } from "./log.ts";
 import { GatewayError } from "./errors.ts";
 import type { ProofMemory } from "./proof_memory.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
+import type { RolloutGuard } from "./rollout_guard.ts";
+import type { Shadows } from "./shadow.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -49,6 +51,8 @@ export interface Parts {
   readonly calibration: Calibration;
   readonly proofs: ProofMemory;
   readonly affinity: Affinity;
+  readonly rollouts: RolloutGuard;
+  readonly shadows: Shadows;
   /** Mixed into the keys of conversations where the configuration says nothing. */
   readonly conversationSalt: string;
   readonly policies: PolicyRunner;
@@ -245,7 +249,7 @@ export interface Call extends Placed {
   sentProofs: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */
   withoutProofs: boolean;
-  /** Time spent waiting for the caller's body and for providers, ms. */
+  /** Time spent waiting for the caller's body, for providers and for policies' servers, ms. */
   waitedMs: number;
   /** Step relay. */
   firstByteOutAt: number | null;

@@ -3,7 +3,7 @@ import { clientLabel } from "./client_label.ts";
 import { costOf } from "./cost.ts";
 import { diagnosticRows } from "./diagnostic_rows.ts";
 import type { GatewayError } from "./errors.ts";
-import type { Charge } from "./limits/account.ts";
+import type { Charge } from "./limits/charge.ts";
 import { keyState, quotaState } from "./limits/standing.ts";
 import type { CallRecord, Row } from "./record.ts";
 import { requestShape } from "./request_shape.ts";

@@ -1,6 +1,6 @@
 import type { GatewayError } from "./errors.ts";
 import type { BudgetRule, Group, Target } from "./snapshot.ts";
-import type { CheckedPlan, Findings, Plan, PolicyRun, RouteContext } from "./strategy.ts";
+import type { CheckedPlan, Decider, Findings, Plan, PolicyRun, RouteContext } from "./strategy.ts";
 
 /** What came of a decision. */
 export type DecisionOutcome =
@@ -63,9 +63,15 @@ const NOTHING_FOUND: Findings = {
 };
 
 /** What the strategy that decided says of its plan, read again from the same context. */
-export function findingsOf({ group, context, runs, checked }: Decision): Findings {
+export function findingsOf({ group, arm, context, runs, checked }: Decision): Findings {
   if (checked === null) return NOTHING_FOUND;
   const fellBack = runs.some(({ outcome }) => outcome === "fallback");
-  const { findings } = fellBack ? group.base : group;
+  const { findings } = fellBack ? group.base : deciderOf({ group, arm });
   return findings?.(context) ?? NOTHING_FOUND;
+}
+
+/** Who decides about the calls of an arm. */
+export function deciderOf({ group, arm }: Pick<Decision, "group" | "arm">): Decider {
+  if (group.rollout === null || arm === "rollout") return group;
+  return group.rollout.base ?? group.base;
 }

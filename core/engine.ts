@@ -6,7 +6,7 @@ import { type Call, cutError, enter, type Parts } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Dialect } from "./dialect.ts";
 import { asGatewayError } from "./errors.ts";
-import { NO_CHARGE } from "./limits/account.ts";
+import { NO_CHARGE } from "./limits/charge.ts";
 import { relay } from "./relay.ts";
 import { route } from "./route.ts";
 import { send } from "./send.ts";

@@ -62,7 +62,7 @@ async function explained(
 ): Promise<JsonObject> {
   await countCall(parts, call);
   const decision = beginDecision(parts, call, true);
-  const asking = askingOf(call, { trial: true, remote });
+  const asking = askingOf(call, decision, { trial: true, remote });
   await decide(parts, decision, asking);
   const { group, context, plan, checked } = decision;
   const shown = shownTargets(call, decision);

@@ -20,8 +20,11 @@ import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
 import type { OpenSpool } from "./spool.ts";
+import { policyGroups } from "./policy_groups.ts";
 import { createRetryBudget } from "./retry.ts";
 import type { StateStore } from "./state_store.ts";
+import { RolloutGuard } from "./rollout_guard.ts";
+import { Shadows } from "./shadow.ts";
 import { type Server, startServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts";
@@ -86,6 +89,7 @@ export function startGateway(options: GatewayOptions): Gateway {
     url: server.url,
     stop() {
       if (stopping) void server.drain(0);
+      parts.rollouts[Symbol.dispose]();
       stopping ??= stopAll(server, decisions, options);
       return stopping;
     },
@@ -134,6 +138,14 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     calibration,
     proofs: createProofMemory(),
     affinity: new Affinity(clock),
+    rollouts: new RolloutGuard({
+      state: options.state,
+      log,
+      clock,
+      groups: () => config.current().groups.values(),
+      digestOf: (group) => options.policies.digestOf(group),
+    }),
+    shadows: new Shadows(options.journal),
     conversationSalt: options.conversationSalt,
     log,
     build: options.build,
@@ -178,7 +190,7 @@ export function applySettings(
   log.configure(server.logging);
   journal.configure(server.logging);
   for (const plugin of plugins) plugin.configure(server);
-  policies.adopt(groups.values(), server.policies);
+  policies.adopt(policyGroups({ groups }), server.policies);
 }
 
 /** A host may have addresses of one family only; it has none when both look-ups fail. */

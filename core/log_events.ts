@@ -47,6 +47,7 @@ export const LOG_EVENTS = {
   policy_nondeterminism: POLICY,
   policy_quarantined: [...POLICY, "open_ms", "fault"],
   policy_refused: ["group"],
+  rollout_rolled_back: [...POLICY, "reason"],
   policy_resumed: POLICY,
   shipper_backoff: [
     "name",

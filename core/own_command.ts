@@ -2,8 +2,8 @@
 export interface OwnProcess {
   /** The hidden command that starts it from a compiled binary. */
   readonly command: string;
-  /** Path of the script that starts it from source, and what it needs before its own arguments. */
-  readonly script: readonly [path: string, ...words: string[]];
+  /** Path of the script that starts it from source, and its command if it has several. */
+  readonly script: readonly string[];
   /** Permissions and other flags of the script; a compiled binary has its own. */
   readonly flags: readonly string[];
   readonly args?: readonly string[];

@@ -2,7 +2,7 @@ import type { Call, Parts } from "./call.ts";
 import type { Cost } from "./cost.ts";
 import { GatewayError } from "./errors.ts";
 import { estimated } from "./features.ts";
-import { type Charge, NO_CHARGE } from "./limits/account.ts";
+import { type Charge, NO_CHARGE } from "./limits/charge.ts";
 import type { Reservation } from "./limits/ledger.ts";
 import { isLimited, type Need } from "./limits/limit.ts";
 import { type Refusal, refusalError } from "./limits/refusal.ts";

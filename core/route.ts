@@ -1,12 +1,13 @@
 import { findPin } from "./pins.ts";
 import { type Call, cutSignal, type Parts } from "./call.ts";
-import type { Decision, DecisionOutcome } from "./decision.ts";
+import { type Arm, deciderOf, type Decision, type DecisionOutcome } from "./decision.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { filterTargets } from "./filter_targets.ts";
 import { noTarget } from "./no_target.ts";
 import { applyPasses } from "./passes/mod.ts";
 import { checkPlan } from "./plan.ts";
-import { contextOf } from "./route_context.ts";
+import { armOf } from "./rollout.ts";
+import { contextOf, plainContext } from "./route_context.ts";
 import type { Target } from "./snapshot.ts";
 import type { Asking } from "./strategy.ts";
 
@@ -21,7 +22,11 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   call.decision = decision;
   // Records tell how the limits stood now, whether the decision looks at them or not.
   void decision.context.budget;
-  await decide(parts, decision, askingOf(call));
+  await decide(parts, decision, askingOf(call, decision));
+  if (decision.group.shadow) parts.shadows.offer(decision, () => plainContext(decision.context));
+  for (const { kind, cost } of call.policyRuns) {
+    if (kind === "external") call.waitedMs += cost.durationUs / 1000;
+  }
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;
   call.decideMs = decision.decideMs;
@@ -38,7 +43,7 @@ export function beginDecision(parts: Parts, call: Call, trial = false): Decision
     group,
     context: contextOf(parts, call, filtered, pin.index),
     eligible,
-    arm: "base",
+    arm: armOf(parts, call, group),
     outcome: outcomeOf(error),
     error,
     plan: null,
@@ -57,10 +62,10 @@ export function beginDecision(parts: Parts, call: Call, trial = false): Decision
 /** Decides, unless nothing is eligible; what goes wrong is the decision's error. */
 export async function decide(parts: Parts, decision: Decision, asking: Asking): Promise<void> {
   if (decision.error) return;
-  const { group, context } = decision;
+  const { context } = decision;
   const started = parts.clock();
   try {
-    const decided = group.decide(context, asking);
+    const decided = deciderOf(decision).decide(context, asking);
     const plan = decided instanceof Promise ? await decided : decided;
     decision.checked = checkPlan(plan, context);
     decision.plan = plan;
@@ -79,18 +84,19 @@ type Terms = Pick<Asking, "trial" | "remote">;
 const SERVED: Terms = { trial: false, remote: true };
 
 /** A decision that a call waits for. */
-export function askingOf(call: Call, terms = SERVED): Asking {
-  return new CallAsking(call, terms);
+export function askingOf(call: Call, { arm }: Decision, terms = SERVED): Asking {
+  return new CallAsking(call, arm, terms);
 }
 
 class CallAsking implements Asking {
   readonly trial: boolean;
   readonly remote: boolean;
-  readonly role = "serve";
+  readonly role: Asking["role"];
   readonly runs: Asking["runs"];
   readonly #call: Call;
 
-  constructor(call: Call, { trial, remote }: Terms) {
+  constructor(call: Call, arm: Arm, { trial, remote }: Terms) {
+    this.role = arm === "rollout" ? "rollout" : "serve";
     this.trial = trial;
     this.remote = remote;
     this.runs = call.policyRuns;

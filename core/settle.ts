@@ -11,6 +11,7 @@ import { costOf } from "./cost.ts";
 import { calibrate, observeAttempts } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { feedbackLine } from "./feedback.ts";
+import { countForRollout } from "./rollout.ts";
 import { chargeOf } from "./reserve.ts";
 import { safeCause } from "./safe_cause.ts";
 import { endPass } from "./withheld.ts";
@@ -60,6 +61,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     for (const watcher of parts.watchers) watcher.onSettled(call, settlement, journalMs);
     call.trace?.end(call, settlement);
     tellPolicy(parts, call, settlement);
+    countForRollout(parts, call, settlement);
   });
   tell(parts, call, settlement);
   return durable;

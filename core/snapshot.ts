@@ -156,6 +156,47 @@ export interface CacheSettings {
   };
 }
 
+/** A policy that a group has beside its own. */
+export interface SidePolicy extends Decider {
+  /** The name it is asked under: one that no group can have. */
+  readonly name: string;
+  /** Name of the strategy that asks it. */
+  readonly strategy: string;
+  readonly policy: PolicySettings | null;
+}
+
+/** When a rollout is taken back; times in ms, rates and ratios from 0. */
+export interface AutoRollback {
+  readonly windowMs: number;
+  /** Decisions of an arm in the window from which on they count. */
+  readonly minDecisions: number;
+  /** Share of decisions with a fault of the policy, and with one of time. */
+  readonly maxErrorRate: number;
+  readonly maxTimeoutRate: number;
+  /** Of the new arm over the base; `null`: off. */
+  readonly maxFailedCallRatio: number | null;
+  readonly maxCostRatio: number | null;
+}
+
+/** Which calls the policy of a group decides about; the others are its base's. */
+export interface Rollout {
+  readonly percent: number;
+  readonly by: "caller" | "conversation";
+  readonly salt: string;
+  /** `null`: the group's base strategy. */
+  readonly base: SidePolicy | null;
+  readonly autoRollback: AutoRollback | null;
+  /** Names the block as it is written: a change of it ends a rollback. */
+  readonly block: string;
+}
+
+/** A policy that is asked beside the one that serves. */
+export interface Shadow extends SidePolicy {
+  readonly samplePercent: number;
+  /** Decisions that may wait for it. */
+  readonly maxQueue: number;
+}
+
 /** What happens from a pressure on the caller's budget on (0 to 1, and beyond). */
 export interface BudgetRule {
   /** `at:<pressure>`. */
@@ -238,6 +279,8 @@ export interface Group extends Decider {
   /** From the lowest pressure. */
   readonly budgetRules: readonly BudgetRule[];
   readonly contract: Contract | null;
+  readonly rollout: Rollout | null;
+  readonly shadow: Shadow | null;
   readonly cache: GroupCache;
   readonly estimates: GroupEstimates;
   readonly listed: ListedModel;
@@ -276,8 +319,8 @@ export interface Caller {
 /** One accepted token of a caller. */
 export interface Credential {
   readonly caller: Caller;
-  /** 32 bytes. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of its token, 64 lower-case hex digits. */
+  readonly digest: string;
   /** Public part of the token; empty when not stated. */
   readonly tokenId: string;
   /** Epoch ms until which a rotated token stays valid; `null` for the current one. */

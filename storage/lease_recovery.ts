@@ -1,4 +1,4 @@
-import { type Charge, chargedUnits } from "../core/limits/account.ts";
+import { type Charge, chargedUnits } from "../core/limits/charge.ts";
 import { isRolling } from "../core/limits/lease_book.ts";
 import type { LeaseEntry, LeaseWindow } from "../core/limits/lease_entry.ts";
 import { LIMIT_KEYS, type LimitKey } from "../core/limits/limit.ts";

@@ -1,4 +1,4 @@
-import type { Charge } from "../core/limits/account.ts";
+import type { Charge } from "../core/limits/charge.ts";
 import type { ScopeKind } from "../core/limits/limit.ts";
 import { type JournalFiles, MAX_LINE_BYTES } from "./journal_folder.ts";
 import { createSegmentReader, type Position } from "./segment_reader.ts";

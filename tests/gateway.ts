@@ -9,6 +9,7 @@ import { diskSources } from "@/core/config/sources.ts";
 import { createFingerprints } from "@/core/fingerprints.ts";
 import { applySettings, startGateway } from "@/core/gateway.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
+import { policyGroups } from "@/core/policy_groups.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
@@ -69,12 +70,12 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
   const prepare = (snapshot: Snapshot) =>
-    policies.prepare(snapshot.groups.values(), snapshot.server.policies);
+    policies.prepare(policyGroups(snapshot), snapshot.server.policies);
   const refused = await prepare(initial.snapshot);
   if (refused.length > 0) throw new Error(formatProblems(refused));
   const { logging, usageDb, rollups, retention } = initial.snapshot.server;
   const plugins = createPlugins();
-  policies.adopt(initial.snapshot.groups.values(), initial.snapshot.server.policies);
+  policies.adopt(policyGroups(initial.snapshot), initial.snapshot.server.policies);
   const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
   const journal = counted(opened);
   const store = openUsageStore({

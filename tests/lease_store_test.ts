@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { loadConfig } from "@/core/config/load.ts";
 import { givenSources } from "@/core/config/sources.ts";
-import { NO_CHARGE } from "@/core/limits/account.ts";
+import { NO_CHARGE } from "@/core/limits/charge.ts";
 import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
 import type { LedgerStore } from "@/core/limits/ledger_store.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "@/core/limits/limit.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { chargedUnits, NO_CHARGE } from "@/core/limits/account.ts";
+import { chargedUnits, NO_CHARGE } from "@/core/limits/charge.ts";
 import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
-import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
+import { LIMIT_KEYS, type Need, placeOf, type ScopeLimits } from "@/core/limits/limit.ts";
 import { type Refusal, refusalError } from "@/core/limits/refusal.ts";
 import { budgetOf, keyState, quotaState, rateStanding } from "@/core/limits/standing.ts";
 import { type Lane, RollingWindow } from "@/core/limits/rolling_window.ts";
@@ -51,6 +51,10 @@ const tokens = (units: number) =>
     ["month.tokens", units],
     ["lifetime.tokens", units],
   ] as const;
+
+Deno.test("each limit has its own place, in the order of the list", () => {
+  assert.deepEqual(LIMIT_KEYS.map(placeOf), LIMIT_KEYS.map((_, place) => place));
+});
 
 Deno.test("ledger admits as many calls a minute as its limit, and again when they are 60 s old", () => {
   const { ledger, pass } = ledgerAt();

@@ -1,5 +1,6 @@
-import type { Contract, Group } from "../snapshot.ts";
-import type { ContractConfig } from "./schema_delivery.ts";
+import type { Contract, Group, Rollout, Shadow, SidePolicy } from "../snapshot.ts";
+import { fingerprint } from "./canonical.ts";
+import type { ContractConfig, RolloutConfig } from "./schema_delivery.ts";
 import type { GroupConfig } from "./schema_groups.ts";
 
 /** How the plans of a group reach its calls: what all strategies share. */
@@ -18,6 +19,34 @@ export function compileDelivery(
       .toSorted((a, b) => a.at - b.at),
     contract: group.contract ? contractOf(group.contract) : null,
   };
+}
+
+/** A rollout with the policy of the calls that it leaves alone. */
+export function rolloutOf(config: RolloutConfig, base: SidePolicy | null): Rollout {
+  const { percent, by, salt, auto_rollback: limits } = config;
+  return {
+    percent,
+    by,
+    salt,
+    base,
+    autoRollback: limits
+      ? {
+        windowMs: limits.window_ms,
+        minDecisions: limits.min_decisions,
+        maxErrorRate: limits.max_error_rate,
+        maxTimeoutRate: limits.max_timeout_rate,
+        maxFailedCallRatio: limits.max_failed_call_ratio ?? null,
+        maxCostRatio: limits.max_cost_ratio ?? null,
+      }
+      : null,
+    block: fingerprint({ percent, by, salt, base: base?.policy ?? null, limits }),
+  };
+}
+
+/** A shadow; `null` without a policy. */
+export function shadowOf({ shadow }: GroupConfig, side: SidePolicy | null): Shadow | null {
+  if (!shadow || !side) return null;
+  return { ...side, samplePercent: shadow.sample_percent, maxQueue: shadow.max_queue };
 }
 
 function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {

@@ -3,10 +3,12 @@ import { listModel } from "../list_models.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
-import { compileDelivery } from "./compile_delivery.ts";
+import { compileDelivery, rolloutOf, shadowOf } from "./compile_delivery.ts";
+import { compileSide, type SidePurpose } from "./compile_side.ts";
 import { type CompiledTarget, compileTarget } from "./compile_target.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
+import type { SideConfig } from "./schema_delivery.ts";
 import type { GroupConfig, TargetConfig } from "./schema_groups.ts";
 
 /** Turns a group as written into one that calls can use. */
@@ -28,6 +30,8 @@ export function compileGroup(
     base: base.decide,
   });
   const policy = strategy.policy?.(options, facts.folder) ?? null;
+  const side = (purpose: SidePurpose, written: SideConfig) =>
+    compileSide(purpose, written, { name, group, base: base.decide, facts });
   const settings = {
     name,
     includeRequest: group.include_request || (policy?.kind === "external" && policy.includeRequest),
@@ -40,6 +44,10 @@ export function compileGroup(
     retry: retry(group, upstream.timeout_ms),
     breaker: breaker(group),
     ...compileDelivery(group),
+    rollout: group.rollout
+      ? rolloutOf(group.rollout, side("base", group.rollout.base ?? {}))
+      : null,
+    shadow: shadowOf(group, side("shadow", group.shadow ?? {})),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),

@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { policyGroups } from "../policy_groups.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { LoadResult } from "./load.ts";
 import { formatProblem, type Problem, totals } from "./problem.ts";
@@ -54,7 +55,7 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
       reloads.rejected += 1;
       return false;
     }
-    const asks = [...result.snapshot.groups.values()].some(({ policy }) => policy !== null);
+    const asks = policyGroups(result.snapshot).some(({ policy }) => policy !== null);
     if (!asks) return take(result);
     return options.prepare(result.snapshot).then((problems) => {
       // A later reload has read the newer file.

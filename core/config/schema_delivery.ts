@@ -13,6 +13,7 @@ import {
   whole,
 } from "./kinds.ts";
 import { modality } from "./schema_models.ts";
+import { externalPolicy } from "./schema_policies.ts";
 
 const ratio = () => numeric("ratio", 0, 1);
 
@@ -99,5 +100,43 @@ export const contractSchema = block({
   }).prefault({}).describe("what reports may show"),
 });
 
+const side = {
+  script: filled("path").optional().describe("a policy in TypeScript, as the group's `script`"),
+  external: externalPolicy.optional().describe("a policy that another server holds"),
+};
+
+/** A policy that a group has beside its own: at most one of the two. */
+export type SideConfig = Partial<z.infer<z.ZodObject<typeof side>>>;
+
+/** Which calls a policy decides about. */
+export const rolloutSchema = block({
+  percent: numeric("pct", 0, 100).default(100)
+    .describe("share of calls that the group's policy decides about; members stay as it grows"),
+  by: choice(["caller", "conversation"]).default("conversation").describe("what is a member"),
+  salt: text().default("").describe("another salt has other members"),
+  base: block(side).optional()
+    .describe("decides about the others: exactly one policy; unset: `base_strategy`"),
+  auto_rollback: block({
+    window_ms: whole(1_000).default(60_000).describe("what is looked at"),
+    min_decisions: whole(1).default(100).describe("of the new arm; fewer say nothing"),
+    max_error_rate: ratio().default(0.02).describe("share of decisions with a fault"),
+    max_timeout_rate: ratio().default(0.01).describe("share of decisions that took too long"),
+    max_failed_call_ratio: numeric("num", 0).optional()
+      .describe("share of failed calls over that of the base; unset: off"),
+    max_cost_ratio: numeric("num", 0).optional()
+      .describe("mean cost of calls over that of the base; unset: off"),
+  }).optional().describe("when all calls go to the base again"),
+});
+
+/** A policy that decides beside the one that serves. */
+export const shadowSchema = block({
+  ...side,
+  sample_percent: numeric("pct", 0, 100).default(10).describe("share of calls it is asked about"),
+  max_queue: whole(1).default(256).describe(
+    "decisions that may wait; more are dropped and counted",
+  ),
+});
+
 /** Read. */
+export type RolloutConfig = z.infer<typeof rolloutSchema>;
 export type ContractConfig = z.infer<typeof contractSchema>;

@@ -16,7 +16,13 @@ import {
   text,
   whole,
 } from "./kinds.ts";
-import { affinitySchema, budgetRuleSchema, contractSchema } from "./schema_delivery.ts";
+import {
+  affinitySchema,
+  budgetRuleSchema,
+  contractSchema,
+  rolloutSchema,
+  shadowSchema,
+} from "./schema_delivery.ts";
 import { capabilityKeys, validationSchema } from "./schema_models.ts";
 
 const target = block({
@@ -92,11 +98,13 @@ export const groupSchema = block({
   budget_pressure: list(budgetRuleSchema).default([])
     .describe("what happens as a caller's limits are used up; the highest `at` reached holds"),
   contract: contractSchema.optional().describe("what the group promises of its targets"),
+  rollout: rolloutSchema.optional()
+    .describe("with `script` or `external`: the policy decides about a share of calls"),
+  shadow: shadowSchema.optional()
+    .describe("exactly one policy that decides about a sample of calls and serves none"),
 }, [
   "content_capture",
   "hedge",
-  "rollout",
-  "shadow",
   "routing_policy",
   "pii_filter",
 ]);

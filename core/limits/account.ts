@@ -1,5 +1,6 @@
 import { type Period, periodAt, type PeriodName } from "../period.ts";
 import { isRolling, LeaseBook, type LeaseCell, type RollingKey } from "./lease_book.ts";
+import { type Charge, chargedUnits } from "./charge.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, placeOf } from "./limit.ts";
 import type { Moment } from "./moment.ts";
 import { type Lane, type RollingState, RollingWindow } from "./rolling_window.ts";
@@ -20,40 +21,6 @@ const PERIODS = ["day", "month"] as const satisfies readonly PeriodName[];
 const PERIOD_UNITS = ["requests", "tokens", "cost"] as const;
 type PeriodUnit = typeof PERIOD_UNITS[number];
 
-/** What one call is charged with; tokens are input and output, money is nano-USD. */
-export interface Charge {
-  /** 1 when it counts in `rpm`. */
-  readonly calls: number;
-  /** 1 when it counts in the requests of its day and month. */
-  readonly requests: number;
-  readonly tokens: number;
-  readonly nusd: number;
-}
-
-/** A call that is charged nothing. */
-export const NO_CHARGE: Charge = Object.freeze({ calls: 0, requests: 0, tokens: 0, nusd: 0 });
-
-/** The units a charge has under a limit; what only runs has none in the end. */
-export function chargedUnits(charge: Charge, key: LimitKey): number {
-  switch (key) {
-    case "rpm":
-      return charge.calls;
-    case "day.requests":
-    case "month.requests":
-      return charge.requests;
-    case "tpm":
-    case "day.tokens":
-    case "month.tokens":
-    case "lifetime.tokens":
-      return charge.tokens;
-    case "day.cost":
-    case "month.cost":
-      return charge.nusd;
-    case "concurrent":
-      return 0;
-  }
-}
-
 /** What a call reserved of one account and did not settle yet, by place in `LIMIT_KEYS`. */
 export interface Held {
   readonly units: number[];
@@ -65,8 +32,9 @@ export interface Held {
 
 const NOT_HELD = -1;
 
-/** Nothing held yet. */
+/** Nothing held yet, of any of the limits. */
 export function holdsNothing(shared: boolean): Held {
+  // Written out (-1 is `NOT_HELD`), since nothing else makes a list half as fast.
   return {
     units: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     windows: [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1],
@@ -84,8 +52,11 @@ const PERIOD_AT = LIMIT_KEYS.map((key) =>
   key.startsWith("day.") ? DAY : key.startsWith("month.") ? MONTH : -1
 );
 /** Which lane of the rolling window a limit is; `null`: none. By place. */
-const LANES = LIMIT_KEYS.map((key): Lane | null => key === "rpm" ? 0 : key === "tpm" ? 1 : null);
-const lane = (key: RollingKey): Lane => key === "rpm" ? 0 : 1;
+const LANES = LIMIT_KEYS.map((key) => isRolling(key) ? laneOf(key) : null);
+
+function laneOf(key: RollingKey): Lane {
+  return key === "rpm" ? 0 : 1;
+}
 
 /** Nothing is known of other processes. */
 const NOBODY: ReadonlyMap<LimitKey, number> = new Map();
@@ -143,12 +114,12 @@ export class Account {
 
   /** Time until the minute of a limit is empty, ms. */
   emptyMs(key: RollingKey, { steady }: Moment): number {
-    return this.#minute.emptyMs(lane(key), steady);
+    return this.#minute.emptyMs(laneOf(key), steady);
   }
 
   /** Time until `units` more fit under a limit of a minute that they fit under at all, ms. */
   waitMs(key: RollingKey, units: number, of: { limit: number; at: Moment }): number {
-    return this.#minute.waitMs(lane(key), units, { limit: of.limit, steady: of.at.steady });
+    return this.#minute.waitMs(laneOf(key), units, { limit: of.limit, steady: of.at.steady });
   }
 
   /** The day or month that is open now. */
@@ -204,7 +175,7 @@ export class Account {
   add(charge: Charge, time: number, at: Moment): void {
     for (const key of LIMIT_KEYS) {
       const units = chargedUnits(charge, key);
-      if (isRolling(key)) this.#minute.add(lane(key), units, { time, steady: at.steady });
+      if (isRolling(key)) this.#minute.add(laneOf(key), units, { time, steady: at.steady });
       else this.#add(key, units, time, at);
     }
   }
@@ -212,8 +183,8 @@ export class Account {
   /** `shift` is how far the wall is ahead of the steady time, ms. */
   save(at: Moment, shift: number): AccountState {
     return {
-      rpm: this.#minute.save(lane("rpm"), at.steady, shift),
-      tpm: this.#minute.save(lane("tpm"), at.steady, shift),
+      rpm: this.#minute.save(laneOf("rpm"), at.steady, shift),
+      tpm: this.#minute.save(laneOf("tpm"), at.steady, shift),
       day: this.#savePeriod("day", at),
       month: this.#savePeriod("month", at),
       lifetime: this.#used("lifetime.tokens"),
@@ -221,8 +192,8 @@ export class Account {
   }
 
   restore(state: AccountState, at: Moment): void {
-    this.#minute.restore(lane("rpm"), state.rpm, at.steady);
-    this.#minute.restore(lane("tpm"), state.tpm, at.steady);
+    this.#minute.restore(laneOf("rpm"), state.rpm, at.steady);
+    this.#minute.restore(laneOf("tpm"), state.tpm, at.steady);
     for (const period of PERIODS) {
       for (const unit of PERIOD_UNITS) {
         const [start, used] = state[period][unit];

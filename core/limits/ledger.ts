@@ -1,11 +1,5 @@
-import {
-  Account,
-  type AccountState,
-  type Charge,
-  chargedUnits,
-  type Held,
-  holdsNothing,
-} from "./account.ts";
+import { Account, type AccountState, type Held, holdsNothing } from "./account.ts";
+import { type Charge, chargedUnits } from "./charge.ts";
 import { type Period, periodAt } from "../period.ts";
 import type { Waiting } from "./lease_entry.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "./limit.ts";

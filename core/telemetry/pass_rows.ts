@@ -1,7 +1,8 @@
 import type { Attempt, Call } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Row } from "../record.ts";
-import type { PolicyRun, RouteContext } from "../strategy.ts";
+import type { RouteContext } from "../strategy.ts";
+import { runRow } from "./run_row.ts";
 import { UPSTREAM_CLASSES } from "../upstream_error.ts";
 
 /** Rows of `request_routing_signals`: where each pass put each target, and what it went by. */
@@ -74,24 +75,6 @@ export function cacheRows({ cache }: Call): readonly Row[] {
 /** Rows of `request_policy_executions`. */
 export function runRows({ runs, error }: Decision): readonly Row[] {
   return numbered(runs.map((run) => runRow(run, error?.type)));
-}
-
-function runRow({ cost, plan, ...run }: PolicyRun, terminal: string | undefined): Row {
-  return {
-    role: run.role,
-    policy_kind: run.kind,
-    policy_digest: run.digest ?? undefined,
-    host_id: cost.hostId ?? undefined,
-    outcome: run.outcome,
-    error_class: run.fault ?? undefined,
-    duration_us: cost.durationUs,
-    queue_us: cost.queueUs,
-    response_bytes: cost.responseBytes ?? undefined,
-    selected_candidate_index: plan?.order[0],
-    fallback_count: plan ? plan.order.length - 1 : undefined,
-    class_label: plan?.classLabel ?? undefined,
-    terminal_error: run.outcome === "error" ? terminal : undefined,
-  };
 }
 
 /** Rows of `request_fallback_transitions`: from each attempt to the next. */

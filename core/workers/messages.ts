@@ -42,7 +42,7 @@ export interface WorkerSide {
 
 /** What a worker asks of its supervisor. */
 export interface SupervisorSide {
-  /** Each second; with the numbers when they changed. */
+  /** Each second; with what it counted when that changed. */
   alive(counts: Counts | null): void;
   counts(): Promise<readonly Counts[]>;
   totals(callerId: string, from: number, to: number): Promise<CallerTotals>;

@@ -1,5 +1,5 @@
 import type { ConfigFiles } from "../config/sources.ts";
-import type { Counts } from "./fleet.ts";
+import { type Counts, lasting } from "./fleet.ts";
 import { openLink } from "./link.ts";
 import type { Shipping, SupervisorSide, WorkerSide, WorkerStart } from "./messages.ts";
 import { BEAT_MS } from "./worker_process.ts";
@@ -56,7 +56,7 @@ function beat(
 ): Disposable {
   let told = "";
   const say = async () => {
-    const counts = await count().catch(() => []);
+    const counts = lasting(await count().catch(() => []));
     const telling = JSON.stringify(counts);
     await supervisor.alive.asEvent(telling === told ? null : counts).catch(() => {});
     told = telling;

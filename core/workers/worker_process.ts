@@ -1,5 +1,5 @@
 import type { BirpcReturn } from "birpc";
-import type { Counts } from "./fleet.ts";
+import { counted, type Counts } from "./fleet.ts";
 import { openLink } from "./link.ts";
 import type { SupervisorSide, WorkerSide } from "./messages.ts";
 
@@ -31,7 +31,7 @@ export class WorkerProcess {
       ...desk,
       alive: (counts) => {
         this.#silent = 0;
-        if (counts !== null) this.counts = counts;
+        if (counts !== null) this.counts = counted(this.counts, counts);
       },
     }, { readable, writable });
     this.remote = link.remote;

@@ -1,6 +1,7 @@
 import type { Parts } from "@/core/call.ts";
 import type { ConfigInForce } from "@/core/config/reload.ts";
 import { isReady } from "@/core/health_endpoints.ts";
+import type { ShadowCounts } from "@/core/shadow.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { Exposition } from "./exposition.ts";
 import type { Reading } from "./family.ts";
@@ -23,7 +24,7 @@ export function declareGauges(exposition: Exposition, parts: Parts, config: Conf
   if (fleet === null) declareOnce(exposition, { store, config, restarts: () => 0 });
 }
 
-function declareLoad({ gauge }: Exposition, parts: Parts): void {
+function declareLoad({ counted, gauge }: Exposition, parts: Parts): void {
   gauge({
     name: "inflight_requests",
     help: "Calls under way; `other` before their group is known.",
@@ -31,6 +32,38 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
   }, () => inflight(parts));
   const signal = (read: (standing: Standing) => number) => () =>
     standings(parts).map((standing): Reading => [standing.labels, read(standing)]);
+  gauge({
+    name: "rollout_state",
+    help: "1 while a rollout is active, 2 when it was taken back.",
+    across: "max",
+    labels: ["group"],
+  }, () => rolloutStates(parts));
+  counted(
+    {
+      name: "policy_shadow_agreement_total",
+      help: "Decisions of shadow policies, by whether they chose the target that was to serve.",
+      labels: ["group", "same"],
+    },
+    () =>
+      shadowReadings(
+        parts,
+        ({ same, different }) => [["true", same], ["false", different]],
+        "same",
+      ),
+  );
+  counted(
+    {
+      name: "policy_shadow_skipped_total",
+      help: "Decisions that a shadow policy did not make: it failed, or too many waited.",
+      labels: ["group", "reason"],
+    },
+    () =>
+      shadowReadings(
+        parts,
+        ({ faults, dropped }) => [["fault", faults], ["queue", dropped]],
+        "reason",
+      ),
+  );
   gauge({
     name: "upstream_inflight",
     help: "Attempts under way.",
@@ -48,6 +81,21 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
     labels: TARGET,
     across: "max",
   }, signal(({ backoffSeconds }) => backoffSeconds));
+}
+
+function rolloutStates({ current, rollouts }: Parts): readonly Reading[] {
+  return [...current().groups.values()].filter(({ rollout }) => rollout !== null)
+    .map((group) => [{ group: group.name }, rollouts.stateOf(group) === "active" ? 1 : 2]);
+}
+
+function shadowReadings(
+  { shadows }: Parts,
+  read: (counts: ShadowCounts) => readonly (readonly [string, number])[],
+  label: string,
+): readonly Reading[] {
+  return [...shadows.counts].flatMap(([group, counts]) =>
+    read(counts).map(([word, count]): Reading => [{ group, [label]: word }, count])
+  );
 }
 
 function inflight({ live, current }: Parts): readonly Reading[] {

@@ -1,5 +1,5 @@
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Counts } from "@/core/workers/fleet.ts";
+import { type Counts, lasting } from "@/core/workers/fleet.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Family, Page } from "./family.ts";
 import type { Series, SeriesSet } from "./series.ts";
@@ -65,9 +65,9 @@ export function writeMerged(counts: readonly Counts[]): Promise<Page> {
   return pageOf(merged(counts));
 }
 
-/** What processes counted that are gone: what only told how they stood is left out. */
+/** What processes counted that are gone. */
 export function foldCounts(counts: readonly Counts[]): Counts {
-  return merged(counts).getMetricsAsArray().filter(({ type }) => String(type) !== "gauge");
+  return lasting(merged(counts).getMetricsAsArray());
 }
 
 type Configuration = ConstructorParameters<typeof Histogram<string>>[0] & {

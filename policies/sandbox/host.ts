@@ -8,7 +8,7 @@ const LOOK_MS = 50;
  * A policy host: a process of its own for one policy. The thread that runs it may do nothing; this one
  * only ends the process when it grows too large, when its parent is gone, or when the thread fails.
  */
-function watch(maxResidentBytes: number): void {
+export function watch(maxResidentBytes: number): void {
   const worker = new Worker(new URL("./realm_worker.ts", import.meta.url).href, POLICY_WORKER);
   const parent = Deno.ppid;
   worker.addEventListener("message", () => Deno.exit(0));
@@ -22,4 +22,4 @@ function watch(maxResidentBytes: number): void {
   }, LOOK_MS);
 }
 
-watch(Number(Deno.args[0]));
+if (import.meta.main) watch(Number(Deno.args[0]));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { NO_CHARGE } from "@/core/limits/account.ts";
+import { NO_CHARGE } from "@/core/limits/charge.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
 import { load, rawRequest, type Requests } from "./load.ts";

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { sumOf } from "../exposition.ts";
 import {
   caller,
@@ -207,19 +206,6 @@ Deno.test("start of workers that cannot serve says why, once, and leaves none be
   const { code, output } = await runServe(folder.dir);
   assert.equal(code, 1);
   assert.equal(output.match(/Cannot open the journal/g)?.length, 1, output);
-});
-
-Deno.test("worker is no command for people, and ends when nobody talks to it", async () => {
-  const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
-  const run = (word: string) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--frozen", "--allow-env", main, word],
-      stdin: "null",
-    }).output();
-  const { code, stdout } = await run("--help");
-  assert.equal(code, 0);
-  assert.doesNotMatch(new TextDecoder().decode(stdout), /worker/);
-  assert.equal((await run("worker")).code, 0);
 });
 
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -1,0 +1,199 @@
+import type { Arm } from "./decision.ts";
+import type { Log } from "./log.ts";
+import type { PolicyFault } from "./policy_fault.ts";
+import type { AutoRollback, Group } from "./snapshot.ts";
+import type { StateStore } from "./state_store.ts";
+
+/** How often the other processes are looked at, ms. */
+const LOOK_MS = 1_000;
+const SLICES = 10;
+
+/** What became of one call, as far as a rollout cares. */
+export interface ArmCall {
+  readonly fault: PolicyFault | null;
+  readonly failed: boolean;
+  /** `null`: unknown. */
+  readonly costNusd: number | null;
+}
+
+/** What the arms of a group did in a part of the window. */
+interface Tally {
+  decisions: number;
+  faults: number;
+  timeouts: number;
+  failed: number;
+  costNusd: number;
+  priced: number;
+}
+
+interface Slice {
+  readonly start: number;
+  readonly arms: Readonly<Record<Arm, Tally>>;
+}
+
+/** What a rollback holds for: another bundle or another block ends it. */
+interface Rollback {
+  readonly digest: string | null;
+  readonly block: string;
+}
+
+/** How a rollout stands: as `pointsman_rollout_state` says it. */
+export type RolloutState = "active" | "rolled-back";
+
+/** What the guard needs; `clock` is monotonic ms. */
+export interface GuardWorld {
+  readonly state: StateStore;
+  readonly log: Log;
+  clock(): number;
+  /** The groups in force. */
+  groups(): Iterable<Group>;
+  digestOf(group: string): string | null;
+}
+
+/** Name under which a group's rollback is kept; who deletes it resumes the rollout. */
+export function rollbackKey(group: string): string {
+  return `rollback ${group}`;
+}
+
+/** Watches the new arms of rollouts, and takes groups back to their base when one does badly. */
+export class RolloutGuard implements Disposable {
+  readonly #world: GuardWorld;
+  readonly #slices = new Map<string, Slice[]>();
+  readonly #rollbacks = new Map<string, Rollback & { stored: boolean }>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** Whether it was read what other processes, and the last ones, did. */
+  #known = false;
+
+  constructor(world: GuardWorld) {
+    this.#world = world;
+    this.#timer = setInterval(() => void this.look(), LOOK_MS);
+    Deno.unrefTimer(this.#timer);
+    void this.look();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Whether a group's calls go to its base alone; they do until that is known. */
+  isRolledBack({ name, rollout }: Group): boolean {
+    if (!this.#known && rollout?.autoRollback) return true;
+    const found = this.#rollbacks.get(name);
+    return found !== undefined && found.block === rollout?.block &&
+      found.digest === this.#world.digestOf(name);
+  }
+
+  stateOf(group: Group): RolloutState {
+    return this.isRolledBack(group) ? "rolled-back" : "active";
+  }
+
+  /** Counts a call that ended, and rolls back when it was one too many. */
+  count(group: Group, arm: Arm, { fault, failed, costNusd }: ArmCall): void {
+    const limits = group.rollout?.autoRollback;
+    if (!limits || this.isRolledBack(group)) return;
+    const tally = this.#sliceOf(group.name, limits).arms[arm];
+    tally.decisions += 1;
+    if (fault !== null) tally.faults += 1;
+    if (fault === "policy-timeout") tally.timeouts += 1;
+    if (failed) tally.failed += 1;
+    if (costNusd !== null) {
+      tally.priced += 1;
+      tally.costNusd += costNusd;
+    }
+    const reason = this.#breach(group.name, limits);
+    if (reason !== null) this.#rollBack(group, reason);
+  }
+
+  /** Learns what other processes, or an operator, did; never throws. */
+  async look(): Promise<void> {
+    try {
+      for (const group of this.#world.groups()) {
+        if (!group.rollout?.autoRollback) continue;
+        const stored = await this.#world.state.get(rollbackKey(group.name));
+        if (isRollback(stored)) this.#rollbacks.set(group.name, { ...stored, stored: true });
+        else if (this.#rollbacks.get(group.name)?.stored) this.#resume(group.name);
+      }
+      this.#known = true;
+    } catch {
+      // A store that is out of reach changes nothing: what is known holds.
+    }
+  }
+
+  #resume(name: string): void {
+    this.#rollbacks.delete(name);
+    this.#slices.delete(name);
+  }
+
+  #sliceOf(name: string, { windowMs }: AutoRollback): Slice {
+    const now = this.#world.clock();
+    const width = windowMs / SLICES;
+    const start = Math.floor(now / width) * width;
+    const slices = this.#slices.get(name) ?? [];
+    const last = slices.at(-1);
+    if (last?.start === start) return last;
+    const slice = { start, arms: { base: emptyTally(), rollout: emptyTally() } };
+    this.#slices.set(name, [...slices.filter((old) => old.start > now - windowMs), slice]);
+    return slice;
+  }
+
+  /** Which limit the new arm broke; `null`: none, or too few decisions to tell. */
+  #breach(name: string, limits: AutoRollback): string | null {
+    const slices = this.#slices.get(name) ?? [];
+    const fresh = sum(slices.map(({ arms }) => arms.rollout));
+    if (fresh.decisions < limits.minDecisions) return null;
+    if (fresh.faults / fresh.decisions > limits.maxErrorRate) return "max_error_rate";
+    if (fresh.timeouts / fresh.decisions > limits.maxTimeoutRate) return "max_timeout_rate";
+    const base = sum(slices.map(({ arms }) => arms.base));
+    if (base.decisions < limits.minDecisions) return null;
+    const failing = (tally: Tally) => tally.failed / tally.decisions;
+    const cost = (tally: Tally) => tally.priced === 0 ? 0 : tally.costNusd / tally.priced;
+    if (isAbove(failing(fresh), failing(base), limits.maxFailedCallRatio)) {
+      return "max_failed_call_ratio";
+    }
+    return isAbove(cost(fresh), cost(base), limits.maxCostRatio) ? "max_cost_ratio" : null;
+  }
+
+  #rollBack({ name, rollout }: Group, reason: string): void {
+    const { log, state, digestOf } = this.#world;
+    const rollback = { digest: digestOf(name), block: rollout?.block ?? "" };
+    const known = { ...rollback, stored: false };
+    this.#rollbacks.set(name, known);
+    this.#slices.delete(name);
+    log.write("error", "rollout_rolled_back", "A rollout is taken back to its base", {
+      group: name,
+      policy: rollback.digest?.slice(0, 12),
+      reason,
+    });
+    const path = `models.${name}.rollout`;
+    state.set(rollbackKey(name), rollback).then(
+      () => known.stored = true,
+      () =>
+        log.write("warn", "config_warning", "Cannot tell other processes of a rollback", { path }),
+    );
+  }
+}
+
+function isAbove(fresh: number, base: number, ratio: number | null): boolean {
+  return ratio !== null && base > 0 && fresh / base > ratio;
+}
+
+function emptyTally(): Tally {
+  return { decisions: 0, faults: 0, timeouts: 0, failed: 0, costNusd: 0, priced: 0 };
+}
+
+function sum(tallies: readonly Tally[]): Tally {
+  const total = emptyTally();
+  for (const tally of tallies) {
+    total.decisions += tally.decisions;
+    total.faults += tally.faults;
+    total.timeouts += tally.timeouts;
+    total.failed += tally.failed;
+    total.costNusd += tally.costNusd;
+    total.priced += tally.priced;
+  }
+  return total;
+}
+
+function isRollback(value: unknown): value is Rollback {
+  return typeof value === "object" && value !== null && "digest" in value && "block" in value;
+}
