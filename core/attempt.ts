@@ -238,15 +238,15 @@ export function endAttempt(
   });
 }
 
-async function readAnswer(
+function readAnswer(
   parts: Parts,
   call: Call,
   attempt: Attempt,
   response: Response,
 ): Promise<Reply | UpstreamError> {
-  if (!response.ok) return await readError(parts, attempt, response);
-  if (call.features?.stream) return await openStream(parts, call, attempt, response);
-  return await readUnary(parts, call, attempt, response);
+  if (!response.ok) return readError(parts, attempt, response);
+  if (call.features?.stream) return openStream(parts, call, attempt, response);
+  return readUnary(parts, call, attempt, response);
 }
 
 async function readError(

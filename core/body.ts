@@ -1,4 +1,4 @@
-import type { Deadlines } from "./deadlines.ts";
+import { type Deadlines, orLate } from "./deadlines.ts";
 import { GatewayError } from "./errors.ts";
 
 /** How much of a body is read, and for how long. */
@@ -51,15 +51,14 @@ async function beforeDeadline(
   request: Request,
   read: () => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const late = Promise.withResolvers<never>();
-  const deadline = deadlines.set(timeoutMs, () => late.reject(tooSlow(timeoutMs)));
+  const late = () => {
+    throw tooSlow(timeoutMs);
+  };
   try {
-    return await Promise.race([read(), late.promise]);
+    return await orLate(deadlines, read(), { ms: timeoutMs, late });
   } catch (error) {
     if (error instanceof GatewayError || request.signal.aborted) throw error;
     throw isUnreadable(error) ? brokenBody(error) : callerLeft(error);
-  } finally {
-    deadline.cancel();
   }
 }
 

@@ -249,7 +249,7 @@ export interface Call extends Placed {
   sentProofs: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */
   withoutProofs: boolean;
-  /** Time spent waiting for the caller's body and for providers, ms. */
+  /** Time spent waiting for the caller's body, for providers and for policies' servers, ms. */
   waitedMs: number;
   /** Step relay. */
   firstByteOutAt: number | null;

@@ -1,4 +1,4 @@
-import { received } from "./upstream.ts";
+import { unheard } from "./upstream.ts";
 
 /** Bytes read at once. */
 const READ_BYTES = 16_384;
@@ -37,21 +37,26 @@ function byteReader(
   }
 }
 
+/** One promise for each chunk beside the stream's own: all of a stream passes here. */
 function reusing(reader: ReadableStreamBYOBReader): ChunkReader {
   let buffer = new ArrayBuffer(READ_BYTES);
   let ended = false;
+
+  function take(
+    { done, value }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>,
+  ): Chunk {
+    if (done || value === undefined) {
+      ended = true;
+      return END;
+    }
+    buffer = value.buffer;
+    return { done: false, value: value.slice() };
+  }
+
   return {
-    async read() {
-      // The end takes the buffer with it.
-      if (ended) return END;
-      const { done, value } = await received(reader.read(new Uint8Array(buffer)));
-      if (done || value === undefined) {
-        ended = true;
-        return END;
-      }
-      buffer = value.buffer;
-      return { done: false, value: value.slice() };
-    },
+    // The end takes the buffer with it.
+    read: () =>
+      ended ? Promise.resolve(END) : reader.read(new Uint8Array(buffer)).then(take, unheard),
     cancel: () => void reader.cancel().catch(() => {}),
   };
 }
@@ -60,10 +65,7 @@ function asTheyCome(
   reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
 ): ChunkReader {
   return {
-    async read() {
-      const { done, value } = await received(reader.read());
-      return done ? END : { done, value };
-    },
+    read: () => reader.read().then(({ done, value }) => done ? END : { done, value }, unheard),
     cancel: () => void reader.cancel().catch(() => {}),
   };
 }

@@ -67,3 +67,30 @@ export function createDeadlines(clock: () => number): Deadlines {
     },
   };
 }
+
+/**
+ * A promise's value; what `late` returns or throws when there is none after `ms`. Cheaper than a race
+ * with a timer, and nothing is left of it once the promise is settled.
+ */
+export function orLate<Value, Late>(
+  deadlines: Deadlines,
+  promise: Promise<Value>,
+  { ms, late }: { readonly ms: number; late(): Late },
+): Promise<Value | Late> {
+  return new Promise((resolve, reject) => {
+    const deadline = deadlines.set(ms, () => {
+      try {
+        resolve(late());
+      } catch (error) {
+        reject(error);
+      }
+    });
+    promise.then((value) => {
+      deadline.cancel();
+      resolve(value);
+    }, (error) => {
+      deadline.cancel();
+      reject(error);
+    });
+  });
+}

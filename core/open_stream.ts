@@ -1,5 +1,6 @@
 import type { Attempt, Call, Parts } from "./call.ts";
 import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.ts";
+import { orLate } from "./deadlines.ts";
 import type { FrameKind, ReplyFacts, Tap } from "./dialect.ts";
 import { type Outlet, type PassedBatch, passThrough, translating } from "./outlet.ts";
 import { askedContext, isEventStream, readWhole, wholeReply } from "./read_unary.ts";
@@ -106,7 +107,10 @@ async function peek(
   let commitAt = Infinity;
   for (;;) {
     const pending = opening.source.read();
-    const chunk = await before(pending, commitAt - parts.clock());
+    const chunk = await (commitAt === Infinity ? pending : orLate(parts.deadlines, pending, {
+      ms: commitAt - parts.clock(),
+      late: () => null,
+    }));
     if (chunk === null) {
       pending.catch(() => {}); // the relay awaits it again, unless the call ends before that
       return { held, pending };
@@ -144,16 +148,4 @@ export function faultOf(tap: Tap, attempt: Attempt): UpstreamError {
   const event = tap.fault();
   attempt.told = upstreamDetails(event ?? undefined);
   return classifyEvent(event, attempt.status ?? 200);
-}
-
-/** The promise's value, or `null` when it took longer than `ms`. */
-async function before<Value>(promise: Promise<Value>, ms: number): Promise<Value | null> {
-  if (ms === Infinity) return await promise;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<null>((resolve) => timer = setTimeout(() => resolve(null), ms));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -8,18 +8,18 @@ import { relayStream } from "./relay_stream.ts";
 import { settle } from "./settle.ts";
 
 /** Step 6: gives the reply to the caller. A unary call is settled first. */
-export async function relay(parts: Parts, call: Call, reply: Reply): Promise<Response> {
-  if (reply.kind === "stream") return relayStream(parts, call, reply);
-  return await relayUnary(parts, call, reply);
+export function relay(parts: Parts, call: Call, reply: Reply): Response | Promise<Response> {
+  return reply.kind === "stream" ? relayStream(parts, call, reply) : relayUnary(parts, call, reply);
 }
 
-async function relayUnary(parts: Parts, call: Call, reply: UnaryReply): Promise<Response> {
+function relayUnary(parts: Parts, call: Call, reply: UnaryReply): Response | Promise<Response> {
   const now = parts.clock();
   call.firstByteOutAt = call.firstContentAt = now;
   const { status, facts, contentType, bytes } = reply;
   keepPin(parts, call);
   keepReply(parts, call, reply);
   const durable = settle(parts, call, { status, error: null, partial: false, facts });
-  if (durable) await durable;
-  return new Response(bytes, { status, headers: replyHeaders(parts, call, contentType) });
+  const answer = () =>
+    new Response(bytes, { status, headers: replyHeaders(parts, call, contentType) });
+  return durable ? durable.then(answer) : answer();
 }

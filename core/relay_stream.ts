@@ -2,6 +2,7 @@ import { keepPin } from "./pins.ts";
 import { replyHeaders } from "./answer.ts";
 import { endAttempt } from "./attempt.ts";
 import { type Call, type Cut, cutError, type Parts } from "./call.ts";
+import type { Chunk } from "./chunk_reader.ts";
 import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { faultOf, type StreamReply } from "./open_stream.ts";
@@ -27,6 +28,11 @@ export function relayStream(parts: Parts, call: Call, reply: StreamReply): Respo
     "x-accel-buffering": "no",
   };
   return new Response(body, { status: reply.status, headers });
+}
+
+/** Whether a batch may settle the call. */
+function ends({ kinds, fault }: PassedBatch): boolean {
+  return fault !== null || kinds.includes("terminal") || kinds.includes("error");
 }
 
 const NOTHING = new Uint8Array(0);
@@ -71,9 +77,9 @@ class StreamRelay {
   async pull(controller: Controller): Promise<void> {
     try {
       while (!this.#ended) {
-        const next = this.#held.shift() ?? await this.#read();
+        const next = this.#held.shift() ?? this.#passed(await this.#read());
         if (next === null) return await this.#close(controller);
-        if (await this.#pass(next, controller)) return;
+        if (ends(next) ? await this.#end(next, controller) : this.#pass(next, controller)) return;
       }
     } catch (error) {
       this.#break(controller, this.#failure(error), error);
@@ -86,29 +92,39 @@ class StreamRelay {
     this.#finish(499, cutError("caller-gone"), null);
   }
 
-  async #read(): Promise<PassedBatch | null> {
-    const { source, frames, outlet, attempt } = this.#reply;
+  #read(): Promise<Chunk> {
     this.#waitingSince = this.#parts.clock();
-    const chunk = await (this.#pending ?? source.read());
+    return this.#pending ?? this.#reply.source.read();
+  }
+
+  /** What the caller gets of a chunk; `null` at the end. */
+  #passed(chunk: Chunk): PassedBatch | null {
     this.#waitingSince = null;
     this.#pending = null;
     if (chunk.done) return null;
+    const { frames, outlet, attempt } = this.#reply;
     attempt.responseBytes += chunk.value.length;
     return outlet.pass(frames.push(chunk.value));
   }
 
+  /** Gives the caller a batch; whether it got something, or nothing follows. */
+  #pass(passed: PassedBatch, controller: Controller): boolean {
+    this.#note(passed);
+    this.#give(controller, passed.bytes);
+    return passed.bytes.length > 0 || this.#ended;
+  }
+
   /** The record is written before the bytes that tell the caller that its call is complete. */
-  async #pass(passed: PassedBatch, controller: Controller): Promise<boolean> {
-    const { kinds, bytes } = passed;
+  async #end(passed: PassedBatch, controller: Controller): Promise<boolean> {
     this.#note(passed);
     const { outlet, status } = this.#reply;
     const error = this.#streamError(passed);
     const told = error && upstreamFailure(this.#call, error);
     if (error && told) await this.#finish(told.status, told, error);
-    else if (kinds.includes("terminal")) await this.#finish(status, null, null);
-    this.#give(controller, bytes);
+    else if (passed.kinds.includes("terminal")) await this.#finish(status, null, null);
+    this.#give(controller, passed.bytes);
     if (told && !outlet.passesErrors) this.#tell(controller, told);
-    return bytes.length > 0 || this.#ended;
+    return passed.bytes.length > 0 || this.#ended;
   }
 
   #give(controller: Controller, bytes: Uint8Array<ArrayBuffer>): void {

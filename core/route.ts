@@ -24,6 +24,9 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   void decision.context.budget;
   await decide(parts, decision, askingOf(call, decision));
   if (decision.group.shadow) parts.shadows.offer(decision, () => plainContext(decision.context));
+  for (const { kind, cost } of call.policyRuns) {
+    if (kind === "external") call.waitedMs += cost.durationUs / 1000;
+  }
   if (decision.error) throw decision.error;
   call.classLabel = decision.checked?.classLabel ?? null;
   call.decideMs = decision.decideMs;

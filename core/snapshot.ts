@@ -319,8 +319,8 @@ export interface Caller {
 /** One accepted token of a caller. */
 export interface Credential {
   readonly caller: Caller;
-  /** 32 bytes. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of its token, 64 lower-case hex digits. */
+  readonly digest: string;
   /** Public part of the token; empty when not stated. */
   readonly tokenId: string;
   /** Epoch ms until which a rotated token stays valid; `null` for the current one. */

@@ -34,12 +34,13 @@ export class NetworkError extends Error {
  *
  * @throws {NetworkError}
  */
-export async function received<Value>(pending: Promise<Value>): Promise<Value> {
-  try {
-    return await pending;
-  } catch (cause) {
-    throw new NetworkError("Cannot hear the provider", { cause });
-  }
+export function received<Value>(pending: Promise<Value>): Promise<Value> {
+  return pending.catch(unheard);
+}
+
+/** @throws {NetworkError} always, in the place of what broke the connection */
+export function unheard(cause: unknown): never {
+  throw new NetworkError("Cannot hear the provider", { cause });
 }
 
 const BUILTIN = /^builtin:([^/]+)/;

@@ -21,7 +21,6 @@ import type {
 } from "@/core/strategy.ts";
 import { viewOf } from "@/core/target_view.ts";
 import { tokenDigestHex, tokenIdOf } from "@/core/tokens.ts";
-import { Buffer } from "node:buffer";
 import { plainTarget, type TargetChanges } from "./dialect_target.ts";
 
 /** 2026-11-20T12:00:00Z, the moment of tests that need one. */
@@ -154,7 +153,7 @@ export function callerOf(changes: Partial<Caller> = {}): Caller {
 export function credentialOf(token: string, changes: Partial<Credential> = {}): Credential {
   return {
     caller: callerOf(),
-    digest: Uint8Array.from(Buffer.from(tokenDigestHex(token), "hex")),
+    digest: tokenDigestHex(token),
     tokenId: tokenIdOf(token),
     validUntil: null,
     ...changes,

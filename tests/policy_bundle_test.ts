@@ -5,20 +5,25 @@ import { createBundler } from "@/policies/sandbox/bundler.ts";
 import { flawOf } from "@/policies/sandbox/source_position.ts";
 import { startHost } from "./policy_support.ts";
 
+/** All cases share a bundler: its thread takes seconds to start. */
+const root = Deno.makeTempDirSync();
+const bundler = createBundler();
+
+Deno.test.afterAll(() => {
+  bundler[Symbol.dispose]();
+  Deno.removeSync(root, { recursive: true });
+});
+
 /** Bundles the first of some files. */
 async function bundling(files: Readonly<Record<string, string>>) {
-  const dir = await Deno.makeTempDir();
+  const dir = await Deno.makeTempDir({ dir: root });
   for (const [name, text] of Object.entries(files)) {
     const path = join(dir, name);
     await Deno.mkdir(join(path, ".."), { recursive: true });
     await Deno.writeTextFile(path, text);
   }
-  const bundler = createBundler();
   const [entry = ""] = Object.keys(files);
-  const result = await bundler.bundle(join(dir, entry), dir);
-  bundler[Symbol.dispose]();
-  await Deno.remove(dir, { recursive: true });
-  return result;
+  return await bundler.bundle(join(dir, entry), root);
 }
 
 async function bundleOf(files: Readonly<Record<string, string>>): Promise<Bundle> {

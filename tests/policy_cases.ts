@@ -115,6 +115,20 @@ export const HOSTILE: readonly HostileCase[] = [
   answers("a program", 'new Deno.Command("true").outputSync()', "policy-threw"),
   answers("a connection", 'return fetch("http://127.0.0.1:1/")', "policy-threw"),
   answers("require", 'globalThis.require("fs")', "policy-threw"),
+  answers(
+    "what the platform offers",
+    `const names = ["Deno", "process", "require", "fetch", "Worker", "setTimeout", "queueMicrotask",
+      "Buffer", "console", "crypto", "performance", "structuredClone", "WeakRef", "Intl", "router"];
+    if (names.some((name) => globalThis[name] !== undefined)) throw new Error();
+    return { targetIndex: 0 }`,
+    "plan",
+  ),
+  answers(
+    "globals by the sandbox's names",
+    `for (const name of ["__pointsman", "__policy", "__in", "__host"]) globalThis[name] = () => 1;
+    return { targetIndex: 0 }`,
+    "plan",
+  ),
   answers("the sandbox's own door", "return __pointsman.open()", "policy-output-invalid"),
   answers(
     "another route through the door",

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import type { Caller, Credential, Snapshot } from "../snapshot.ts";
 import { limitsCost } from "../limits/limit.ts";
 import { deepFreeze, fingerprint } from "./canonical.ts";
@@ -90,7 +89,7 @@ function credential(caller: Caller, token: WrittenToken): readonly [string, Cred
   const digest = token.token_sha256.toLowerCase();
   return [digest, {
     caller,
-    digest: Uint8Array.from(Buffer.from(digest, "hex")),
+    digest,
     tokenId: token.token_id ?? "",
     validUntil: token.valid_until?.getTime() ?? null,
   }];

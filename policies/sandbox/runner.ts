@@ -25,7 +25,7 @@ import { type HostWorld, SpareHost } from "./spare_host.ts";
 import { PolicyVersion, type VersionOptions } from "./version.ts";
 
 /** Quiet time before a change of a source counts, ms. */
-const DEBOUNCE_MS = 250;
+const DEBOUNCE_MS = 100;
 
 const BLIND = "cannot watch policies; send SIGHUP to reload them";
 

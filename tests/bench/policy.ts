@@ -3,7 +3,9 @@ import { createDeadlines } from "@/core/deadlines.ts";
 import { createBundler } from "@/policies/sandbox/bundler.ts";
 import { PolicyHost } from "@/policies/sandbox/policy_host.ts";
 import { openProcess } from "@/policies/sandbox/process_link.ts";
+import type { RouteContext } from "@/core/strategy.ts";
 import { context } from "@/policies/sdk/context.ts";
+import { strategies } from "@/strategies/mod.ts";
 import { load, rawRequest } from "./load.ts";
 import { startGateway, startMock, TOKEN } from "./processes.ts";
 
@@ -16,27 +18,49 @@ export function route(context: RouteContext) {
 const clock = () => performance.now();
 const us = (ms: number) => `${(ms * 1_000).toFixed(0)} us`;
 
-/** A context of about 2 KB, as JSON. */
-const CONTEXT = JSON.stringify(context({ targets: [{ model: "a" }, { model: "b" }] }));
+/** Contexts by their size in KB: `2` has two targets, `16` has twelve. */
+const CONTEXTS = [2, 12].map((count) =>
+  context({ targets: Array.from({ length: count }, (_, index) => ({ model: `m${index}` })) })
+);
 
-/** Times of round trips, ms, sorted; `width` of them are under way at once. */
-async function roundTrips(ask: () => Promise<unknown>, width: number): Promise<readonly number[]> {
+/** What decisions took, sorted: ms each, and us of this thread for each in batches. */
+interface Took {
+  readonly times: readonly number[];
+  readonly threadUs: readonly number[];
+}
+
+const BATCH = 100;
+
+/** Asks so often, `width` at once; the first third is not counted. */
+async function measure(ask: () => Promise<unknown>, width: number): Promise<Took> {
   const times: number[] = [];
+  const threadUs: number[] = [];
   const lane = async () => {
-    for (let turn = 0; turn < 6_000 / width; turn++) {
+    for (let turn = 0; turn < BATCH / width; turn++) {
       const started = clock();
       await ask();
       times.push(clock() - started);
     }
   };
-  await Promise.all(Array.from({ length: width }, lane));
-  return times.slice(times.length / 3).sort((a, b) => a - b);
+  for (let batch = 0; batch < 60; batch++) {
+    const before = threadTimeUs();
+    await Promise.all(Array.from({ length: width }, lane));
+    threadUs.push((threadTimeUs() - before) / BATCH);
+  }
+  const counted = (all: readonly number[]) => all.slice(all.length / 3).sort((a, b) => a - b);
+  return { times: counted(times), threadUs: counted(threadUs) };
+}
+
+/** Processor time of the main thread, us; others of this process do its reading and waiting. */
+function threadTimeUs(): number {
+  const stat = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/schedstat`);
+  return Number(stat.split(" ")[0]) / 1_000;
 }
 
 const at = (times: readonly number[], share: number) => times[Math.floor(share * times.length)]!;
 
 /** A child that sends back what it gets: what no host can be faster than. */
-function startEcho() {
+function startEcho(text: string) {
   const loop = "const b = new Uint8Array(65536);" +
     "for (let n; (n = Deno.stdin.readSync(b)) !== null;) Deno.stdout.writeSync(b.subarray(0, n));";
   const child = new Deno.Command(Deno.execPath(), {
@@ -46,7 +70,7 @@ function startEcho() {
   }).spawn();
   const writer = child.stdin.getWriter();
   const reader = child.stdout.getReader();
-  const bytes = new TextEncoder().encode(CONTEXT);
+  const bytes = new TextEncoder().encode(text);
   return {
     async ask() {
       void writer.write(bytes);
@@ -64,29 +88,102 @@ async function sandbox(dir: string): Promise<void> {
   using bundler = createBundler();
   const result = await bundler.bundle(join(dir, "policy.ts"), dir);
   if (!result.ok) throw new Error(JSON.stringify(result.flaws));
-  const host = new PolicyHost({
-    deadlines: createDeadlines(clock),
-    clock,
-    open: openProcess,
-    heapMb: 64,
-  });
   const { code } = result.bundle;
-  const limits = { timeoutMs: 1_000, heapMb: 64, traces: false };
-  await host.load({ code, ...limits }, { onWorn() {}, onDiffers() {}, onEnd() {} });
-  const echo = startEcho();
-  for (const width of [1, 16]) {
-    const floor = width === 1 ? await roundTrips(() => echo.ask(), 1) : null;
-    const times = await roundTrips(() => host.decide(CONTEXT), width);
-    const ratio = floor
-      ? `  ratio to an echo child ${(at(times, 0.5) / at(floor, 0.5)).toFixed(2)}`
-      : "";
+  const start = async () => {
+    const host = new PolicyHost({
+      deadlines: createDeadlines(clock),
+      clock,
+      open: openProcess,
+      heapMb: 64,
+    });
+    const limits = { timeoutMs: 1_000, heapMb: 64, traces: false };
+    await host.load({ code, ...limits }, { onWorn() {}, onDiffers() {}, onEnd() {} });
+    return host;
+  };
+  const host = await start();
+  const echo = startEcho(JSON.stringify(CONTEXTS[0]));
+  const floor = at((await measure(() => echo.ask(), 1)).times, 0.5);
+  const print = async (name: string, given: RouteContext, width: number) => {
+    // What the gateway does: the context is made into text for each decision.
+    const took = await measure(() => host.decide(JSON.stringify(given)), width);
+    const bytes = JSON.stringify(given).length;
     console.log(
-      `decision, ${CONTEXT.length} bytes, ${width} at once  ` +
-        `p50 ${us(at(times, 0.5))}  p99 ${us(at(times, 0.99))}${ratio}`,
+      `${name}, ${bytes} bytes, ${width} at once  p50 ${us(at(took.times, 0.5))}  ` +
+        `p99 ${us(at(took.times, 0.99))}  ratio to an echo child ` +
+        `${(at(took.times, 0.5) / floor).toFixed(2)}  this thread p50 ` +
+        `${at(took.threadUs, 0.5).toFixed(0)} us  p99 ${at(took.threadUs, 0.99).toFixed(0)} us`,
     );
+  };
+  for (const given of CONTEXTS) await print("decision", given, 1);
+  await print("decision", CONTEXTS[0]!, 16);
+  const others = await Promise.all(Array.from({ length: 7 }, start));
+  await print("with 8 policies", CONTEXTS[0]!, 1);
+  for (const each of [host, ...others]) each.kill();
+  await Promise.all([host, ...others].map(({ ended }) => ended).concat(echo.stop()));
+}
+
+/** The strategy that decides in this thread, over 50 targets. */
+function dynamicScore(): void {
+  const strategy = strategies.get("dynamic_score");
+  const given = context({
+    targets: Array.from({ length: 50 }, (_, index) => ({
+      model: `m${index}`,
+      prices: { input: 1e8 * (index + 1), output: 4e8 },
+      signals: { observations: 100, successes: 99, p95LatencyMs: 900 + index, errorRate: 0.01 },
+    })),
+  });
+  const base = () => ({ targetIndex: 0 });
+  const decide = strategy.create(strategy.options.parse({}), {
+    group: "bench",
+    policies: null,
+    base,
+  });
+  const asking = {
+    trial: false,
+    remote: false,
+    role: "serve",
+    signal: new AbortController().signal,
+    runs: [],
+  } as const;
+  const times: number[] = [];
+  for (let turn = 0; turn < 3_000; turn++) {
+    const started = clock();
+    void decide(given, { ...asking, runs: [] });
+    if (turn > 1_000) times.push(clock() - started);
   }
-  host.kill();
-  await Promise.all([host.ended, echo.stop()]);
+  times.sort((a, b) => a - b);
+  console.log(`dynamic_score, 50 targets  p50 ${us(at(times, 0.5))}  p99 ${us(at(times, 0.99))}`);
+}
+
+/** Time from a saved edit until calls are decided by it. */
+async function edits(dir: string): Promise<void> {
+  await using upstream = await startMock();
+  const edited = await Deno.makeTempDir({ dir });
+  const path = join(edited, "policy.ts");
+  const label = (name: string) =>
+    `export const route = () => ({ targetIndex: 0, classLabel: "${name}" });`;
+  await Deno.writeTextFile(path, label("v0"));
+  await using gateway = await startGateway(upstream.url, edited, {
+    strategy: "script, script: policy.ts",
+  });
+  const body = JSON.stringify({ model: "bench", messages: [{ role: "user", content: "Hello" }] });
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const times: number[] = [];
+  for (let edit = 1; edit <= 5; edit++) {
+    const started = clock();
+    await Deno.writeTextFile(path, label(`v${edit}`));
+    for (let found = ""; found !== `v${edit}`;) {
+      const url = `${gateway.url}/v1/route/explain`;
+      const { plan } = await (await fetch(url, { method: "POST", headers, body })).json();
+      found = plan?.classLabel ?? "";
+    }
+    times.push(clock() - started);
+  }
+  times.sort((a, b) => a - b);
+  console.log(
+    `edit to new version  p50 ${at(times, 0.5).toFixed(0)} ms  ` +
+      `longest ${times.at(-1)!.toFixed(0)} ms`,
+  );
 }
 
 /** Calls through a gateway, of which one decides by policy and the other by weight. */
@@ -107,7 +204,7 @@ async function calls(dir: string): Promise<void> {
           authorization: `Bearer ${TOKEN}`,
         }, body);
         const { rps } = await load(request, {
-          calls: 1_500 * Math.min(4, connections),
+          calls: 500 * Math.min(4, connections),
           connections,
         });
         if (round > 0) rates[name]!.push(rps);
@@ -126,7 +223,9 @@ if (import.meta.main) {
   const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
   try {
     await Deno.writeTextFile(join(dir, "policy.ts"), POLICY);
+    dynamicScore();
     await sandbox(dir);
+    await edits(dir);
     await calls(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });

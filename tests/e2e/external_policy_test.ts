@@ -241,6 +241,31 @@ Deno.test("caller that leaves ends the question to the policy, and that is no fa
   assert.equal(modelOf(await ask(gateway)), "echo", "its breaker is closed");
 });
 
+Deno.test("time at the policy's server is no overhead of the gateway, and metrics tell of its runs", async () => {
+  await using policy = await startUpstream([after(300, reply(SECOND)), html()]);
+  await using gateway = await startTestGateway({
+    ...asking(policy.url, { on_error: "fallback" }),
+    callers: [caller("ci", TOKEN, { allow: ["asked"], metrics_admin: true })],
+  });
+  await ask(gateway);
+  await ask(gateway);
+  const [row] = await gateway.settled(2);
+  assert(row?.["policy_us"] >= 290_000, "its time is recorded");
+  assert(row?.["latency_ms"] * 1000 - row?.["overhead_us"] >= 290_000, "and taken off");
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const page = await (await fetch(`${gateway.url}/metrics`, { headers })).text();
+  for (
+    const line of [
+      'policy_decisions_total{group="asked",kind="external",outcome="success"} 1',
+      'policy_decisions_total{group="asked",kind="external",outcome="fallback"} 1',
+      'policy_faults_total{group="asked",fault="policy-output-invalid"} 1',
+      'policy_duration_seconds_count{group="asked"} 2',
+    ]
+  ) {
+    assert(page.includes(`pointsman_${line}\n`), line);
+  }
+});
+
 Deno.test("decisions share connections to the policy's server", async () => {
   await using policy = await startUpstream(reply(SECOND));
   await using gateway = await startTestGateway(asking(policy.url));
