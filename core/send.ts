@@ -58,7 +58,9 @@ function mayTry(
   if (left.length === 0) return false;
   if (index === 0) return true;
   const { maxAttempts, totalDeadlineMs } = group.retry;
-  if (maxAttempts > 0 && index >= maxAttempts) return false;
+  // Sending the request again without its reasoning is part of the same try.
+  const tries = call.withoutProofs ? index - 1 : index;
+  if (maxAttempts > 0 && tries >= maxAttempts) return false;
   if (parts.clock() - call.startedAt >= totalDeadlineMs) return false;
   return parts.retries.takeRetry(group);
 }

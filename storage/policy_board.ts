@@ -1,7 +1,9 @@
 import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
+import { rollbackKey } from "../core/rollout_guard.ts";
 import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { stateKey } from "./state_kv.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
 const LOOK_MS = 1_000;
@@ -25,7 +27,10 @@ export async function openPolicyBoard(path: string, now: () => number): Promise<
       return notices.sort((a, b) => a.process < b.process ? -1 : 1);
     },
     async askToResume(group) {
-      await whenUnlocked(() => kv.set([...RESUMED, group], now()));
+      const asked = kv.atomic().set([...RESUMED, group], now()).delete(
+        stateKey(rollbackKey(group)),
+      );
+      await whenUnlocked(() => asked.commit());
     },
     [Symbol.dispose]: () => kv.close(),
   };

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isMember } from "@/core/rollout.ts";
+import { createLog } from "@/core/log.ts";
+import { RolloutGuard } from "@/core/rollout_guard.ts";
+import type { Rollout } from "@/core/snapshot.ts";
+import type { StateStore } from "@/core/state_store.ts";
+import { groupOf } from "./builders.ts";
 
 const at = (percent: number, salt = "") => ({ group: "fast", salt, percent });
 const keys = fc.string({ minLength: 1 });
@@ -30,4 +35,82 @@ Deno.test("rollout meets its share within 1 %, and another salt has other member
   const other = members(50, "b");
   const both = members(50, "a").map((member, key) => member && other[key]!);
   assert(Math.abs(count(both) - 0.25) < 0.01, "salts are independent");
+});
+
+/** The shared facts of several processes. */
+function sharedState(): StateStore {
+  const facts = new Map<string, unknown>();
+  return {
+    get: (name) => Promise.resolve(facts.get(name) ?? null),
+    set: (name, value) => Promise.resolve(void facts.set(name, value)),
+    delete: (name) => Promise.resolve(void facts.delete(name)),
+    keep: (_, text) => Promise.resolve(text),
+    close() {},
+  };
+}
+
+const ROLLOUT: Rollout = {
+  percent: 50,
+  by: "conversation",
+  salt: "",
+  base: null,
+  block: "1",
+  autoRollback: {
+    windowMs: 60_000,
+    minDecisions: 100,
+    maxErrorRate: 0.02,
+    maxTimeoutRate: 0.01,
+    maxFailedCallRatio: 2,
+    maxCostRatio: null,
+  },
+};
+const GROUP = groupOf({ rollout: ROLLOUT });
+const FINE = { fault: null, failed: false, costNusd: null };
+
+function guardOf(state: StateStore, world: { clock?(): number; digest?: string } = {}) {
+  return new RolloutGuard({
+    state,
+    log: createLog({ level: "error", format: "json" }, { now: Date.now, line() {} }),
+    clock: world.clock ?? (() => 0),
+    groups: () => [GROUP],
+    digestOf: () => world.digest ?? "d1",
+  });
+}
+
+Deno.test("rollout is taken back for faults in the window, everywhere, and for this bundle and block", async () => {
+  const state = sharedState();
+  using first = guardOf(state);
+  assert(first.isRolledBack(GROUP), "the base serves until the state is known");
+  await first.look();
+  assert(!first.isRolledBack(GROUP));
+  for (let made = 0; made < 97; made++) first.count(GROUP, "rollout", FINE);
+  for (let made = 0; made < 3; made++) {
+    assert(!first.isRolledBack(GROUP));
+    first.count(GROUP, "rollout", { ...FINE, fault: "policy-threw" });
+  }
+  assert(first.isRolledBack(GROUP), "3 of 100 are above 2 %");
+  using restarted = guardOf(state);
+  await restarted.look();
+  assert(restarted.isRolledBack(GROUP));
+  assert(!restarted.isRolledBack(groupOf({ rollout: { ...ROLLOUT, block: "2" } })));
+  using mended = guardOf(state, { digest: "d2" });
+  await mended.look();
+  assert(!mended.isRolledBack(GROUP));
+});
+
+Deno.test("rollout forgets faults that left the window, and compares failed calls with the base", async () => {
+  let now = 0;
+  using guard = guardOf(sharedState(), { clock: () => now });
+  await guard.look();
+  for (let made = 0; made < 3; made++) {
+    guard.count(GROUP, "rollout", { ...FINE, fault: "policy-threw" });
+  }
+  now = 120_000;
+  for (let made = 0; made < 120; made++) guard.count(GROUP, "rollout", FINE);
+  assert(!guard.isRolledBack(GROUP));
+  for (let made = 0; made < 200; made++) {
+    guard.count(GROUP, "base", { ...FINE, failed: made % 20 === 0 });
+  }
+  for (let made = 0; made < 20; made++) guard.count(GROUP, "rollout", { ...FINE, failed: true });
+  assert(guard.isRolledBack(GROUP), "14 % fail, of the base's 5 %");
 });

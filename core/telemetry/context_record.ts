@@ -29,7 +29,8 @@ export class RecordError extends Error {
   override readonly name = "RecordError";
 }
 
-const PACKING = { level: 3, dictionary: DICTIONARY };
+/** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
+const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4_096 };
 
 /** Packs what a decision saw, but for its content. */
 export function packContext(context: RouteContext): PackedContext {

@@ -20,7 +20,7 @@ export class Deciders implements AsyncDisposable {
   readonly #strategies: Registry<Strategy>;
   readonly #store: DecisionStore;
   readonly #statics = new Map<string, Promise<GroupStatics | null>>();
-  readonly #builtins = new Map<string, Decider>();
+  readonly #builtins = new WeakMap<StrategyChoice, Decider>();
   readonly #scripts = new Map<string, Promise<Decider | Undecidable>>();
 
   constructor(strategies: Registry<Strategy>, store: DecisionStore) {
@@ -52,21 +52,20 @@ export class Deciders implements AsyncDisposable {
     return this.builtin(statics.options === null ? statics.base : statics);
   }
 
-  /** A strategy of the registry. */
-  builtin({ strategy: name, options }: StrategyChoice): Decider | Undecidable {
-    const key = `${name} ${JSON.stringify(options)}`;
-    const known = this.#builtins.get(key);
+  /** A strategy of the registry; the same choice gives the same decider. */
+  builtin(choice: StrategyChoice): Decider | Undecidable {
+    const known = this.#builtins.get(choice);
     if (known) return known;
+    const { strategy: name, options } = choice;
     if (!this.#strategies.has(name)) return "missing";
     const strategy = this.#strategies.get(name);
-    const base: Decide = () => ({ targetIndex: 0 });
     const decide = strategy.create(strategy.options.parse(options ?? {}), {
       group: "",
       policies: null,
-      base,
+      base: () => ({ targetIndex: 0 }),
     });
     const made: Decider = { kind: "builtin", decide };
-    this.#builtins.set(key, made);
+    this.#builtins.set(choice, made);
     return made;
   }
 

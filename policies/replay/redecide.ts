@@ -73,8 +73,8 @@ export function candidateOf(candidate: Candidate, deciders: Deciders): Candidate
     }
     case "strategy": {
       const { strategy } = candidate;
-      return ({ statics }) =>
-        deciders.builtin(statics.strategy === strategy ? statics : { strategy, options: null });
+      const usual = { strategy, options: null };
+      return ({ statics }) => deciders.builtin(statics.strategy === strategy ? statics : usual);
     }
   }
 }

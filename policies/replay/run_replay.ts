@@ -16,7 +16,7 @@ import {
 import { MAX_DIFFERENCES } from "./redecide.ts";
 
 /** Records that a job takes at once: more would only take more memory. */
-const PAGE = 2_500;
+const PAGE = 1_000;
 
 /** Pages a job may have, so that it never waits for the next. */
 const PAGES_PER_JOB = 2;

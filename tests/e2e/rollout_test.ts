@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { rollbackKey } from "@/core/rollout_guard.ts";
+import { openPolicyBoard } from "@/storage/policy_board.ts";
 import { openStateKv } from "@/storage/state_kv.ts";
 import { type ConfigOptions, type ConfigTree, type Loose, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
@@ -83,7 +84,8 @@ async function rolledBack(logs: readonly string[], call: () => Promise<unknown>)
 Deno.test("a policy that fails is taken back to the base, in all processes and until it is resumed", async () => {
   const rollout = { percent: 100, auto_rollback: LIMITS };
   await using gateway = await startTestGateway(options(rollout, true));
-  const state = await openStateKv(join(gateway.dir, "state/router.kv"));
+  const path = join(gateway.dir, "state/router.kv");
+  const state = await openStateKv(path);
   try {
     const line = await rolledBack(gateway.logs, () => call(gateway.url, CHAT));
     assert.equal(line["reason"], "max_error_rate");
@@ -95,7 +97,8 @@ Deno.test("a policy that fails is taken back to the base, in all processes and u
     const rollback = await stored();
     const arm = async () =>
       (await call(gateway.url, CHAT, { path: "/v1/route/explain" })).json()["arm"];
-    await state.delete(rollbackKey("fast"));
+    using board = await openPolicyBoard(path, Date.now);
+    await board.askToResume("fast");
     await until(async () => await arm() === "rollout");
     // What one process stores, another one finds.
     await state.set(rollbackKey("fast"), rollback);

@@ -201,6 +201,29 @@ Deno.test("max_attempts ends the plan early", async () => {
   });
 });
 
+Deno.test("max_attempts counts a request that is sent again without its reasoning once", async () => {
+  const refusal = errorReply("anthropic", 400, {
+    code: "invalid_request_error",
+    message: "messages.1.content.0: Invalid `signature` in `thinking` block",
+  });
+  const thinking = { type: "thinking", thinking: "Hm", signature: "from-somewhere" };
+  const messages = [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: [thinking, { type: "text", text: "Hello" }] },
+    { role: "user", content: "Go on" },
+  ];
+  const group = { retry: { max_attempts: 1 } };
+  await inGateway([refusal, healthy], group, async (gateway, upstream) => {
+    const answer = await call(gateway.url, "anthropic", { body: { messages } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(called(upstream), ["up-1", "up-1"]);
+  });
+  await inGateway([refusal, errorReply("anthropic", 503)], group, async (gateway, upstream) => {
+    assert.equal((await call(gateway.url, "anthropic", { body: { messages } })).status, 502);
+    assert.deepEqual(called(upstream), ["up-1", "up-1"], "and no other target follows");
+  });
+});
+
 Deno.test("total deadline holds over all attempts", async () => {
   const group = { retry: { total_deadline_ms: 300 }, attempt_timeout_ms: 200 };
   await inGateway(hang(), group, async (gateway, upstream) => {

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import { type ConfigOptions, startTestGateway, type TestGateway } from "../gateway.ts";
+import { call } from "../gateway_client.ts";
+import { after, reply, startUpstream } from "../upstream.ts";
+
+const CHAT = "openai-chat";
+const CALLS = 6;
+
+/** A shadow that would choose the second target, behind a server that lets it wait. */
+function options(url: string, shadow: object = {}): ConfigOptions {
+  return {
+    upstreams: [],
+    providers: { echo: { base_url: "builtin:echo", dialect: CHAT } },
+    group: {
+      strategy: "failover",
+      targets: [
+        { provider: "echo", model: "echo", id: "a" },
+        { provider: "echo", model: "echo", id: "b" },
+      ],
+      shadow: {
+        external: { url, allow_hosts: [new URL(url).hostname], timeout_ms: 5_000 },
+        sample_percent: 100,
+        ...shadow,
+      },
+    },
+  };
+}
+
+/** Rows of shadows in the usage database, as soon as there are so many. */
+async function results(gateway: TestGateway, count: number) {
+  for (let looked = 0; looked < 200; looked++) {
+    await gateway.usageRows();
+    const path = join(gateway.dir, "state", "usage.sqlite");
+    const db = new DatabaseSync(path, { readOnly: true });
+    const rows = db.prepare("SELECT * FROM request_shadow_results").all();
+    db.close();
+    if (rows.length >= count) return rows;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error("Shadows left no rows");
+}
+
+Deno.test("a slow shadow delays no call, and what it would have done is told when it is known", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = await startUpstream(after(gate.promise, reply({ targetIndex: 1 })));
+  await using gateway = await startTestGateway(options(server.url));
+  for (let made = 0; made < CALLS; made++) {
+    const answer = await call(gateway.url, CHAT);
+    assert.equal(answer.headers.get("x-router-model"), "echo");
+    assert.equal(answer.status, 200, "the shadow still waits");
+  }
+  gate.resolve();
+  const rows = await results(gateway, CALLS);
+  for (const row of rows) {
+    assert.deepEqual([row["same_first"], row["same_order"], row["shadow_candidate_index"]], [
+      0,
+      0,
+      1,
+    ]);
+  }
+  const served = gateway.rows().map(({ request_id }) => request_id).sort();
+  assert.deepEqual(rows.map(({ request_id }) => request_id).sort(), served);
+});
+
+Deno.test("a shadow that falls behind is asked less, and one that fails touches nothing", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = await startUpstream(after(gate.promise, reply("no plan")));
+  await using gateway = await startTestGateway(options(server.url, { max_queue: 2 }));
+  for (let made = 0; made < 12; made++) {
+    assert.equal((await call(gateway.url, CHAT)).status, 200);
+  }
+  gate.resolve();
+  await server.request(6);
+  assert(server.requests.length <= 7, `${server.requests.length} of 12 asked`);
+});
