@@ -243,6 +243,14 @@ const CASES: readonly Case[] = [
     expected: ["config.yaml:4:21: models.demo.contract: no target keeps it"],
   },
   {
+    name: "a shadow without a policy, and a rollout of none",
+    yaml: group("shadow: { sample_percent: 5 }, rollout: { percent: 5 }"),
+    expected: [
+      'config.yaml:4:19: models.demo.shadow: expected exactly one of "script" and "external"',
+      'config.yaml:4:42: models.demo.rollout: there is no policy to roll out: strategy "weighted" asks none',
+    ],
+  },
+  {
     name: "an evaluation of a day to come",
     yaml: target("validation: { validated_at: 2026-11-21 }"),
     expected: [

@@ -6,6 +6,7 @@ import { checkNames } from "./check_names.ts";
 import { checkProviders } from "./check_providers.ts";
 import { checkServer } from "./check_server.ts";
 import { checkShapes } from "./check_shapes.ts";
+import { checkSides } from "./check_sides.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 
@@ -20,6 +21,7 @@ const CHECKS: readonly Check[] = [
   checkProviders,
   checkServer,
   checkShapes,
+  checkSides,
 ];
 
 /** Everything that a schema cannot see: references, duplicates, clashes. */
