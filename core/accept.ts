@@ -23,7 +23,6 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
   const { headers, signal } = arrival.request;
   const call: Call = {
     id: arrival.id,
-    place: -1,
     ts: parts.now(),
     startedAt: parts.clock(),
     snapshot,

@@ -1,4 +1,3 @@
-import type { Bag, Placed } from "./bag.ts";
 import type { Bridge } from "./bridge.ts";
 import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
@@ -64,7 +63,7 @@ export interface Parts {
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
-  readonly live: Bag<Call>;
+  readonly live: Set<Call>;
   /** Epoch ms. */
   now(): number;
   /** Monotonic ms. */
@@ -189,7 +188,7 @@ export interface Attempt {
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
-export interface Call extends Placed {
+export interface Call {
   readonly id: string;
   /** Epoch ms at which it was accepted. */
   readonly ts: number;

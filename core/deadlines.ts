@@ -1,5 +1,3 @@
-import { Bag, type Placed } from "./bag.ts";
-
 /** A deadline that was set; `cancel` is cheap, and does nothing once it has passed. */
 export interface Deadline {
   cancel(): void;
@@ -17,23 +15,14 @@ export interface Deadlines {
 /** Longest a timer can wait; a later deadline is looked at again then, ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-class Entry implements Deadline, Placed {
-  place = -1;
-  readonly #entries: Bag<Entry>;
-
-  constructor(entries: Bag<Entry>, readonly at: number, readonly pass: () => void) {
-    this.#entries = entries;
-    entries.add(this);
-  }
-
-  cancel(): void {
-    this.#entries.delete(this);
-  }
+interface Entry extends Deadline {
+  readonly at: number;
+  readonly pass: () => void;
 }
 
 /** Builds deadlines; `clock` is monotonic ms. */
 export function createDeadlines(clock: () => number): Deadlines {
-  const entries = new Bag<Entry>();
+  const entries = new Set<Entry>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let firesAt = Infinity;
 
@@ -61,8 +50,10 @@ export function createDeadlines(clock: () => number): Deadlines {
 
   return {
     set(ms, pass) {
-      const entry = new Entry(entries, clock() + ms, pass);
-      if (entry.at < firesAt) arm(entry.at);
+      const at = clock() + ms;
+      const entry: Entry = { at, pass, cancel: () => void entries.delete(entry) };
+      entries.add(entry);
+      if (at < firesAt) arm(at);
       return entry;
     },
   };
@@ -70,7 +61,7 @@ export function createDeadlines(clock: () => number): Deadlines {
 
 /**
  * A promise's value; what `late` returns or throws when there is none after `ms`. Cheaper than a race
- * with a timer, and nothing is left of it once the promise is settled.
+ * with a timer.
  */
 export function orLate<Value, Late>(
   deadlines: Deadlines,

@@ -1,5 +1,4 @@
 import { Affinity } from "./affinity.ts";
-import { Bag } from "./bag.ts";
 import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
@@ -149,7 +148,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     conversationSalt: options.conversationSalt,
     log,
     build: options.build,
-    live: new Bag(),
+    live: new Set(),
     retries: createRetryBudget(clock),
     deadlines: createDeadlines(clock),
     now,

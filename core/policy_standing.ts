@@ -32,6 +32,6 @@ export interface PolicyNotice {
 export interface PolicyBoard extends Disposable {
   /** What the processes that run now have said. */
   read(): Promise<readonly PolicyNotice[]>;
-  /** Asks all processes to ask the policy of a group again. */
+  /** Asks all processes to ask the policy of a group again: ends its quarantine, and a rollback. */
   askToResume(group: string): Promise<void>;
 }

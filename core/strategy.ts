@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ExternalPolicyConfig } from "./config/schema_policies.ts";
 import type { ConversationKeySource } from "./conversation.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
@@ -285,6 +286,8 @@ export interface Strategy<Options = unknown> {
    * @param folder absolute; what relative paths start at
    */
   policy?(options: Options, folder: string): PolicySettings | null;
+  /** A policy that decides beside the base strategy about every call; `null`, or without this member: none. */
+  shadow?(options: Options): ExternalPolicyConfig | null;
   /** Its options without secrets; without this member they hold none. */
   recorded?(options: Options): unknown;
 }

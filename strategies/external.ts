@@ -8,8 +8,10 @@ import { askPolicy } from "./ask_policy.ts";
 const options = block({
   external_policy: block({
     ...externalPolicy.shape,
-    mode: choice(["enforce", "baseline"], ["shadow"]).default("enforce")
-      .describe("its plan is followed; or `base_strategy` decides, and it is not asked"),
+    mode: choice(["enforce", "shadow", "baseline"]).default("enforce")
+      .describe(
+        "its plan is followed; or `base_strategy` decides, and it is asked beside it about every call, or not at all",
+      ),
     on_error: choice(["fail_closed", "fallback"]).default("fail_closed")
       .describe("when the policy fails: 502 `routing-policy-error`, or `base_strategy` decides"),
   }).describe("a policy that another server holds"),
@@ -20,8 +22,10 @@ export const external: Strategy<z.infer<typeof options>> = {
   name: "external",
   options,
   policy: ({ external_policy: { mode, on_error: _, ...policy } }) =>
-    mode === "baseline" ? null : compileExternalPolicy(policy),
+    mode === "enforce" ? compileExternalPolicy(policy) : null,
+  shadow: ({ external_policy: { mode, on_error: _, ...policy } }) =>
+    mode === "shadow" ? policy : null,
   recorded: ({ external_policy: policy }) => ({ external_policy: withoutAddress(policy) }),
   create: ({ external_policy: { mode, on_error } }, services) =>
-    mode === "baseline" ? services.base : askPolicy("external", on_error, services),
+    mode === "enforce" ? askPolicy("external", on_error, services) : services.base,
 };

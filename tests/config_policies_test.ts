@@ -52,6 +52,13 @@ const CASES: readonly (readonly [string, string, readonly RegExp[]])[] = [
   ["a header no wire can carry", asking(`${OK}, headers: { x-a: "hunter2\\n" }`), [
     /headers\.x-a: expected a header value$/,
   ]],
+  [
+    "two shadows",
+    asking(`${OK}, mode: shadow`).replace("targets:", `shadow: { external: { ${OK} } }, targets:`),
+    [
+      /shadow: the group.s own policy is its shadow/,
+    ],
+  ],
   ["too much time", asking(`${OK}, timeout_ms: 5001`), [/expected a whole number from 1 to 5000/]],
   ["a place of a script", scripted('script_permissions: { net: ["a.example:443"] }'), []],
   ["a place without a port", scripted("script_permissions: { net: [a.example] }"), [

@@ -104,16 +104,23 @@ Deno.test("policy host that is killed from outside fails what it decided", async
   assert.deepEqual(test.told, ["ended"]);
 });
 
+/** How a host ends; a busy machine may be too slow for its deadline, but not each time. */
+async function endOf(code: string, limits: Parameters<typeof startHost>[1]): Promise<string> {
+  for (let round = 0;; round++) {
+    await using test = await startHost(code, limits);
+    const end = nameOf(await test.decide());
+    if (!["policy-killed", "policy-timeout"].includes(end) || round === 20) return end;
+  }
+}
+
 Deno.test("policy host stays below its memory, and says why it ended", async () => {
   const code = policyCode("const a = []; for (;;) a.push(new Uint8Array(16e6).fill(1));");
-  await using test = await startHost(code, { timeoutMs: 1_000, heapMb: 16 });
-  assert.equal(nameOf(await test.decide()), "policy-oom");
+  assert.equal(await endOf(code, { timeoutMs: 1_000, heapMb: 16 }), "policy-oom");
 });
 
 Deno.test("policy host dies of its engine's limit, and says why it ended", async () => {
   const code = policyCode("const a = []; for (;;) a.push(new Array(1e5).fill(1.5));");
-  await using test = await startHost(code, { timeoutMs: 1_000, heapMb: 16 });
-  assert.equal(nameOf(await test.decide()), "policy-oom");
+  assert.equal(await endOf(code, { timeoutMs: 1_000, heapMb: 16 }), "policy-oom");
 });
 
 Deno.test("policy host with a slow leak asks for its replacement", async () => {

@@ -19,7 +19,12 @@ export function* checkGroups(root: Json, facts: CheckFacts): Iterable<Finding> {
       yield { code: "conflict", path: [...path, "targets"], at: "value", message };
     }
     yield* checkOptions(group, path, facts);
-    yield* checkExternalPolicy(member(group, "external_policy"), [...path, "external_policy"]);
+    const external = member(group, "external_policy");
+    yield* checkExternalPolicy(external, [...path, "external_policy"]);
+    if (member(external, "mode") === "shadow" && member(group, "shadow") !== undefined) {
+      const message = 'the group\'s own policy is its shadow: "external_policy.mode" says so';
+      yield { code: "conflict", path: [...path, "shadow"], at: "key", message };
+    }
     const scriptHeaders = member(member(group, "script_http"), "headers");
     yield* checkHeaders(scriptHeaders, [...path, "script_http", "headers"]);
     for (const [index, target] of itemsOf(targets)) {

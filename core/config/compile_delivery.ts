@@ -44,7 +44,10 @@ export function rolloutOf(config: RolloutConfig, base: SidePolicy | null): Rollo
 }
 
 /** A shadow; `null` without a policy. */
-export function shadowOf({ shadow }: GroupConfig, side: SidePolicy | null): Shadow | null {
+export function shadowOf(
+  shadow: { readonly sample_percent: number; readonly max_queue: number } | undefined,
+  side: SidePolicy | null,
+): Shadow | null {
   if (!shadow || !side) return null;
   return { ...side, samplePercent: shadow.sample_percent, maxQueue: shadow.max_queue };
 }

@@ -11,6 +11,9 @@ import type { Config } from "./schema.ts";
 import type { SideConfig } from "./schema_delivery.ts";
 import type { GroupConfig, TargetConfig } from "./schema_groups.ts";
 
+/** A policy whose mode is to be a shadow sees what it would decide. */
+const EVERY_CALL = { sample_percent: 100, max_queue: 256 };
+
 /** Turns a group as written into one that calls can use. */
 export function compileGroup(
   name: string,
@@ -32,6 +35,7 @@ export function compileGroup(
   const policy = strategy.policy?.(options, facts.folder) ?? null;
   const side = (purpose: SidePurpose, written: SideConfig) =>
     compileSide(purpose, written, { name, group, base: base.decide, facts });
+  const beside = strategy.shadow?.(options) ?? null;
   const settings = {
     name,
     includeRequest: group.include_request || (policy?.kind === "external" && policy.includeRequest),
@@ -47,7 +51,9 @@ export function compileGroup(
     rollout: group.rollout
       ? rolloutOf(group.rollout, side("base", group.rollout.base ?? {}))
       : null,
-    shadow: shadowOf(group, side("shadow", group.shadow ?? {})),
+    shadow: beside
+      ? shadowOf(EVERY_CALL, side("shadow", { external: beside }))
+      : shadowOf(group.shadow, side("shadow", group.shadow ?? {})),
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),

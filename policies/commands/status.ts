@@ -33,13 +33,13 @@ export function addStatus(
     });
   policy.command("resume")
     .argument("<group>", "whose policy is asked again")
-    .description("end the quarantine of a policy")
+    .description("end the quarantine of a policy, or the rollback of its rollout")
     .option("--config <path>", "config file of the gateway")
     .option("--json", "print JSON")
     .addHelpText("after", `\nRunning gateways follow within a second.\n${EXITS}`)
     .action(async (group: string, { config: path, json }: StatusOptions) => {
       const configured = config(path);
-      policyOf(configured, group);
+      if (configured.groups.get(group)?.policy?.kind !== "external") policyOf(configured, group);
       const statePath = configured.server.ledger.path;
       using board = await open(openBoard, statePath, world);
       await board.askToResume(group);

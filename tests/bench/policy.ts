@@ -195,11 +195,30 @@ async function calls(dir: string): Promise<void> {
   await using script = await startGateway(upstream.url, scripted, {
     strategy: "script, script: policy.ts, script_timeout_ms: 1000",
   });
+  await compare({ weighted, script });
+}
+
+/** Calls through gateways that record no decision, and every one. */
+async function telemetry(dir: string): Promise<void> {
+  await using upstream = await startMock();
+  const of = async (keys: string) =>
+    await startGateway(upstream.url, await Deno.makeTempDir({ dir }), {
+      serverKeys: `, decision_telemetry: { ${keys} }`,
+    });
+  await using unrecorded = await of("enabled: false");
+  await using recorded = await of("sample_percent: 100");
+  await compare({ unrecorded, recorded });
+}
+
+/** Loads two gateways in turn, and prints the ratio of their rates. */
+async function compare(
+  gateways: Readonly<Record<string, { readonly url: string }>>,
+): Promise<void> {
   const body = JSON.stringify({ model: "bench", messages: [{ role: "user", content: "Hello" }] });
   for (const connections of [1, 16]) {
-    const rates: Record<string, number[]> = { weighted: [], script: [] };
+    const rates = new Map(Object.keys(gateways).map((name): [string, number[]] => [name, []]));
     for (let round = 0; round < 6; round++) {
-      for (const [name, { url }] of [["weighted", weighted], ["script", script]] as const) {
+      for (const [name, { url }] of Object.entries(gateways)) {
         const request = rawRequest(`${url}/v1/chat/completions`, {
           authorization: `Bearer ${TOKEN}`,
         }, body);
@@ -207,14 +226,17 @@ async function calls(dir: string): Promise<void> {
           calls: 500 * Math.min(4, connections),
           connections,
         });
-        if (round > 0) rates[name]!.push(rps);
+        if (round > 0) rates.get(name)!.push(rps);
       }
     }
-    const [plain, policed] = Object.values(rates)
-      .map((all) => all.toSorted((a, b) => a - b)[all.length >> 1]!);
+    const medians = [...rates].map(([name, all]) =>
+      [name, all.toSorted((a, b) => a - b)[all.length >> 1]!] as const
+    );
+    const [[, first], [, second]] = medians as [[string, number], [string, number]];
     console.log(
-      `calls, ${connections} connections  weighted ${plain!.toFixed(0)} rps  ` +
-        `script ${policed!.toFixed(0)} rps  ratio ${(policed! / plain!).toFixed(2)}`,
+      `calls, ${connections} connections  ` +
+        medians.map(([name, rps]) => `${name} ${rps.toFixed(0)} rps  `).join("") +
+        `ratio ${(second / first).toFixed(2)}`,
     );
   }
 }
@@ -227,6 +249,7 @@ if (import.meta.main) {
     await sandbox(dir);
     await edits(dir);
     await calls(dir);
+    await telemetry(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -206,6 +206,19 @@ Deno.test("baseline serves the base strategy and asks nobody", async () => {
   assert.equal(policy.connections, 0);
 });
 
+Deno.test("shadow serves the base strategy, and asks the policy's server about every call beside it", async () => {
+  const answers = Promise.withResolvers<void>();
+  await using policy = await startUpstream(after(answers.promise, reply(SECOND)));
+  await using gateway = await startTestGateway(asking(policy.url, { mode: "shadow" }));
+  for (let round = 0; round < 3; round++) {
+    assert.equal(modelOf(await ask(gateway)), "echo-reasoning");
+  }
+  const last = await policy.request(3);
+  assert.equal(last.json()["group"], "asked");
+  assert.equal((await gateway.settled(3)).length, 3, "no call waits for it");
+  answers.resolve();
+});
+
 Deno.test("verdicts are used again for the same conversation, as long as they are fresh", async () => {
   await using policy = await startUpstream([reply(SECOND), reply({ targetIndex: 0 })]);
   await using gateway = await startTestGateway(

@@ -202,7 +202,7 @@ Deno.test("gateway does not start on state or a port that another one's workers 
 Deno.test("start of workers that cannot serve says why, once, and leaves none behind", async () => {
   await using folder = await makeFolder(ECHO);
   Deno.mkdirSync(`${folder.dir}/state/journal`, { recursive: true });
-  Deno.mkdirSync(`${folder.dir}/state/journal/requests.1.jsonl`);
+  Deno.mkdirSync(`${folder.dir}/state/journal/events.1.jsonl`);
   const { code, output } = await runServe(folder.dir);
   assert.equal(code, 1);
   assert.equal(output.match(/Cannot open the journal/g)?.length, 1, output);
