@@ -3,6 +3,7 @@ import { createDeadlines } from "@/core/deadlines.ts";
 import { createLog } from "@/core/log.ts";
 import type { FeedbackSettings } from "@/core/policy_settings.ts";
 import type { Spool } from "@/core/spool.ts";
+import { ExternalPolicies } from "@/policies/external/external_policies.ts";
 import { Feedback } from "@/policies/external/feedback.ts";
 import { reply, startUpstream } from "./upstream.ts";
 
@@ -60,4 +61,46 @@ Deno.test("policy is told later when the disk fails", async () => {
   await using server = await startUpstream(reply({}));
   using _delivery = delivering(server.url, [line(1)], 3);
   assert.deepEqual((await server.request(1)).json(), { n: 1, completedAt: NOW });
+});
+
+Deno.test("configuration comes into force though a spool cannot be opened, and the lines are counted", () => {
+  const clock = () => performance.now();
+  const told: string[] = [];
+  const policies = new ExternalPolicies({
+    log: createLog({ level: "warn", format: "json" }, {
+      now: () => NOW,
+      line: (line) => void told.push(line),
+    }),
+    clock,
+    now: () => NOW,
+    random: Math.random,
+    deadlines: createDeadlines(clock),
+  });
+  policies.deliver(() => {
+    throw new Error("Too many open files");
+  });
+  const breaker = {
+    enabled: true,
+    consecutiveFailures: 5,
+    errorRate: 0.5,
+    minRequests: 20,
+    windowMs: 10_000,
+    openMs: 5_000,
+    multiplier: 2,
+    maxOpenMs: 60_000,
+    accessOpenMs: 5_000,
+    halfOpenProbes: 1,
+  };
+  const feedback = settingsFor("http://127.0.0.1:1/feedback");
+  const { url, headers, egress, timeoutMs } = feedback;
+  const policy = {
+    ...{ kind: "external" as const, url, headers, egress, timeoutMs, breaker, feedback },
+    ...{ maxResponseBytes: 1_000, includeRequest: false, verdictTtlMs: 0 },
+  };
+  policies.adopt([{ name: "asked", policy }]);
+  assert.notEqual(policies.get("asked"), undefined);
+  policies.feed("asked", line(1));
+  assert.equal(policies.feedback.dropped, 1);
+  assert.match(told.join("\n"), /policy_feedback_failed/);
+  policies.close();
 });

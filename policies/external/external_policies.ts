@@ -1,4 +1,5 @@
 import type { FeedbackCounts, PolicyGroup } from "../../core/policy_runner.ts";
+import type { FeedbackSettings } from "../../core/policy_settings.ts";
 import type { PolicyState } from "../../core/policy_standing.ts";
 import type { OpenSpool } from "../../core/spool.ts";
 import { ExternalPolicy, type ExternalPolicyWorld } from "./external_policy.ts";
@@ -81,7 +82,17 @@ export class ExternalPolicies {
       if (!settings || !this.#open) continue;
       const known = this.#feedback.get(name);
       if (known) known.configure(settings);
-      else this.#feedback.set(name, new Feedback(name, settings, this.#open(name), this.#world));
+      else this.#openFeedback(name, settings, this.#open);
+    }
+  }
+
+  /** A disk that fails keeps no configuration from coming into force; the next one tries again. */
+  #openFeedback(group: string, settings: FeedbackSettings, open: OpenSpool): void {
+    try {
+      this.#feedback.set(group, new Feedback(group, settings, open(group), this.#world));
+    } catch {
+      const told = "Cannot keep what a policy's server is to be told; it is told nothing";
+      this.#world.log.write("error", "policy_feedback_failed", told, { group });
     }
   }
 }
