@@ -46,8 +46,7 @@ export function refuseForbiddenTools(
 
 /** The 400 that names the types of hosted tools a request may not use. */
 export function forbiddenTools(types: readonly string[]): GatewayError {
-  const named = types.map((type) => /^\w{1,64}$/.test(type) ? type : "other");
-  const known = [...new Set(named)].sort();
+  const known = namesOf(types);
   return new GatewayError(
     "provider-hosted-tools-forbidden",
     `Cannot use provider-hosted tools: ${known.join(", ")}`,
@@ -55,12 +54,12 @@ export function forbiddenTools(types: readonly string[]): GatewayError {
   );
 }
 
-/** Sorted distinct types of the tools that `isHosted` accepts. */
+/** Sorted distinct names of the types that `isHosted` accepts, at most 32. */
 export function hostedTypes(
   tools: readonly JsonObject[],
   isHosted: (type: string) => boolean,
 ): readonly string[] {
-  return [...new Set(tools.map(typeOf).filter(isHosted))].sort();
+  return namesOf(tools.map(typeOf).filter(isHosted)).slice(0, MAX_TYPES);
 }
 
 /** Tools with the ones inside namespaces. */
@@ -69,4 +68,13 @@ function flatten(tools: readonly JsonObject[]): JsonObject[] {
     const inner = typeOf(tool) === "namespace" ? tool["tools"] : undefined;
     return Array.isArray(inner) ? [tool, ...flatten(inner.filter(isObject))] : [tool];
   });
+}
+
+/** Most types that are told of a request. */
+const MAX_TYPES = 32;
+
+/** Types as they may be told and stored, each once, sorted: what is no name may be a caller's words. */
+function namesOf(types: readonly string[]): readonly string[] {
+  const names = types.map((type) => /^\w{1,64}$/.test(type) ? type : "other");
+  return [...new Set(names)].sort();
 }

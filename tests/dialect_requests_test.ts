@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { completeFeatures, type WireFeatures } from "@/core/features.ts";
+import { hostedTypes, isHostedOpenAiTool } from "@/dialects/hosted_tools.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { openAiChat } from "@/dialects/openai_chat/mod.ts";
 import { wireOf } from "./dialect_target.ts";
@@ -180,4 +181,12 @@ Deno.test("hello world is estimated at 10 tokens", () => {
   const group = { imageTokens: 1_024, defaultOutputTokens: 4_096 };
   const sizes = { requestBytes: 1, toolSchemaBytes: 0 };
   assert.equal(completeFeatures(wire, sizes, group).estimatedInputTokens, 10);
+});
+
+Deno.test("hosted tools are recorded by types that are names, never by a caller's own words", () => {
+  const types = ["web_search", "web_search my password is hunter2", `web_search${"x".repeat(99)}`];
+  const tools = [...types, "function"].map((type) => ({ type }));
+  assert.deepEqual(hostedTypes(tools, isHostedOpenAiTool), ["other", "web_search"]);
+  const many = Array.from({ length: 99 }, (_, index) => ({ type: `web_search_${index}` }));
+  assert.equal(hostedTypes(many, isHostedOpenAiTool).length, 32);
 });
