@@ -67,7 +67,8 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
   return {
     onSettled(call, settlement) {
       const { decision, snapshot } = call;
-      if (!decision || !snapshot.server.decisionTelemetry.enabled) return;
+      if (!decision || decision.outcome === "left") return;
+      if (!snapshot.server.decisionTelemetry.enabled) return;
       // Read from the headers of the request, which are gone once it is answered.
       void decision.context.conversationKey;
       waiting.push({ call, decision, settlement });
