@@ -25,7 +25,7 @@ export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
     context.targets.map((target) => target.index);
   return {
     order: [...new Set([first, ...rest])],
-    classLabel: plan.classLabel === undefined ? null : safeLabel(plan.classLabel),
+    classLabel: safeLabel(plan.classLabel),
   };
 }
 
@@ -74,8 +74,10 @@ function find(selector: TargetSelector, { targets }: RouteContext): number {
   return found.index;
 }
 
-function safeLabel(label: string): string {
-  return CLASS_LABEL.test(label) ? label : "unsafe_class_label";
+/** A stranger's label may be a list, whose text would pass. */
+function safeLabel(label: unknown): string | null {
+  if (label === undefined || label === null) return null;
+  return typeof label === "string" && CLASS_LABEL.test(label) ? label : "unsafe_class_label";
 }
 
 function fault(name: "policy-plan-invalid" | "policy-ineligible-target"): GatewayError {

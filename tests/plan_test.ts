@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { GatewayError } from "@/core/errors.ts";
-import { checkPlan } from "@/core/plan.ts";
+import { checkPlan, readPlan } from "@/core/plan.ts";
 import type { Plan } from "@/core/strategy.ts";
 import { contextOf, targetOf } from "./builders.ts";
 
@@ -106,6 +106,13 @@ for (const [label, stored] of LABELS) {
     assert.equal(plan.classLabel, stored);
   });
 }
+
+Deno.test("plan label that is no text is not stored", () => {
+  for (const label of ['["small"]', "7", "true"]) {
+    const told = readPlan(`{"targetIndex":0,"classLabel":${label}}`, CONTEXT);
+    assert.equal(told.kind === "plan" && told.checked.classLabel, "unsafe_class_label");
+  }
+});
 
 Deno.test("plan members that are not known are ignored", () => {
   const plan = { targetIndex: 0, fallbackIndexes: [], confidence: 1 };

@@ -99,6 +99,8 @@ Deno.test("policy is denied what is not granted: host, port, scheme, header, met
     [server.url.replace("//", "//user@")],
     [server.url, '{ headers: { cookie: "a=b" } }'],
     [server.url, '{ headers: { "x-a": "line\\nbreak" } }'],
+    [server.url, '{ headers: { "x-a b": "1" } }'],
+    [server.url, '{ headers: { "x-ä": "1" } }'],
     [server.url, '{ method: "DELETE" }'],
     [server.url],
   ] as const;

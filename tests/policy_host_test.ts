@@ -92,7 +92,10 @@ Deno.test("policy host that is killed blames the decision under way and loses th
 Deno.test("policy host that was stopped from outside is killed at its deadline", async () => {
   await using test = await startHost(policyCode("return { targetIndex: 0 }"));
   Deno.kill(test.host.pid!, "SIGSTOP");
-  assert.equal(nameOf(await test.decide()), "policy-killed");
+  // The signal reaches the process a moment later: until then it decides.
+  let end: string;
+  do end = nameOf(await test.decide()); while (end === "plan");
+  assert.equal(end, "policy-killed");
   await test.host.ended;
 });
 

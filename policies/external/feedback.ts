@@ -80,12 +80,17 @@ export class Feedback {
     // Whoever makes this has yet to keep it.
     await Promise.resolve();
     while (!this.#stop.signal.aborted) {
-      const line = this.#spool.first();
-      if (!line) await this.#pause(null);
-      else if (this.#isOld(line)) this.#giveUp(line);
-      else if (await this.#deliver(line)) this.#remove(line);
-      else await this.#pause(this.#nextWait());
+      // A disk that fails is tried again later, as a server is.
+      await this.#step().catch(() => this.#pause(this.#nextWait()));
     }
+  }
+
+  async #step(): Promise<void> {
+    const line = this.#spool.first();
+    if (!line) await this.#pause(null);
+    else if (this.#isOver(line)) this.#giveUp(line);
+    else if (await this.#deliver(line)) this.#remove(line);
+    else await this.#pause(this.#nextWait());
   }
 
   async #deliver({ text }: SpooledLine): Promise<boolean> {
@@ -133,9 +138,10 @@ export class Feedback {
     this.#givenUp += 1;
   }
 
-  #isOld({ text }: SpooledLine): boolean {
-    const at: unknown = JSON.parse(text).completedAt;
-    return typeof at === "number" && this.#world.now() - at > this.#settings.maxAgeMs;
+  /** Whether a line is too old, or is none of ours: a machine that lost power may have broken it. */
+  #isOver({ text }: SpooledLine): boolean {
+    const at = completedAtOf(text);
+    return at === null || this.#world.now() - at > this.#settings.maxAgeMs;
   }
 
   /** Until it is woken, at most for so long. */
@@ -147,5 +153,15 @@ export class Feedback {
     await promise;
     deadline?.cancel();
     this.#wake = null;
+  }
+}
+
+/** Epoch ms; `null`: it cannot be read. */
+function completedAtOf(text: string): number | null {
+  try {
+    const at: unknown = JSON.parse(text)?.completedAt;
+    return typeof at === "number" ? at : null;
+  } catch {
+    return null;
   }
 }

@@ -34,8 +34,8 @@ export interface FetchWorld {
   readonly resolve?: ResolveHost | undefined;
 }
 
-/** Headers that a policy may set. */
-const FREE_HEADER = /^(?:accept|content-type|x-.*)$/;
+/** Headers that a policy may set; a name that HTTP has not would not be sent but thrown back. */
+const FREE_HEADER = /^(?:accept|content-type|x-[a-z0-9!#$%&'*+.^_`|~-]*)$/;
 
 /**
  * Makes the requests of a policy, to exactly the hosts and ports that its group grants. The policy's

@@ -39,7 +39,7 @@ interface Waiting {
 /** A decision waits for requests. */
 interface Pause {
   readonly kind: "pause";
-  readonly text: string;
+  readonly pause: z.infer<typeof pauseSchema>;
 }
 
 const decoder = new TextDecoder();
@@ -134,12 +134,7 @@ export class PolicyHost {
       if (!granted) return { kind: "fault", fault: "policy-fetch-denied", detail: "" };
       const left = started + granted.wallMs - this.#clock();
       if (left <= 0) return { kind: "fault", fault: "policy-timeout", detail: "" };
-      const paused = pauseSchema.safeParse(JSON.parse(answer.text));
-      if (!paused.success) {
-        this.kill();
-        return { kind: "fault", fault: "policy-killed", detail: "" };
-      }
-      const { requests, ...pause } = paused.data;
+      const { requests, ...pause } = answer.pause;
       const answers = await Promise.all(requests.map((asked) => granted.fetch(asked, left)));
       answer = await this.#ask(
         FRAME.resume,
@@ -199,11 +194,14 @@ export class PolicyHost {
       this.#deadline?.cancel();
       return this.#ready.resolve(true);
     }
-    const head = this.#waiting.shift();
+    const head = this.#waiting[0];
     if (head?.sequence !== frame.sequence) throw new RangeError("Cannot follow a host's answers");
+    // Until it is read, the first still waits: it is at fault when the host is ended for it.
+    const answer = answerOf(kind, frame.payload);
+    this.#waiting.shift();
     this.#watchHead();
     if (this.#waiting.length === 0) this.#drained?.();
-    head.answer(answerOf(kind, frame.payload));
+    head.answer(answer);
     if (frame.kind & DIFFERS) this.#owner?.onDiffers();
     if (frame.kind & RECYCLE) this.#owner?.onWorn();
   }
@@ -236,7 +234,7 @@ const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().
 
 function answerOf(kind: number, payload: Uint8Array): HostAnswer | Pause {
   const text = decoder.decode(payload);
-  if (kind === FRAME.pause) return { kind: "pause", text };
+  if (kind === FRAME.pause) return { kind: "pause", pause: pauseSchema.parse(JSON.parse(text)) };
   if (kind === FRAME.plan || kind === FRAME.loaded) return { kind: "plan", text };
   return { kind: "fault", ...faultSchema.parse(JSON.parse(text)) };
 }
