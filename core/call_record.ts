@@ -17,6 +17,7 @@ import {
 import { scopesOf } from "./reserve.ts";
 import { settleUsage } from "./settle_usage.ts";
 import { shapeColumns } from "./shape_rows.ts";
+import { ownDecisionRows } from "./telemetry/decision_rows.ts";
 import { fieldEvents, translationShapes } from "./translation_rows.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
@@ -66,6 +67,7 @@ function childrenOf(
 ): Readonly<Record<string, readonly Row[]>> {
   const shape = requestShape(call, fingerprints);
   return {
+    request_routing_decisions: ownDecisionRows(call, settlement),
     request_shapes: shape ? [shape] : [],
     request_translation_field_events: fieldEvents(call),
     request_translation_shapes: translationShapes(call, fingerprints),

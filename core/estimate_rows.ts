@@ -16,10 +16,6 @@ export function tokenEstimates(call: Call): readonly Row[] {
   const { estimatedToolTokens: tools, estimatedImageTokens: images, mediaTokens: media } = features;
   const { input, output } = reservedTokens(call);
   return [{
-    ts: call.ts,
-    inbound_dialect: call.dialect.name,
-    requested_model: group.name,
-    resolved_group: group.name,
     ...METHOD,
     estimate_confidence_bucket: confidence,
     estimated_input_tokens: base - tools - images - media,

@@ -1,5 +1,4 @@
 import type { Call } from "./call.ts";
-import { clientLabel } from "./client_label.ts";
 import type { BodyShape, BodySign, RequestFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Row } from "./record.ts";
@@ -48,8 +47,8 @@ const REASONING_BUDGET: Buckets = [
 const latin1 = new TextDecoder("latin1");
 
 /**
- * The row of `request_shapes` of a call: counts, buckets and flags, never content. `null` when the body
- * was not read.
+ * The row of `request_shapes` of a call, but for what the call's own row says: counts, buckets and
+ * flags, never content. `null` when the body was not read.
  */
 export function requestShape(call: Call, fingerprints: Fingerprints): Row | null {
   const { features, group, wire, wireFeatures } = call;
@@ -57,11 +56,6 @@ export function requestShape(call: Call, fingerprints: Fingerprints): Row | null
   const shape = shapeOf(features, wireFeatures.shape);
   const tools = wire?.members.get("tools");
   return {
-    ts: call.ts,
-    inbound_dialect: call.dialect.name,
-    requested_model: group.name,
-    resolved_group: group.name,
-    client: clientLabel(call.headers.get("user-agent")),
     ...shape,
     request_shape_fingerprint: fingerprints.of(JSON.stringify(shape)),
     tool_schema_fingerprint: wire && tools && features.toolCount > 0

@@ -15,6 +15,18 @@ export interface LineRows {
   readonly replica: string;
 }
 
+/** Columns that a child has in common with its call, by table and name; the line says them once. */
+const COMMON: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  request_routing_decisions: {
+    ts: "ts",
+    group_name: "resolved_group",
+    strategy: "strategy",
+    config_fingerprint: "routing_config_fingerprint",
+  },
+  request_shapes: sameNames("ts", "inbound_dialect", "requested_model", "resolved_group", "client"),
+  request_token_estimates: sameNames("ts", "inbound_dialect", "requested_model", "resolved_group"),
+};
+
 const FORMAT = 1;
 /** As JSON writes it. */
 const NUL = "\\u0000";
@@ -45,6 +57,7 @@ export function createLineReader(): (text: string, now: number) => LineRows {
       if (!(table in line)) continue;
       for (const row of rowsOf(line[table])) {
         row.request_id = requestId;
+        completed(row, line, COMMON[table]);
         rows.push(read(table, row));
       }
     }
@@ -80,6 +93,22 @@ export function createLineReader(): (text: string, now: number) => LineRows {
       throw error;
     }
   };
+}
+
+function sameNames(...names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.map((name) => [name, name]));
+}
+
+/** Gives a row what it leaves out and the line of its call says. */
+function completed(
+  row: Members,
+  line: Members,
+  columns: Readonly<Record<string, string>> = {},
+): void {
+  for (const name in columns) {
+    const value = line[columns[name]!];
+    if (value !== undefined && !(name in row)) row[name] = value;
+  }
 }
 
 function eventOf({ table, row }: Members): readonly [string, Members] {

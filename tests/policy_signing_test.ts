@@ -5,6 +5,8 @@ import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { createPolicyRunner } from "@/policies/mod.ts";
+import { readBuilt } from "@/policies/signing/built_policy.ts";
+import { storedBundle } from "@/policies/signing/stored_bundle.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { type Ran, ran, runPolicy, signedPolicy } from "./policy_commands.ts";
 
@@ -317,4 +319,22 @@ Deno.test("policy build of the same sources gives the same files", async () => {
   assert.deepEqual([name, contract, permissions], ["a", 1, { net: ["a.b:443", "b.c:1"] }]);
   assert(sources.some(({ path }: { path: string }) => path === "a.ts"));
   await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("built policy is recorded as it was verified, whatever its files say by then", async () => {
+  await using delivery = await delivered();
+  const { dir, manifest } = delivery;
+  const read = (name: string) => Deno.readTextFileSync(join(dir, name));
+  const before = [read(MANIFEST), read(SIGNATURE)];
+  const trust = { required: true, keys: [{ keyId: "ada", path: join(dir, "ada.pub.pem") }] };
+  const result = readBuilt(manifest, { root: dir, trust, net: [] });
+  assert(result.ok);
+  change(
+    delivery,
+    MANIFEST,
+    (text) => rewrite(text, { permissions: { net: ["evil.example:443"] } }),
+  );
+  Deno.removeSync(join(dir, SIGNATURE));
+  const { manifestJson, signatureJson } = storedBundle(result.bundle, { path: manifest, net: [] });
+  assert.deepEqual([manifestJson, signatureJson], before);
 });

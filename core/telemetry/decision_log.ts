@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { deflateRawSync } from "node:zlib";
-import type { Call, Settlement, Watcher } from "../call.ts";
+import type { Call, Watcher } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Log } from "../log.ts";
 import type { PolicyRunner } from "../policy_runner.ts";
@@ -9,9 +9,9 @@ import { safeCause } from "../safe_cause.ts";
 import type { Group } from "../snapshot.ts";
 import { staticsOf } from "../target_view.ts";
 import { packStatics, type TargetStatics } from "./context_record.ts";
-import { decisionRecord } from "./decision_rows.ts";
+import { decisionRecord, isDetailed, recordedDecision } from "./decision_rows.ts";
 
-/** Records how calls were decided, when their callers have their answers. */
+/** Records in full how some calls were decided, when their callers have their answers. */
 export interface DecisionLog extends Watcher {
   /** Records all that waits. */
   flush(): void;
@@ -29,7 +29,6 @@ export interface DecisionLogWorld {
 interface Waiting {
   readonly call: Call;
   readonly decision: Decision;
-  readonly settlement: Settlement;
 }
 
 /** Records made in a row before other work gets its turn. */
@@ -44,9 +43,9 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
   const waiting: Waiting[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  function record({ call, decision, settlement }: Waiting): void {
+  function record({ call, decision }: Waiting): void {
     try {
-      const made = decisionRecord(call, decision, settlement);
+      const made = decisionRecord(call, decision);
       world.journal.appendDecision(made);
       sources.add(call, decision, made);
     } catch (error) {
@@ -66,12 +65,11 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
 
   return {
     onSettled(call, settlement) {
-      const { decision, snapshot } = call;
-      if (!decision || decision.outcome === "left") return;
-      if (!snapshot.server.decisionTelemetry.enabled) return;
+      const decision = recordedDecision(call);
+      if (!decision || !isDetailed(call, decision, settlement)) return;
       // Read from the headers of the request, which are gone once it is answered.
       void decision.context.conversationKey;
-      waiting.push({ call, decision, settlement });
+      waiting.push({ call, decision });
       // The answer leaves first: what is told here delays no caller.
       timer ??= setTimeout(turn, 0);
     },

@@ -14,28 +14,52 @@ import { isSampled } from "./sample.ts";
 /** The format of `RouteContext`. */
 const CONTRACT = 1;
 
-/** Everything that is recorded of how a call was decided. */
-export function decisionRecord(
-  call: Call,
-  decision: Decision,
-  { status }: Settlement,
-): DecisionRecord {
+/** The decision of a call that is to be recorded; `null`: there is none, or it was never made. */
+export function recordedDecision({ decision, snapshot }: Call): Decision | null {
+  if (decision?.outcome === "left" || !snapshot.server.decisionTelemetry.enabled) return null;
+  return decision;
+}
+
+/** Which decisions are recorded in full: a sample, and what is always worth a closer look. */
+export function isDetailed(call: Call, decision: Decision, { status }: Settlement): boolean {
+  const { samplePercent } = call.snapshot.server.decisionTelemetry;
+  return isSampled(call.id, samplePercent) || isNotable(call, decision, status);
+}
+
+/**
+ * The row of `request_routing_decisions` of a call whose decision is not recorded in full: it rides in
+ * the call's own line, which says the rest of its columns.
+ */
+export function ownDecisionRows(call: Call, settlement: Settlement): readonly Row[] {
+  const decision = recordedDecision(call);
+  if (!decision || isDetailed(call, decision, settlement)) return [];
+  return [decisionRow(decision, { findings: findingsOf(decision), plan: null })];
+}
+
+/** Everything that is recorded of a decision that is recorded in full. */
+export function decisionRecord(call: Call, decision: Decision): DecisionRecord {
   const settings = call.snapshot.server.decisionTelemetry;
-  const detailed = isSampled(call.id, settings.samplePercent) || isNotable(call, decision, status);
-  const plan = detailed && settings.contexts ? planOf(decision) : null;
+  const plan = settings.contexts ? planOf(decision) : null;
   const findings = findingsOf(decision);
+  const { group } = decision;
+  const row = {
+    ts: call.ts,
+    group_name: group.name,
+    strategy: group.strategy,
+    config_fingerprint: call.snapshot.fingerprint,
+    ...decisionRow(decision, { findings, plan }),
+  };
   return {
     requestId: call.id,
     ts: call.ts,
     rows: {
-      request_routing_decisions: [decisionRow(call, decision, { findings, plan })],
-      ...(detailed ? detailRows(call, decision, { findings, settings }) : {}),
+      request_routing_decisions: [row],
+      ...detailRows(call, decision, { findings, settings }),
       ...(plan === null ? {} : { request_decision_records: [recordRow(call, decision, plan)] }),
     },
   };
 }
 
-/** What is always worth a closer look. */
 function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: number): boolean {
   return status >= 500 || attempts.length > 1 || eligible.length === 0 ||
     runs.some(({ fault }) => fault !== null);
@@ -45,24 +69,20 @@ function planOf({ plan, checked }: Decision): string | null {
   return plan && checked ? planJson(plan, checked) : null;
 }
 
+/** What the row of the call does not say. */
 function decisionRow(
-  call: Call,
   decision: Decision,
   { findings, plan }: { readonly findings: Findings; readonly plan: string | null },
 ): Row {
-  const { context, eligible, checked, passes, group } = decision;
+  const { context, eligible, checked, passes } = decision;
   const policy = policyOf(decision);
   const first = passes.at(-1)?.order[0];
   const target = first === undefined ? undefined : eligible[first];
   return {
-    ts: call.ts,
-    group_name: group.name,
-    strategy: group.strategy,
     arm: decision.arm,
     outcome: decision.outcome,
     policy_kind: policy?.kind,
     policy_digest: policy?.digest ?? undefined,
-    config_fingerprint: call.snapshot.fingerprint,
     seed: context.seed,
     eligible_count: eligible.length,
     rejected_count: context.rejected.length,
@@ -137,4 +157,5 @@ function contentDigest({ text, request }: RouteContext): string | undefined {
   return hash("sha256", JSON.stringify([text, request ?? null]), "hex");
 }
 
-const flag = (value: boolean) => value ? 1 : 0;
+/** A flag that is not set is the default of its column. */
+const flag = (value: boolean) => value ? 1 : undefined;

@@ -11,6 +11,14 @@ export interface Bundle {
   readonly map: string;
   /** Absolute path of each source, by the name it has in the map. */
   readonly sources: Readonly<Record<string, string>>;
+  /** What its author says of it, as it was verified; absent: it was not built before. */
+  readonly built?: BuiltTexts;
+}
+
+/** The texts of a built policy's manifest and signature; `null`: it is not signed. */
+export interface BuiltTexts {
+  readonly manifestJson: string;
+  readonly signatureJson: string | null;
 }
 
 /** Why a policy has no bundle; `line` and `column` are from 1, and 0 where there is no place. */

@@ -39,7 +39,8 @@ export function readBuilt(path: string, { root, trust, net }: BuiltPolicyRules):
   try {
     const manifestBytes = readWithin(files.manifest, root);
     const manifest = manifestOf(manifestBytes, path);
-    checkSignature(manifestBytes, files.signature, { root, trust, path });
+    const signature = tryRead(files.signature, root);
+    checkSignature(manifestBytes, signature, { file: files.signature, trust, path });
     checkGrants(manifest, net, path);
     const code = checkedScript(manifest, readWithin(files.script, root), files.script);
     return {
@@ -50,6 +51,10 @@ export function readBuilt(path: string, { root, trust, net }: BuiltPolicyRules):
         bytes: manifest.bytes,
         map: NO_MAP,
         sources: files,
+        built: {
+          manifestJson: textOf(manifestBytes),
+          signatureJson: signature && textOf(signature),
+        },
       },
     };
   } catch (error) {
@@ -84,24 +89,30 @@ function tryRead(path: string, root: string): Uint8Array<ArrayBuffer> | null {
   }
 }
 
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
 function manifestOf(bytes: Uint8Array, path: string): Manifest {
-  const read = parseManifest(new TextDecoder().decode(bytes));
+  const read = parseManifest(textOf(bytes));
   return read.ok ? read.manifest : refuse(path, read.message);
 }
 
 /** A signature that is there must be good, whether or not one is required. */
 function checkSignature(
   manifest: Uint8Array,
-  file: string,
-  { root, trust, path }: Pick<BuiltPolicyRules, "root" | "trust"> & { readonly path: string },
+  bytes: Uint8Array | null,
+  { file, trust, path }: Pick<BuiltPolicyRules, "trust"> & {
+    readonly file: string;
+    readonly path: string;
+  },
 ): void {
-  const bytes = tryRead(file, root);
   if (bytes === null) {
     if (trust.required) refuse(path, "the policy is not signed, and a signature is required");
     return;
   }
   if (!trust.required && trust.keys.length === 0) return;
-  const signature = parseSignature(new TextDecoder().decode(bytes));
+  const signature = parseSignature(textOf(bytes));
   if (signature === null) refuse(file, "the signature cannot be read");
   const key = trust.keys.find(({ keyId }) => keyId === signature.keyId);
   if (!key) refuse(file, `the policy is signed by an unknown key, "${signature.keyId}"`);
@@ -135,5 +146,5 @@ function checkedScript(manifest: Manifest, bytes: Uint8Array<ArrayBuffer>, file:
   if (bytes.length !== manifest.bytes) {
     refuse(file, `the bundle has ${bytes.length} bytes; the manifest says ${manifest.bytes}`);
   }
-  return new TextDecoder().decode(bytes);
+  return textOf(bytes);
 }

@@ -2,7 +2,6 @@ import { basename } from "node:path";
 import type { PolicyBundle } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
-import { builtFiles, isManifest } from "./built_policy.ts";
 import { manifestText } from "./manifest.ts";
 
 /** A policy in force as it is stored beside its decisions: as it was built, or as it would be now. */
@@ -11,24 +10,7 @@ export function storedBundle(
   { path, net }: Pick<ScriptPolicySettings, "path" | "net">,
 ): PolicyBundle {
   const name = basename(path).replace(/\..*$/, "");
-  const { code } = bundle;
-  if (!isManifest(path)) {
-    return { name, code, manifestJson: manifestText(bundle, { name, net }), signatureJson: null };
-  }
-  const files = builtFiles(path);
-  return {
-    name,
-    code,
-    manifestJson: Deno.readTextFileSync(files.manifest),
-    signatureJson: readIfThere(files.signature),
-  };
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
+  const { code, built } = bundle;
+  if (built) return { name, code, ...built };
+  return { name, code, manifestJson: manifestText(bundle, { name, net }), signatureJson: null };
 }

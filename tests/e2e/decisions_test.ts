@@ -94,6 +94,17 @@ Deno.test("of calls that are not sampled, the decision alone is recorded", async
   for (let n = 0; n < 3; n++) await call(gateway);
   const decisions = await rowsOf(gateway, "request_routing_decisions", 3);
   assert.deepEqual(decisions.map(({ recorded }) => recorded), [0, 0, 0]);
+  const usage = await gateway.usageRows();
+  for (const decision of decisions) {
+    const call = usage.find(({ request_id }) => request_id === decision.request_id)!;
+    assert.deepEqual(
+      [decision.ts, decision.group_name, decision.strategy, decision.config_fingerprint],
+      [call.ts, "fast", call.strategy, call.routing_config_fingerprint],
+    );
+    assert.equal(decision.provider, "p1-openai-chat");
+  }
+  const events = Deno.readTextFileSync(join(gateway.dir, "state", "journal", "events.jsonl"));
+  assert.equal(events, "", "the lines of the calls say it all");
   assert.equal((await rowsOf(gateway, "request_decision_records", 0)).length, 0);
   assert.equal((await rowsOf(gateway, "request_target_candidates", 0)).length, 0);
 });
