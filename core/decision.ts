@@ -2,12 +2,13 @@ import type { GatewayError } from "./errors.ts";
 import type { BudgetRule, Group, Target } from "./snapshot.ts";
 import type { CheckedPlan, Decider, Findings, Plan, PolicyRun, RouteContext } from "./strategy.ts";
 
-/** What came of a decision. */
+/** What came of a decision; `left`: its call was cut before it was made, and nothing is recorded of it. */
 export type DecisionOutcome =
   | "planned"
   | "no-eligible-target"
   | "context-length-exceeded"
-  | "policy-error";
+  | "policy-error"
+  | "left";
 
 /** Which of a group's deciders a call belongs to: `base`, unless a rollout says otherwise. */
 export type Arm = "base" | "rollout";

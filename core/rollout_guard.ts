@@ -31,10 +31,16 @@ interface Slice {
   readonly arms: Readonly<Record<Arm, Tally>>;
 }
 
-/** What a rollback holds for: another bundle or another block ends it. */
-interface Rollback {
+/** What is counted and what a rollback holds for: another bundle or another block begins anew. */
+interface Subject {
   readonly digest: string | null;
   readonly block: string;
+}
+
+/** What was counted of one subject, oldest first. */
+interface Counted {
+  readonly of: Subject;
+  readonly slices: readonly Slice[];
 }
 
 /** How a rollout stands: as `pointsman_rollout_state` says it. */
@@ -58,8 +64,8 @@ export function rollbackKey(group: string): string {
 /** Watches the new arms of rollouts, and takes groups back to their base when one does badly. */
 export class RolloutGuard implements Disposable {
   readonly #world: GuardWorld;
-  readonly #slices = new Map<string, Slice[]>();
-  readonly #rollbacks = new Map<string, Rollback & { stored: boolean }>();
+  readonly #counted = new Map<string, Counted>();
+  readonly #rollbacks = new Map<string, Subject & { stored: boolean }>();
   readonly #timer: ReturnType<typeof setInterval>;
   /** Whether it was read what other processes, and the last ones, did. */
   #known = false;
@@ -76,11 +82,10 @@ export class RolloutGuard implements Disposable {
   }
 
   /** Whether a group's calls go to its base alone; they do until that is known. */
-  isRolledBack({ name, rollout }: Group): boolean {
-    if (!this.#known && rollout?.autoRollback) return true;
-    const found = this.#rollbacks.get(name);
-    return found !== undefined && found.block === rollout?.block &&
-      found.digest === this.#world.digestOf(name);
+  isRolledBack(group: Group): boolean {
+    if (!this.#known && group.rollout?.autoRollback) return true;
+    const found = this.#rollbacks.get(group.name);
+    return found !== undefined && isSame(found, this.#subjectOf(group));
   }
 
   stateOf(group: Group): RolloutState {
@@ -91,7 +96,7 @@ export class RolloutGuard implements Disposable {
   count(group: Group, arm: Arm, { fault, failed, costNusd }: ArmCall): void {
     const limits = group.rollout?.autoRollback;
     if (!limits || this.isRolledBack(group)) return;
-    const tally = this.#sliceOf(group.name, limits).arms[arm];
+    const tally = this.#sliceOf(group, limits).arms[arm];
     tally.decisions += 1;
     if (fault !== null) tally.faults += 1;
     if (fault === "policy-timeout") tally.timeouts += 1;
@@ -121,24 +126,31 @@ export class RolloutGuard implements Disposable {
 
   #resume(name: string): void {
     this.#rollbacks.delete(name);
-    this.#slices.delete(name);
+    this.#counted.delete(name);
   }
 
-  #sliceOf(name: string, { windowMs }: AutoRollback): Slice {
+  #subjectOf({ name, rollout }: Group): Subject {
+    return { digest: this.#world.digestOf(name), block: rollout?.block ?? "" };
+  }
+
+  #sliceOf(group: Group, { windowMs }: AutoRollback): Slice {
     const now = this.#world.clock();
     const width = windowMs / SLICES;
     const start = Math.floor(now / width) * width;
-    const slices = this.#slices.get(name) ?? [];
+    const of = this.#subjectOf(group);
+    const counted = this.#counted.get(group.name);
+    const slices = counted && isSame(counted.of, of) ? counted.slices : [];
     const last = slices.at(-1);
     if (last?.start === start) return last;
     const slice = { start, arms: { base: emptyTally(), rollout: emptyTally() } };
-    this.#slices.set(name, [...slices.filter((old) => old.start > now - windowMs), slice]);
+    const recent = slices.filter((old) => old.start > now - windowMs);
+    this.#counted.set(group.name, { of, slices: [...recent, slice] });
     return slice;
   }
 
   /** Which limit the new arm broke; `null`: none, or too few decisions to tell. */
   #breach(name: string, limits: AutoRollback): string | null {
-    const slices = this.#slices.get(name) ?? [];
+    const slices = this.#counted.get(name)?.slices ?? [];
     const fresh = sum(slices.map(({ arms }) => arms.rollout));
     if (fresh.decisions < limits.minDecisions) return null;
     if (fresh.faults / fresh.decisions > limits.maxErrorRate) return "max_error_rate";
@@ -153,12 +165,13 @@ export class RolloutGuard implements Disposable {
     return isAbove(cost(fresh), cost(base), limits.maxCostRatio) ? "max_cost_ratio" : null;
   }
 
-  #rollBack({ name, rollout }: Group, reason: string): void {
-    const { log, state, digestOf } = this.#world;
-    const rollback = { digest: digestOf(name), block: rollout?.block ?? "" };
+  #rollBack(group: Group, reason: string): void {
+    const { log, state } = this.#world;
+    const { name } = group;
+    const rollback = this.#subjectOf(group);
     const known = { ...rollback, stored: false };
     this.#rollbacks.set(name, known);
-    this.#slices.delete(name);
+    this.#counted.delete(name);
     log.write("error", "rollout_rolled_back", "A rollout is taken back to its base", {
       group: name,
       policy: rollback.digest?.slice(0, 12),
@@ -194,6 +207,10 @@ function sum(tallies: readonly Tally[]): Tally {
   return total;
 }
 
-function isRollback(value: unknown): value is Rollback {
+function isSame(first: Subject, second: Subject): boolean {
+  return first.digest === second.digest && first.block === second.block;
+}
+
+function isRollback(value: unknown): value is Subject {
   return typeof value === "object" && value !== null && "digest" in value && "block" in value;
 }

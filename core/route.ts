@@ -1,5 +1,5 @@
 import { findPin } from "./pins.ts";
-import { type Call, cutSignal, type Parts } from "./call.ts";
+import { type Call, cutError, cutSignal, type Parts } from "./call.ts";
 import { type Arm, deciderOf, type Decision, type DecisionOutcome } from "./decision.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { filterTargets } from "./filter_targets.ts";
@@ -15,7 +15,8 @@ import type { Asking } from "./strategy.ts";
  * Step 4: eligible targets, the group's strategy, one check of its plan, and the passes over its
  * order: targets in the order to try.
  *
- * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`, `routing-policy-error`
+ * @throws {GatewayError} `no-eligible-target`, `context-length-exceeded`, `routing-policy-error`, or
+ *   that the call was cut while a policy was asked
  */
 export async function route(parts: Parts, call: Call): Promise<readonly Target[]> {
   const decision = beginDecision(parts, call);
@@ -23,6 +24,10 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   // Records tell how the limits stood now, whether the decision looks at them or not.
   void decision.context.budget;
   await decide(parts, decision, askingOf(call, decision));
+  if (call.cut !== null && isUnanswered(decision)) {
+    decision.outcome = "left";
+    throw cutError(call.cut);
+  }
   if (decision.group.shadow) parts.shadows.offer(decision, () => plainContext(decision.context));
   for (const { kind, cost } of call.policyRuns) {
     if (kind === "external") call.waitedMs += cost.durationUs / 1000;
@@ -107,6 +112,11 @@ class CallAsking implements Asking {
   get signal(): AbortSignal {
     return cutSignal(this.#call);
   }
+}
+
+/** Whether no policy has answered, not even with a fault. */
+function isUnanswered({ outcome, runs }: Decision): boolean {
+  return outcome === "policy-error" && runs.length === 0;
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {

@@ -6,7 +6,7 @@ import { retryDelayMs } from "./retry.ts";
 import { contextExceeded } from "./no_target.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
-import { openTargets, type Withheld, withheldError } from "./withheld.ts";
+import { endPass, openTargets, type Withheld, withheldError } from "./withheld.ts";
 
 /**
  * Step 5: walks the plan until a target replies. Each failure decides which targets may follow.
@@ -34,6 +34,7 @@ export async function send(
     const timeoutMs = attemptTimeout(parts, call, group, target);
     const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
     if (outcome instanceof GatewayError) {
+      endPass(parts, call, null);
       refusal = outcome;
       left = left.slice(1);
     } else if ("class" in outcome) {

@@ -1,4 +1,4 @@
-import type { Attempt, Call, Parts } from "./call.ts";
+import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import type { Refusal } from "./limits/refusal.ts";
 import { tokenCharge } from "./limits/shape.ts";
@@ -14,6 +14,8 @@ export type Withheld =
 /**
  * Drops targets from the front of a plan until one may be tried now: what it needs is taken then.
  * Those that were dropped are added to `withheld`.
+ *
+ * @throws {GatewayError} that the call was cut meanwhile, `quota-store-unavailable`
  */
 export async function openTargets(
   parts: Parts,
@@ -23,6 +25,7 @@ export async function openTargets(
 ): Promise<readonly Target[]> {
   for (const [place, target] of plan.entries()) {
     const refusal = await reserveCost(parts, call, target);
+    if (call.cut !== null) throw cutError(call.cut);
     if (refusal !== null) {
       withheld.push({ reason: "cost-budget", refusal });
       continue;

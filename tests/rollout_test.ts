@@ -98,6 +98,26 @@ Deno.test("rollout is taken back for faults in the window, everywhere, and for t
   assert(!mended.isRolledBack(GROUP));
 });
 
+Deno.test("rollout of another bundle or block answers for none of the faults before it", async () => {
+  const world = { digest: "d1" };
+  using guard = guardOf(sharedState(), world);
+  await guard.look();
+  const count = (calls: number, group = GROUP, fault: "policy-threw" | null = null) => {
+    for (let made = 0; made < calls; made++) guard.count(group, "rollout", { ...FINE, fault });
+  };
+  count(99, GROUP, "policy-threw");
+  world.digest = "d2";
+  count(99);
+  assert(!guard.isRolledBack(GROUP));
+  count(9, GROUP, "policy-threw");
+  assert(guard.isRolledBack(GROUP));
+  const next = groupOf({ rollout: { ...ROLLOUT, block: "2" } });
+  count(99, next, "policy-threw");
+  const last = groupOf({ rollout: { ...ROLLOUT, block: "3" } });
+  count(100, last);
+  assert(!guard.isRolledBack(last));
+});
+
 Deno.test("rollout forgets faults that left the window, and compares failed calls with the base", async () => {
   let now = 0;
   using guard = guardOf(sharedState(), { clock: () => now });

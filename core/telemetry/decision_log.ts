@@ -9,7 +9,7 @@ import { safeCause } from "../safe_cause.ts";
 import type { Group } from "../snapshot.ts";
 import { staticsOf } from "../target_view.ts";
 import { packStatics, type TargetStatics } from "./context_record.ts";
-import { decisionRecord, isDetailed } from "./decision_rows.ts";
+import { decisionRecord, isDetailed, recordedDecision } from "./decision_rows.ts";
 
 /** Records in full how some calls were decided, when their callers have their answers. */
 export interface DecisionLog extends Watcher {
@@ -65,9 +65,8 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
 
   return {
     onSettled(call, settlement) {
-      const { decision, snapshot } = call;
-      if (!decision || !snapshot.server.decisionTelemetry.enabled) return;
-      if (!isDetailed(call, decision, settlement)) return;
+      const decision = recordedDecision(call);
+      if (!decision || !isDetailed(call, decision, settlement)) return;
       // Read from the headers of the request, which are gone once it is answered.
       void decision.context.conversationKey;
       waiting.push({ call, decision });

@@ -14,6 +14,12 @@ import { isSampled } from "./sample.ts";
 /** The format of `RouteContext`. */
 const CONTRACT = 1;
 
+/** The decision of a call that is to be recorded; `null`: there is none, or it was never made. */
+export function recordedDecision({ decision, snapshot }: Call): Decision | null {
+  if (decision?.outcome === "left" || !snapshot.server.decisionTelemetry.enabled) return null;
+  return decision;
+}
+
 /** Which decisions are recorded in full: a sample, and what is always worth a closer look. */
 export function isDetailed(call: Call, decision: Decision, { status }: Settlement): boolean {
   const { samplePercent } = call.snapshot.server.decisionTelemetry;
@@ -25,9 +31,8 @@ export function isDetailed(call: Call, decision: Decision, { status }: Settlemen
  * the call's own line, which says the rest of its columns.
  */
 export function ownDecisionRows(call: Call, settlement: Settlement): readonly Row[] {
-  const { decision, snapshot } = call;
-  if (!decision || !snapshot.server.decisionTelemetry.enabled) return [];
-  if (isDetailed(call, decision, settlement)) return [];
+  const decision = recordedDecision(call);
+  if (!decision || isDetailed(call, decision, settlement)) return [];
   return [decisionRow(decision, { findings: findingsOf(decision), plan: null })];
 }
 

@@ -94,7 +94,7 @@ export class Slot {
     this.#process = process;
     try {
       const given = start();
-      const url = await process.remote.start({ ...given, worker });
+      const url = await process.start({ ...given, worker });
       this.#serves = true;
       // What came while it started.
       const { latest, shipping } = start();

@@ -1,14 +1,14 @@
 import type { BirpcReturn } from "birpc";
 import { counted, type Counts } from "./fleet.ts";
 import { openLink } from "./link.ts";
-import type { SupervisorSide, WorkerSide } from "./messages.ts";
+import type { SupervisorSide, WorkerSide, WorkerStart } from "./messages.ts";
 
 /** How often a worker says that it lives, ms. */
 export const BEAT_MS = 1_000;
 /** Beats that may be missing. */
 const MISSING = 3;
-/** Beats that a process may take to come up. */
-const BOOT = 30;
+/** Beats that may be missing while it comes up: a long journal is read in one go. */
+const MISSING_AT_START = 30;
 
 /** What a worker is answered. */
 export type Desk = Pick<SupervisorSide, "counts" | "totals">;
@@ -16,7 +16,8 @@ export type Desk = Pick<SupervisorSide, "counts" | "totals">;
 /** One worker, as its supervisor sees it. */
 export class WorkerProcess {
   readonly #child: Deno.ChildProcess;
-  #silent = MISSING - BOOT;
+  #silent = 0;
+  #patience = MISSING_AT_START;
   /** What it counted, as far as is known. */
   counts: Counts = [];
   readonly remote: BirpcReturn<WorkerSide, SupervisorSide>;
@@ -42,10 +43,18 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
+  /** Lets it begin to serve; gives the address once it listens. */
+  async start(start: WorkerStart): Promise<string> {
+    const url = await this.remote.start(start);
+    this.#silent = 0;
+    this.#patience = MISSING;
+    return url;
+  }
+
   /** To be called at every beat: ends a process that has been silent for too long. */
   beat(): void {
     this.#silent += 1;
-    if (this.#silent > MISSING) this.kill();
+    if (this.#silent > this.#patience) this.kill();
   }
 
   /** Asks what it counted; what is known stays when it does not answer in time. */

@@ -3,13 +3,18 @@ import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { unpackContext, unpackStatics } from "@/core/telemetry/context_record.ts";
 import { type ConfigTree, type Loose, startTestGateway, type TestGateway } from "../gateway.ts";
-import { echo, reply, startUpstream } from "../upstream.ts";
+import { echo, hang, reply, startUpstream } from "../upstream.ts";
 
 const EVERYTHING: ConfigTree = { decision_telemetry: { sample_percent: 100 } };
 
-async function call(gateway: TestGateway, more: ConfigTree = {}): Promise<number> {
+async function call(
+  gateway: TestGateway,
+  more: ConfigTree = {},
+  signal: AbortSignal | null = null,
+): Promise<number> {
   const response = await fetch(`${gateway.url}/v1/chat/completions`, {
     method: "POST",
+    signal,
     headers: { authorization: `Bearer ${gateway.token}`, "content-type": "application/json" },
     body: JSON.stringify({
       model: "fast",
@@ -148,4 +153,27 @@ Deno.test("a fallback is recorded in full, sampled or not, with the step to the 
   );
   const [decision] = await rowsOf(gateway, "request_routing_decisions", 1);
   assert.equal(decision!.recorded, 1);
+});
+
+Deno.test("a decision that its caller did not wait for is no error of the policy, and not recorded", async () => {
+  await using policy = await startUpstream(hang());
+  await using gateway = await startTestGateway({
+    upstreams: [policy.url],
+    server: EVERYTHING,
+    group: {
+      strategy: "external",
+      external_policy: { url: policy.url, allow_hosts: ["127.0.0.1"] },
+    },
+  });
+  const stop = new AbortController();
+  const left = call(gateway, {}, stop.signal);
+  await policy.request(1);
+  stop.abort();
+  await assert.rejects(left);
+  const [row] = await gateway.settled(1);
+  assert.equal(row?.["status"], 499);
+  policy.script([reply({ targetIndex: 0 }), echo("echo")]);
+  assert.equal(await call(gateway), 200);
+  const decisions = await rowsOf(gateway, "request_routing_decisions", 1);
+  assert.deepEqual(decisions.map(({ outcome }) => outcome), ["planned"]);
 });

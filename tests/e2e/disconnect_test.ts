@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { DialectName } from "@/core/dialect_name.ts";
 import {
   CALL_PATH,
+  caller,
   type ConfigTree,
   DIALECTS,
   startTestGateway,
@@ -13,6 +16,7 @@ import { connectRaw, requestHead } from "../gateway_raw.ts";
 import {
   type Behaviour,
   echo,
+  errorReply,
   firstFrames,
   hang,
   partial,
@@ -206,4 +210,31 @@ Deno.test("calls in a row share one connection to their upstream", async () => {
     assert.equal(upstream.requests.length, 30);
     assert(upstream.connections <= 2, `${upstream.connections} connections were opened`);
   });
+});
+
+Deno.test("a caller that leaves while shared counters are asked is sent nowhere else", async () => {
+  await using upstream = await startUpstream();
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url, upstream.url],
+    targets: [{}, { output_price_per_million_usd: 9 }],
+    callers: [caller("ci", TOKEN, { quota: { day: { cost_usd: 1 } } })],
+    server: { ledger: { shared: true } },
+  });
+  using counters = new DatabaseSync(join(gateway.dir, "state/router.kv"));
+  const fail = errorReply("openai-chat", 500);
+  upstream.script((exchange) => {
+    counters.exec("BEGIN IMMEDIATE");
+    return fail(exchange);
+  });
+  const stop = new AbortController();
+  const sent = send(gateway.url, "openai-chat", { signal: stop.signal });
+  await upstream.request(1);
+  await new Promise((done) => setTimeout(done, 200));
+  stop.abort();
+  await assert.rejects(sent);
+  await new Promise((done) => setTimeout(done, 100));
+  counters.exec("ROLLBACK");
+  const [row] = await gateway.settled(1);
+  assert.equal(row?.["status"], 499);
+  assert.equal(upstream.requests.length, 1);
 });

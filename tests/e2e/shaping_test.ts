@@ -224,3 +224,31 @@ Deno.test("probe that its caller leaves makes room for another", async () => {
   await gateway.settled(3);
   assert.equal((await call(gateway.url, "openai-chat")).status, 200);
 });
+
+Deno.test("probe that cannot be written for its target makes room for another", async () => {
+  await using upstream = await startUpstream({
+    "up-1": [errorReply("anthropic", 429), echo("echo")],
+    "*": echo("echo"),
+  });
+  const traffic_shape = { upstream_429_backoff: { min_backoff_ms: 10, max_backoff_ms: 10 } };
+  const bridged = { inbound_dialects: ["openai-chat"], traffic_shape };
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url, upstream.url],
+    group: {
+      targets: [
+        { provider: "p1-anthropic", model: "up-1", ...bridged },
+        { provider: "p2-openai-chat", model: "up-2", traffic_shape },
+      ],
+    },
+  });
+  const ask = async (role: string) => {
+    const body = { messages: [{ role, content: "Say hello." }] };
+    const { status, headers } = await call(gateway.url, "openai-chat", { body });
+    assert.equal(status, 200);
+    return headers.get("x-router-model");
+  };
+  assert.equal(await ask("user"), "up-2", "the first one's provider limits our rate");
+  await new Promise((done) => setTimeout(done, 50));
+  assert.equal(await ask("system"), "up-2", "messages hold no call without a turn");
+  assert.equal(await ask("user"), "up-1");
+});
