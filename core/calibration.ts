@@ -1,3 +1,5 @@
+import { isObject } from "./json.ts";
+
 /** An average that starts at a guess and learns from each value, the first ones most. */
 interface Learned {
   readonly ratio: number;
@@ -60,6 +62,10 @@ const LEAST_INPUT = 64;
 const LEAST_OUTPUT = 16;
 /** The weight of a new value once many are known. */
 const LEAST_WEIGHT = 0.05;
+
+/** What no tokenizer goes beyond. */
+const INPUT_RATIOS = [0.5, 2] as const;
+const OUTPUT_RATIOS = [1.5, 8] as const;
 
 const UNKNOWN: TargetCalibration = Object.freeze({
   input: Object.freeze({ ratio: 1, deviation: 0.25, count: 0 }),
@@ -124,19 +130,19 @@ export class Calibration {
   learnInput(key: string, { base, hasMedia }: Estimated, actual: number): void {
     if (hasMedia || base < LEAST_INPUT) return;
     const { input, output } = this.of(key);
-    this.#set(key, { input: learned(input, clamp(actual / base, 0.5, 2)), output });
+    this.#set(key, { input: learned(input, clamp(actual / base, ...INPUT_RATIOS)), output });
   }
 
   /** Takes the output tokens that a provider reported for so many bytes of content. */
   learnOutput(key: string, bytes: number, actual: number): void {
     if (bytes === 0 || actual < LEAST_OUTPUT) return;
     const { input, output } = this.of(key);
-    this.#set(key, { input, output: learned(output, clamp(bytes / actual, 1.5, 8)) });
+    this.#set(key, { input, output: learned(output, clamp(bytes / actual, ...OUTPUT_RATIOS)) });
   }
 
-  /** Takes what an earlier process knew. */
-  restore(key: string, known: TargetCalibration): void {
-    this.#targets.set(key, known);
+  /** Takes what an earlier process knew; a value that nobody can have learned is passed over. */
+  restore(key: string, known: unknown): void {
+    if (isCalibration(known)) this.#targets.set(key, known);
   }
 
   /** What was learned since the last time this was asked. */
@@ -165,6 +171,18 @@ export class Calibration {
       : "low";
     return hasMedia ? LOWER[found] : found;
   }
+}
+
+function isCalibration(value: unknown): value is TargetCalibration {
+  return isObject(value) && isLearned(value["input"], INPUT_RATIOS) &&
+    isLearned(value["output"], OUTPUT_RATIOS);
+}
+
+function isLearned(value: unknown, [least, most]: readonly [number, number]): boolean {
+  if (!isObject(value)) return false;
+  const { ratio, deviation, count } = value;
+  return typeof ratio === "number" && ratio >= least && ratio <= most &&
+    typeof deviation === "number" && deviation >= 0 && typeof count === "number" && count >= 0;
 }
 
 /** An exponentially weighted moving average, of all values alike while they are few. */

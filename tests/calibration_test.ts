@@ -30,6 +30,23 @@ Deno.test("estimate of a target that never answered is the base, with the widest
   assert.deepEqual(calibration.plain(KEY, TEXT), { input: 1_000, bytesPerOutputToken: 4 });
 });
 
+Deno.test("what nobody can have learned is not taken from the state", () => {
+  const calibration = taught(...times(3, 1.2));
+  const known = calibration.of(KEY);
+  const odd = [NaN, 0, -1, 1e9, "1.2", null].map((ratio) => ({
+    ...known,
+    input: { ...known.input, ratio },
+  }));
+  for (const value of [...odd, null, 7, {}, { input: known.input }]) {
+    const fresh = new Calibration();
+    fresh.restore(KEY, value);
+    assert.equal(fresh.estimate([{ key: KEY }], TEXT).upper, 1_250);
+  }
+  const fresh = new Calibration();
+  fresh.restore(KEY, known);
+  assert.deepEqual(fresh.of(KEY), known);
+});
+
 // k, d after each value, by hand: a = 1, 1/2, 1/3.
 for (
   const [ratios, ratio, deviation] of [

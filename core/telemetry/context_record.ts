@@ -32,6 +32,9 @@ export class RecordError extends Error {
 /** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
 const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4_096 };
 
+/** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
+const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };
+
 /** Packs what a decision saw, but for its content. */
 export function packContext(context: RouteContext): PackedContext {
   const json = JSON.stringify({
@@ -70,7 +73,7 @@ export function unpackContext(
 }
 
 function parseContext(z: string, sha256: string): RouteContext {
-  const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), PACKING));
+  const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), UNPACKING));
   if (hash("sha256", json, "hex") !== sha256) {
     throw new RecordError("Cannot read a record: it is not what was written");
   }
@@ -88,7 +91,7 @@ export function packStatics(statics: GroupStatics): string {
  * @throws {RecordError} when it was changed
  */
 export function unpackStatics(z: string): GroupStatics {
-  return JSON.parse(inflated(() => inflateSync(Buffer.from(z, "base64"), PACKING)).toString());
+  return JSON.parse(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)).toString());
 }
 
 function inflated(inflate: () => Buffer): Buffer {

@@ -5,6 +5,7 @@ import type { DecisionStore, RecordedDecision } from "../../core/decision_store.
 import type { Registry } from "../../core/registry.ts";
 import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
 import { type GroupStatics, unpackStatics } from "../../core/telemetry/context_record.ts";
+import { MAX_BUNDLE_BYTES } from "../sandbox/bundle.ts";
 import { ReplaySandbox } from "./sandbox.ts";
 
 /** What decides again: a built-in strategy, or a policy in the sandbox. */
@@ -109,9 +110,11 @@ function asksOthers(manifestJson: string): boolean {
   return (manifest.permissions?.net ?? []).length > 0;
 }
 
+const UNPACKING = { maxOutputLength: MAX_BUNDLE_BYTES };
+
 function unpackBundle(z: string): string | null {
   try {
-    return inflateRawSync(Buffer.from(z, "base64")).toString();
+    return inflateRawSync(Buffer.from(z, "base64"), UNPACKING).toString();
   } catch {
     return null;
   }
