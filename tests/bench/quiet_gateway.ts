@@ -28,7 +28,8 @@ async function serve(path: string): Promise<void> {
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
   const { snapshot } = initial;
-  const { logging } = snapshot.server;
+  // Nothing is there that could be rotated.
+  const logging = { ...snapshot.server.logging, rotateBytes: Infinity };
   const log = createLog(logging);
   const journal = openJournal(logging, {
     log,
