@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { World } from "../core/command.ts";
+import type { AddCommands, World } from "../core/command.ts";
 import { flagsOk, orDatabaseError, type StorageCommandOptions } from "./database_flags.ts";
 import { addMigrateCommands } from "./migrate_commands.ts";
 import { addReportCommand } from "./reports/report_command.ts";
@@ -7,17 +7,22 @@ import { addRetentionCommands } from "./retention/retention_commands.ts";
 import { addRollupCommands } from "./rollups/rollup_commands.ts";
 import { parseTime, type TimeWindow } from "./time_window.ts";
 
-/** Adds every command on the usage database. */
-export function addStorageCommands(
+/** Every command on the usage database. */
+export function storageCommands(options: StorageCommandOptions): AddCommands {
+  return (program, world) => {
+    addMigrateCommands(program, world, options);
+    addReportCommand(program, world, options);
+    addRollupCommands(program, world, options);
+    addRetentionCommands(program, world, options);
+    addUsageCommands(program, world, options);
+  };
+}
+
+function addUsageCommands(
   program: Command,
   world: World,
-  options: StorageCommandOptions,
+  { settingsOf, routerVersion }: StorageCommandOptions,
 ): void {
-  const { settingsOf, routerVersion } = options;
-  addMigrateCommands(program, world, options);
-  addReportCommand(program, world, options);
-  addRollupCommands(program, world, options);
-  addRetentionCommands(program, world, options);
   const usage = program.command("usage").description("Look after the usage database");
   usage.command("ship")
     .description("Ship one batch of each journal to the database")
