@@ -23,9 +23,9 @@ function addUsageCommands(
   world: World,
   { settingsOf, routerVersion }: StorageCommandOptions,
 ): void {
-  const usage = program.command("usage").description("Look after the usage database");
+  const usage = program.command("usage").description("look after the usage database");
   usage.command("ship")
-    .description("Ship one batch of each journal to the database")
+    .description("ship one batch of each journal to the database")
     .option("--config <path>", "configuration file")
     .option("--drain", "until nothing is left", false)
     .action(async ({ config, drain }: { config?: string; drain: boolean }) => {
@@ -34,7 +34,7 @@ function addUsageCommands(
       await orDatabaseError(() => shipNow({ settings, world, routerVersion }, { drain }));
     });
   usage.command("rebuild")
-    .description("Load all segments of a journal folder into an empty database")
+    .description("load all segments of a journal folder into an empty database")
     .requiredOption("--from <dir>", "journal folder")
     .option("--config <path>", "configuration file")
     .action(async ({ config, from }: { config?: string; from: string }) => {
@@ -43,7 +43,7 @@ function addUsageCommands(
       await orDatabaseError(() => rebuild({ settings, world, routerVersion }, from));
     });
   usage.command("import")
-    .description("Load a file of journal lines; lines that are there change nothing")
+    .description("load a file of journal lines; lines that are there change nothing")
     .argument("<file>", "journal segment, of any gateway")
     .option("--config <path>", "configuration file")
     .action(async (file: string, { config }: { config?: string }) => {
@@ -52,7 +52,7 @@ function addUsageCommands(
       await orDatabaseError(() => importFile({ settings, world }, file));
     });
   usage.command("verify")
-    .description("Compare the journal with the database; exit 1 on a difference")
+    .description("compare the journal with the database; exit 1 on a difference")
     .option("--config <path>", "configuration file")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")
