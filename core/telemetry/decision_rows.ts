@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import type { Call, Settlement } from "../call.ts";
 import { type Decision, findingsOf } from "../decision.ts";
-import { planJson } from "../plan_json.ts";
+import { planJson, withDigest } from "../plan_json.ts";
 import type { DecisionRecord, Row } from "../record.ts";
+import { shownContent } from "../route_context.ts";
 import type { TelemetrySettings } from "../snapshot.ts";
 import type { Findings, PolicyRun, RouteContext } from "../strategy.ts";
 import { candidateRows, filterReasonRows, micro, scoreRows } from "./candidate_rows.ts";
@@ -65,8 +66,11 @@ function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: num
     runs.some(({ fault }) => fault !== null);
 }
 
-function planOf({ plan, checked }: Decision): string | null {
-  return plan && checked ? planJson(plan, checked) : null;
+/** The plan as it is recorded: what a policy that saw content says in its own words may be content. */
+function planOf({ plan, checked, context }: Decision): string | null {
+  if (!plan || !checked) return null;
+  const sawContent = shownContent(context).text !== undefined;
+  return planJson(sawContent ? withDigest(plan) : plan, checked);
 }
 
 /** What the row of the call does not say. */
@@ -146,13 +150,15 @@ function recordRow(call: Call, decision: Decision, plan_json: string): Row {
     context_z: z,
     context_bytes: bytes,
     context_sha256: sha256,
-    content_sha256: contentDigest(context),
+    content_sha256: contentDigest(shownContent(context)),
     plan_json,
   };
 }
 
 /** What tells content apart that a policy saw and nobody stores. */
-function contentDigest({ text, request }: RouteContext): string | undefined {
+function contentDigest(
+  { text, request }: Pick<RouteContext, "text" | "request">,
+): string | undefined {
   if (text === undefined) return undefined;
   return hash("sha256", JSON.stringify([text, request ?? null]), "hex");
 }
