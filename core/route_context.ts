@@ -43,14 +43,6 @@ export function plainContext(context: RouteContext): RouteContext {
   };
 }
 
-/** What of its request a policy may see. */
-type Content = Pick<RouteContext, "text" | "request" | "truncated">;
-
-/** What of the request was shown to whoever decided; empty: nothing. */
-export function shownContent(context: RouteContext): Content {
-  return context instanceof CallContext ? context.shown : context;
-}
-
 /**
  * The context of one call. Few decisions draw, or ask for names: what most do not read is made when it
  * is read, and stays. A class, as accessors of an object literal would keep all that they reach until
@@ -72,7 +64,6 @@ class CallContext implements RouteContext {
   readonly #call: Call;
   readonly #group: Group;
   #seed: number | null = null;
-  #shown: Content = {};
 
   constructor(
     parts: Parts,
@@ -126,16 +117,10 @@ class CallContext implements RouteContext {
     return budgetIn(this.#parts, this.#call);
   }
 
-  get shown(): Content {
-    return this.#shown;
-  }
-
   /** What policies are given. */
   toJSON(): RouteContext {
     const plain = plainContext(this);
-    if (!this.#group.includeRequest) return plain;
-    this.#shown = requestContent(this.#call);
-    return { ...plain, ...this.#shown };
+    return this.#group.includeRequest ? { ...plain, ...requestContent(this.#call) } : plain;
   }
 }
 

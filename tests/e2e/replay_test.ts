@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { runReplay } from "@/policies/replay/run_replay.ts";
 import { createDecisionArchive } from "@/storage/decision_archive.ts";
 import {
   type ConfigOptions,
   type ConfigTree,
-  type Loose,
   startTestGateway,
   type TestGateway,
 } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
+import { rowsOf } from "../recorded_rows.ts";
 
 const CHAT = "openai-chat";
 const TARGETS = ["first", "second", "third"].map((id) => ({ provider: "echo", model: "echo", id }));
@@ -24,17 +23,6 @@ function deciding(group: ConfigTree, files: Readonly<Record<string, string>>): C
     group: { script_timeout_ms: 1_000, targets: TARGETS, ...group },
     files,
   };
-}
-
-/** Rows of a table, when there are so many. */
-async function rowsOf(gateway: TestGateway, table: string, count: number): Promise<Loose[]> {
-  for (;;) {
-    await gateway.usageRows();
-    using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
-    const rows: Loose[] = db.prepare(`SELECT * FROM ${table} ORDER BY request_id`).all();
-    if (rows.length >= count) return rows;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 function replay({ dir }: TestGateway) {
