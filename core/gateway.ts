@@ -20,6 +20,7 @@ import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
 import type { OpenSpool } from "./spool.ts";
 import { policyGroups } from "./policy_groups.ts";
+import { createHedgeBudget } from "./hedge_budget.ts";
 import { createRetryBudget } from "./retry.ts";
 import type { StateStore } from "./state_store.ts";
 import { RolloutGuard } from "./rollout_guard.ts";
@@ -150,6 +151,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     build: options.build,
     live: new Set(),
     retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
     deadlines: createDeadlines(clock),
     now,
     clock,

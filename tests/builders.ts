@@ -2,6 +2,7 @@ import type { BreakerOptions } from "@/core/breaker.ts";
 import type { ChatRequest } from "@/core/chat.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import { NOTHING_OBSERVED } from "@/core/observations.ts";
+import type { RetryOptions } from "@/core/retry.ts";
 import type {
   Caller,
   Credential,
@@ -9,7 +10,6 @@ import type {
   Prices,
   Provider,
   RequestShapeSupport,
-  RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
 import type {
@@ -104,6 +104,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     streamIdleTimeoutMs: 120_000,
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
+    hedge: null,
     breaker: { ...BREAKER, ...breaker },
     budgetRules: [],
     contract: null,
