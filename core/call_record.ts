@@ -9,6 +9,7 @@ import {
   type Settlement,
 } from "./call.ts";
 import { clientLabel } from "./client_label.ts";
+import { contractColumns, validationAge } from "./contract_columns.ts";
 import { costOf } from "./cost.ts";
 import { diagnosticRows } from "./diagnostic_rows.ts";
 import type { GatewayError } from "./errors.ts";
@@ -52,7 +53,9 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       callerColumns(call.credential),
       snapshotColumns(call.snapshot, parts),
       ...(call.group ? [groupColumns(call.group)] : []),
+      ...(call.group?.contract ? [contractColumns(call)] : []),
       ...(target ? [targetColumns(target)] : []),
+      ...(target?.validation ? [validationAge(target.validation, call.ts)] : []),
       endColumns(call, settlement),
       bridgeColumns(call),
       decisionColumns(call),

@@ -1,6 +1,7 @@
-import type { DialectName } from "./dialect_name.ts";
+import type { Contract } from "./contract_terms.ts";
+import { DIALECT_NAMES, type DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
-import type { Contract, Target } from "./snapshot.ts";
+import type { Target } from "./snapshot.ts";
 import type { RouteContext, TargetSignals } from "./strategy.ts";
 
 /** Attempts from which on what was observed of a target counts. */
@@ -59,6 +60,43 @@ export function contractReasons(
   promised: Promised,
 ): readonly string[] {
   return CLAUSES.flatMap(([label, breaks]) => breaks(target, contract, promised) ? [label] : []);
+}
+
+/**
+ * Whether a target keeps a contract at a time (epoch ms) for callers of one dialect at least, what is
+ * observed of it and what a caller asks for aside.
+ */
+export function keepsContract(target: Target, contract: Contract, now: number): boolean {
+  const promised = {
+    features: { outputCap: null },
+    now,
+    signals: () => {
+      throw new TypeError("Cannot observe a target without a call");
+    },
+  };
+  return DIALECT_NAMES.some((dialect) =>
+    takesCallersOf(target, dialect) &&
+    contractReasons(target, { ...contract, targets: null }, { ...promised, dialect }).length === 0
+  );
+}
+
+/** Whether callers of a dialect can reach a target. */
+export function takesCallersOf({ dialect, inboundDialects }: Target, name: DialectName): boolean {
+  return dialect === name || inboundDialects.includes(name);
+}
+
+/** How the evaluation of a target stands under a contract: `ok` where it does not age. */
+export type EvaluationState = "ok" | "expiring" | "expired";
+
+/** How the evaluation of a target stands at a time, epoch ms. */
+export function evaluationAt(
+  target: Target,
+  { floor, warnDays }: Contract,
+  now: number,
+): EvaluationState {
+  const at = expiresAt(target, floor);
+  if (at === null || at - now > warnDays * DAY_MS) return "ok";
+  return now < at ? "expiring" : "expired";
 }
 
 function lacksOne(asked: readonly string[], declared: readonly string[]): boolean {

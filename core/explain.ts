@@ -2,15 +2,14 @@ import { idHeaders, json } from "./answer.ts";
 import type { Call, Parts } from "./call.ts";
 import type { Endpoint, Visit } from "./endpoints.ts";
 import { tryCall } from "./engine.ts";
-import type { Decision } from "./decision.ts";
 import { GatewayError } from "./errors.ts";
-import { expectedCostNusd } from "./expected_cost.ts";
 import type { JsonObject } from "./json.ts";
 import { checkPlan } from "./plan.ts";
 import { planJson } from "./plan_json.ts";
 import { countCall } from "./reserve.ts";
 import { askingOf, beginDecision, decide } from "./route.ts";
 import { plainContext } from "./route_context.ts";
+import { shownTargets } from "./shown_targets.ts";
 import type { Group } from "./snapshot.ts";
 import type { Asking, RouteContext } from "./strategy.ts";
 
@@ -65,7 +64,7 @@ async function explained(
   const asking = askingOf(call, decision, { trial: true, remote });
   await decide(parts, decision, asking);
   const { group, context, plan, checked } = decision;
-  const shown = shownTargets(call, decision);
+  const shown = shownTargets(parts, call, decision);
   return {
     requestId: call.id,
     group: group.name,
@@ -102,34 +101,6 @@ function plain(value: object): JsonObject {
 
 function errorOf({ type, message, details }: GatewayError): JsonObject {
   return { type, message, details: { ...details } };
-}
-
-/** Targets as the caller may see them: by name, or by their place where names are hidden. */
-function shownTargets(call: Call, { group, context, checked }: Decision) {
-  const open = call.snapshot.server.exposeRouteHeaders;
-  const place = (id: string) =>
-    `target-${group.targets.find((target) => target.id === id)?.groupIndex}`;
-  const named = ({ id, provider, model }: { id: string; provider: string; model: string }) =>
-    open ? { id, provider, model } : { id: place(id) };
-  const rank = (index: number) =>
-    checked?.order.includes(index) ? checked.order.indexOf(index) + 1 : null;
-  return {
-    idOf: (index: number) => {
-      const target = context.targets[index];
-      return target ? named(target).id : "";
-    },
-    eligible: context.targets.map((target): JsonObject => ({
-      index: target.index,
-      ...named(target),
-      rank: rank(target.index),
-      expectedCostNusd: expectedCostNusd(context, target),
-      signals: { ...target.signals },
-    })),
-    rejected: context.rejected.map((target): JsonObject => ({
-      ...named(target),
-      reasons: [...target.reasons],
-    })),
-  };
 }
 
 /** How often each target comes first over many seeds. */

@@ -4,6 +4,7 @@ import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration, CalibrationStore } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
 import type { ConfigInForce } from "./config/reload.ts";
+import { ContractWatch } from "./contract_watch.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { createHealth } from "./health.ts";
@@ -84,16 +85,24 @@ export function startGateway(options: GatewayOptions): Gateway {
   for (const plugin of plugins) plugin.start(parts, config);
   const { listen } = config.current().server;
   const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });
+  const contracts = watchContracts(options);
   let stopping: Promise<void> | null = null;
   return {
     url: server.url,
     stop() {
       if (stopping) void server.drain(0);
       parts.rollouts[Symbol.dispose]();
+      contracts?.[Symbol.dispose]();
       stopping ??= stopAll(server, decisions, options);
       return stopping;
     },
   };
+}
+
+/** One of several processes speaks for all of them. */
+function watchContracts({ config, log, fleet }: GatewayOptions): ContractWatch | null {
+  if (fleet !== null && fleet.worker !== 1) return null;
+  return new ContractWatch({ log, now: Date.now, groups: () => config.current().groups.values() });
 }
 
 async function stopAll(

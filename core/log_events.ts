@@ -28,6 +28,8 @@ export const LOG_EVENTS = {
   config_rejected: ["code", "path"],
   config_reloaded: ["fingerprint", "groups"],
   config_warning: ["code", "path"],
+  contract_expired: ["group", "target"],
+  contract_expiring: ["group", "target", "days_left"],
   drain_finished: ["calls"],
   drain_started: ["calls"],
   gateway_started: ["url"],

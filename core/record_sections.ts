@@ -48,6 +48,8 @@ export const targetColumns = sectionsOf(({ prices, ...target }: Target): Row => 
   target_dialect: target.dialect,
   target_region: target.region ?? undefined,
   target_index: target.groupIndex,
+  target_validation_status: target.validation?.status,
+  target_validation_workload: target.validation?.workload,
   pricing_source: prices.source,
   pricing_updated_at: prices.updatedAt,
   input_price_per_million_nusd: prices.input,

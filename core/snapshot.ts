@@ -1,4 +1,5 @@
 import type { BreakerOptions } from "./breaker.ts";
+import type { Contract, Validation } from "./contract_terms.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
@@ -69,14 +70,6 @@ export interface RequestShapeSupport {
   readonly supportsLargeCodingAgentPayloads: boolean;
   readonly requiredInputModalities: readonly string[];
   readonly unsupportedRequestFeatures: ReadonlySet<string>;
-}
-
-/** How a target was evaluated; `validatedAt` is epoch ms, scores 0..1. */
-export interface Validation {
-  readonly status: "passed" | "limited" | "pending" | "failed";
-  readonly validatedAt: number | null;
-  readonly qualityScore: number | null;
-  readonly passRate: number | null;
 }
 
 /** One enabled target of a group, with its catalog model's facts folded in. */
@@ -197,39 +190,6 @@ export interface BudgetRule {
   readonly preferTags: readonly string[];
   /** Only targets with one of these serve, if there are any; empty: all. */
   readonly onlyTags: readonly string[];
-}
-
-/** What a group promises of the targets that serve it; `null` and empty: nothing. */
-export interface Contract {
-  readonly intendedWorkloads: readonly string[];
-  readonly shapes: readonly DialectName[] | null;
-  readonly regions: readonly string[] | null;
-  readonly required: {
-    readonly inputModalities: readonly string[];
-    readonly outputModalities: readonly string[];
-    readonly toolFeatures: readonly string[];
-    readonly structuredOutputs: boolean;
-    readonly reasoning: boolean;
-    readonly minContextTokens: number;
-    /** An output cap of the caller must be honored. */
-    readonly honorsCaps: boolean;
-  };
-  readonly floor: {
-    readonly requireTags: readonly string[];
-    readonly statuses: readonly string[];
-    readonly minQualityScore: number | null;
-    readonly minPassRate: number | null;
-    readonly maxAgeDays: number | null;
-  };
-  /** Whether targets whose evaluation is too old serve all the same. */
-  readonly serveExpired: boolean;
-  readonly warnDays: number;
-  readonly targets: {
-    readonly maxP95LatencyMs: number | null;
-    readonly minOutputTokensPerSec: number | null;
-    readonly maxErrorRate: number | null;
-    readonly maxTimeoutRate: number | null;
-  } | null;
 }
 
 /** How conversations stay with a target; times in ms. */

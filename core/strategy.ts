@@ -194,6 +194,10 @@ export interface TargetScores {
   readonly summands: readonly ScoreSummand[];
   readonly raw: readonly number[];
   readonly final: readonly number[];
+  /** Too little is known of it for its scores to count. */
+  readonly cold: readonly boolean[];
+  /** It is beyond a threshold. */
+  readonly over: readonly boolean[];
 }
 
 /** A strategy with the options of a group. */

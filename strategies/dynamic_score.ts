@@ -38,11 +38,12 @@ export function scoring(options: ScoreOptions): Decide {
 export function scoringFindings(options: ScoreOptions): (context: RouteContext) => Findings {
   return (context) => {
     const { raw, final, cold } = rank(context, options);
+    const over = context.targets.map((target) => isOver(target, options));
     return {
       explored: doesExplore(context, options, randomFrom(context.seed)()),
       coldStart: cold.includes(true),
-      overThreshold: context.targets.every((target) => isOver(target, options)),
-      scores: { summands: summandsOf(context, options), raw, final },
+      overThreshold: !over.includes(false),
+      scores: { summands: summandsOf(context, options), raw, final, cold, over },
     };
   };
 }

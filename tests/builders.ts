@@ -1,5 +1,6 @@
 import type { BreakerOptions } from "@/core/breaker.ts";
 import type { ChatRequest } from "@/core/chat.ts";
+import type { Contract } from "@/core/contract_terms.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import { NOTHING_OBSERVED } from "@/core/observations.ts";
 import type { RetryOptions } from "@/core/retry.ts";
@@ -74,6 +75,33 @@ export const RETRY: RetryOptions = {
   jitterBaseMs: 50,
   jitterMaxMs: 1_000,
   budgetPercent: 0,
+};
+
+/** A contract that promises nothing. */
+export const CONTRACT: Contract = {
+  intendedWorkloads: [],
+  shapes: null,
+  regions: null,
+  required: {
+    inputModalities: [],
+    outputModalities: [],
+    toolFeatures: [],
+    structuredOutputs: false,
+    reasoning: false,
+    minContextTokens: 0,
+    honorsCaps: false,
+  },
+  floor: {
+    requireTags: [],
+    statuses: [],
+    minQualityScore: null,
+    minPassRate: null,
+    maxAgeDays: null,
+  },
+  serveExpired: false,
+  warnDays: 7,
+  reported: { workload: "", bucket: "" },
+  targets: null,
 };
 
 /** What a test changes of a group; nested parts are merged. */

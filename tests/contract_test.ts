@@ -1,41 +1,15 @@
 import assert from "node:assert/strict";
 import { contractReasons } from "@/core/contract.ts";
-import type { Contract } from "@/core/snapshot.ts";
-import { featuresOf, NO_SIGNALS, NOW, targetOf, type TargetParts } from "./builders.ts";
+import type { Contract } from "@/core/contract_terms.ts";
+import { CONTRACT, featuresOf, NO_SIGNALS, NOW, targetOf, type TargetParts } from "./builders.ts";
 
 const DAY = 86_400_000;
 
-/** Promises nothing. */
-const NOTHING: Contract = {
-  intendedWorkloads: [],
-  shapes: null,
-  regions: null,
-  required: {
-    inputModalities: [],
-    outputModalities: [],
-    toolFeatures: [],
-    structuredOutputs: false,
-    reasoning: false,
-    minContextTokens: 0,
-    honorsCaps: false,
-  },
-  floor: {
-    requireTags: [],
-    statuses: [],
-    minQualityScore: null,
-    minPassRate: null,
-    maxAgeDays: null,
-  },
-  serveExpired: false,
-  warnDays: 7,
-  targets: null,
-};
-
 const required = (changes: Partial<Contract["required"]>): Partial<Contract> => ({
-  required: { ...NOTHING.required, ...changes },
+  required: { ...CONTRACT.required, ...changes },
 });
 const floor = (changes: Partial<Contract["floor"]>): Partial<Contract> => ({
-  floor: { ...NOTHING.floor, ...changes },
+  floor: { ...CONTRACT.floor, ...changes },
 });
 const slow = (changes: Partial<NonNullable<Contract["targets"]>>): Partial<Contract> => ({
   targets: {
@@ -49,6 +23,7 @@ const slow = (changes: Partial<NonNullable<Contract["targets"]>>): Partial<Contr
 const evaluated = (days: number, more: object = {}): TargetParts => ({
   validation: {
     status: "passed",
+    workload: "",
     validatedAt: NOW - 12 * 3_600_000 - days * DAY,
     qualityScore: 0.8,
     passRate: 0.9,
@@ -106,7 +81,7 @@ const CASES: readonly (readonly [string, Partial<Contract>, TargetParts, TargetP
 ];
 
 function reasons(contract: Partial<Contract>, parts: TargetParts, signals = SEEN) {
-  return contractReasons(targetOf(parts), { ...NOTHING, ...contract }, {
+  return contractReasons(targetOf(parts), { ...CONTRACT, ...contract }, {
     dialect: "openai-chat",
     features: featuresOf({ outputCap: 10 }),
     now: NOW,

@@ -1,6 +1,6 @@
-import { contractReasons, expiresAt } from "../contract.ts";
-import { DIALECT_NAMES } from "../dialect_name.ts";
-import type { Contract, Group, Snapshot, Target } from "../snapshot.ts";
+import type { Contract } from "../contract_terms.ts";
+import { keepsContract, takesCallersOf } from "../contract.ts";
+import type { Group, Snapshot, Target } from "../snapshot.ts";
 import type { Finding } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";
 
@@ -17,7 +17,7 @@ export function* contractErrors({ groups, loadedAt }: Snapshot): Iterable<Findin
     const at = [...path, "contract"];
     const broken = [...brokenPromises(group, group.contract, at)];
     yield* broken;
-    if (broken.length > 0 || group.targets.some((target) => keeps(target, group.contract!))) {
+    if (broken.length > 0 || isKept({ ...group, contract: ageless(group.contract) }, loadedAt)) {
       continue;
     }
     yield finding(at, "no target keeps it");
@@ -26,12 +26,21 @@ export function* contractErrors({ groups, loadedAt }: Snapshot): Iterable<Findin
 
 /** Contracts that no target keeps today because every evaluation is too old. */
 export function* contractWarnings({ groups, loadedAt }: Snapshot): Iterable<Finding> {
-  for (const { name, contract, targets } of groups.values()) {
-    if (!contract || contract.serveExpired) continue;
-    const expired = (target: Target) => (expiresAt(target, contract.floor) ?? Infinity) <= loadedAt;
-    if (!targets.every(expired)) continue;
+  for (const group of groups.values()) {
+    const { name, contract } = group;
+    if (!contract || isKept(group, loadedAt)) continue;
+    if (!isKept({ ...group, contract: ageless(contract) }, loadedAt)) continue;
     yield finding(["models", name, "contract"], "the evaluation of every target is too old");
   }
+}
+
+function isKept({ targets, contract }: Group, now: number): boolean {
+  return targets.some((target) => contract === null || keepsContract(target, contract, now));
+}
+
+/** A contract under which no evaluation is too old. */
+function ageless(contract: Contract): Contract {
+  return { ...contract, serveExpired: true };
 }
 
 function* brokenPromises(
@@ -49,28 +58,9 @@ function* brokenPromises(
     yield finding([...path, "allowed_regions"], `no target is in the region "${region}"`);
   }
   for (const shape of contract.shapes ?? []) {
-    if (has((target) => takes(target, shape))) continue;
+    if (has((target) => takesCallersOf(target, shape))) continue;
     yield finding([...path, "supported_api_shapes"], `no target takes callers of "${shape}"`);
   }
-}
-
-function takes({ dialect, inboundDialects }: Target, name: Target["dialect"]): boolean {
-  return dialect === name || inboundDialects.includes(name);
-}
-
-/** Whether a target keeps a contract for callers of one dialect at least; time is judged at each call. */
-function keeps(target: Target, contract: Contract): boolean {
-  return DIALECT_NAMES.some((dialect) =>
-    takes(target, dialect) &&
-    contractReasons(target, { ...contract, targets: null, serveExpired: true }, {
-        dialect,
-        features: { outputCap: null },
-        now: 0,
-        signals: () => {
-          throw new TypeError("Cannot observe a target that serves nobody yet");
-        },
-      }).length === 0
-  );
 }
 
 function finding(path: ConfigPath, message: string): Finding {

@@ -1,4 +1,5 @@
-import type { Contract, Group, Rollout, Shadow, SidePolicy } from "../snapshot.ts";
+import type { Contract } from "../contract_terms.ts";
+import type { Group, Rollout, Shadow, SidePolicy } from "../snapshot.ts";
 import { fingerprint } from "./canonical.ts";
 import type { ContractConfig, RolloutConfig } from "./schema_delivery.ts";
 import type { GroupConfig } from "./schema_groups.ts";
@@ -62,6 +63,17 @@ function affinityOf({ affinity, strategy }: GroupConfig): Group["affinity"] {
   };
 }
 
+/** Lower ends of the buckets of a quality floor, from the highest. */
+const FLOORS = [0.95, 0.85, 0.7, 0.5];
+
+/** How high a quality floor is, roughly: by its score, else by its rate. */
+function floorBucket(floor: ContractConfig["quality_floor"]): string {
+  const least = floor.min_eval_quality_score ?? floor.min_eval_pass_rate;
+  if (least === undefined) return "none";
+  const end = FLOORS.find((end) => least >= end);
+  return end === undefined ? `lt-${FLOORS.at(-1)}` : `ge-${end}`;
+}
+
 function contractOf(config: ContractConfig): Contract {
   const { required_capabilities: required, quality_floor: floor } = config;
   const targets = config.operational_targets;
@@ -90,6 +102,10 @@ function contractOf(config: ContractConfig): Contract {
     },
     serveExpired: config.expiry.on_expired === "warn",
     warnDays: config.expiry.warn_days,
+    reported: {
+      workload: config.reporting.expose_workload_labels ? config.intended_workloads.join(",") : "",
+      bucket: config.reporting.expose_quality_floor_bucket ? floorBucket(floor) : "",
+    },
     targets: targets
       ? {
         maxP95LatencyMs: targets.max_p95_latency_ms ?? null,

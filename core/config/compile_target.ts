@@ -91,9 +91,10 @@ function fold({ config, place, model, dialect }: Identity, facts: Capabilities):
 
 function validation({ validation: stated }: TargetConfig): Target["validation"] {
   if (!stated) return null;
-  const { status = "pending", validated_at, quality_score, pass_rate } = stated;
+  const { status = "pending", workload = "", validated_at, quality_score, pass_rate } = stated;
   return {
     status,
+    workload,
     validatedAt: validated_at === undefined ? null : Date.parse(`${validated_at}T00:00:00Z`),
     qualityScore: quality_score ?? null,
     passRate: pass_rate ?? null,

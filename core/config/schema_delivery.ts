@@ -95,9 +95,10 @@ export const contractSchema = block({
   operational_targets: targets.optional()
     .describe("from 20 observed attempts on; fewer pass"),
   reporting: block({
-    expose_workload_labels: flag().default(false).describe("in reports"),
-    expose_quality_floor_bucket: flag().default(false).describe("in reports"),
-  }).prefault({}).describe("what reports may show"),
+    expose_workload_labels: flag().default(false).describe("`intended_workloads`"),
+    expose_quality_floor_bucket: flag().default(false)
+      .describe("how high the least quality is: `none`, `lt-0.5`, `ge-0.5`, ... `ge-0.95`"),
+  }).prefault({}).describe("what records of calls, and so reports, show"),
 });
 
 const side = {

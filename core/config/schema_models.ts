@@ -155,7 +155,7 @@ export type ProviderConfig = z.infer<typeof providerSchema>;
 /** A catalog model, read. */
 export type CatalogModelConfig = z.infer<typeof catalogModel>;
 
-/** Keys of `targets[].validation`: information until contracts filter by it. */
+/** Keys of `targets[].validation`: contracts filter by it. */
 export const validationSchema = block({
   status: choice(["passed", "limited", "pending", "failed"]).optional().describe("outcome"),
   workload: text().optional().describe("what was tried"),

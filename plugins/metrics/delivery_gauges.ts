@@ -1,11 +1,10 @@
 import type { Parts } from "@/core/call.ts";
-import { expiresAt } from "@/core/contract.ts";
+import { evaluationAt, expiresAt } from "@/core/contract.ts";
 import type { Group } from "@/core/snapshot.ts";
 import type { ShadowCounts } from "@/core/shadow.ts";
 import type { Exposition } from "./exposition.ts";
 import type { Reading } from "./family.ts";
 
-const DAY_MS = 86_400_000;
 const STATES = ["ok", "expiring", "expired"] as const;
 
 /** Declares how rollouts, shadows and contracts stand. */
@@ -70,13 +69,11 @@ function expiries({ name, contract, targets }: Group, now: number): readonly Rea
 
 function evaluations({ name, contract, targets }: Group, now: number): readonly Reading[] {
   if (contract === null) return [];
-  const left = targets.map((target) => (expiresAt(target, contract.floor) ?? Infinity) - now);
-  const count = {
-    ok: left.filter((ms) => ms > contract.warnDays * DAY_MS).length,
-    expiring: left.filter((ms) => ms > 0 && ms <= contract.warnDays * DAY_MS).length,
-    expired: left.filter((ms) => ms <= 0).length,
-  };
-  return STATES.map((state) => [{ group: name, state }, count[state]]);
+  const states = targets.map((target) => evaluationAt(target, contract, now));
+  return STATES.map((state) => [
+    { group: name, state },
+    states.filter((found) => found === state).length,
+  ]);
 }
 
 function rolloutStates({ current, rollouts }: Parts): readonly Reading[] {

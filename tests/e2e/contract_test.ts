@@ -47,6 +47,72 @@ Deno.test("gateway keeps to a group's contract, and says which promise stood in 
   assert.deepEqual(requirements, ["text", "contract-required-api-shape"]);
 });
 
+const DAY_MS = 86_400_000;
+
+/** A target that was evaluated so many days ago. */
+function evaluated(id: string, days: number): ConfigTree {
+  const day = new Date(Date.now() - days * DAY_MS).toISOString().slice(0, 10);
+  return target(id, { validation: { status: "passed", workload: "chats", validated_at: day } });
+}
+
+const AGING = {
+  intended_workloads: ["support", "sales"],
+  quality_floor: { max_eval_age_days: 30, allowed_validation_status: ["passed"] },
+  reporting: { expose_workload_labels: true, expose_quality_floor_bucket: true },
+};
+
+Deno.test("gateway tells of evaluations that grow too old, in log, metrics and records", async () => {
+  const targets = [evaluated("old", 40), evaluated("aging", 27), evaluated("new", 3)];
+  const group = { strategy: "failover", contract: AGING, targets };
+  await using gateway = await startTestGateway({
+    ...options(group),
+    callers: [caller("ci", TOKEN, { metrics_admin: true })],
+  });
+  const told = gateway.logs.map((line) => JSON.parse(line))
+    .filter(({ event }) => event.startsWith("contract_"));
+  assert.deepEqual(told.map(({ event, target }) => [event, target]), [
+    ["contract_expired", "old"],
+    ["contract_expiring", "aging"],
+  ]);
+  assert.equal((await call(gateway.url, CHAT)).status, 200);
+  const [row] = gateway.rows();
+  assert.deepEqual(
+    [
+      row?.["target_index"],
+      row?.["contract_present"],
+      row?.["contract_workload"],
+      row?.["contract_bucket"],
+      row?.["contract_failure_reason"],
+      row?.["target_validation_status"],
+      row?.["target_validation_workload"],
+      row?.["target_validation_age_bucket"],
+    ],
+    [1, 1, "support,sales", "none", "", "passed", "chats", "8-30d"],
+  );
+  const page = await (await fetch(`${gateway.url}/metrics`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  })).text();
+  for (const state of ["ok", "expiring", "expired"]) {
+    assert.match(page, new RegExp(`contract_targets{group="fast",state="${state}"} 1\n`));
+  }
+  assert.match(page, /contract_expiry_seconds{group="fast",target="old"} -/);
+});
+
+Deno.test("gateway starts though every evaluation is too old, says so and refuses the group's calls", async () => {
+  const targets = [evaluated("old", 40), evaluated("older", 90)];
+  await using gateway = await startTestGateway(options({ contract: AGING, targets }));
+  const errors = gateway.logs.map((line) => JSON.parse(line)).filter(({ level }) =>
+    level === "error"
+  );
+  assert.deepEqual(errors.map(({ event, group }) => [event, group]), [[
+    "contract_expired",
+    "fast",
+  ]]);
+  assertError(CHAT, await call(gateway.url, CHAT), "no-eligible-target");
+  const [row] = gateway.rows();
+  assert.equal(row?.["contract_failure_reason"], "contract-validation-expired");
+});
+
 /** Rules as a caller's day is used up; the first call uses 100,000 tokens at most. */
 const RULES = [
   { at: 0.8, prefer_tags: ["economy"] },

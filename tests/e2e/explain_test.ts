@@ -65,6 +65,31 @@ Deno.test("explain tells the route of a call without making it", async () => {
   assert.deepEqual(gateway.rows(), [], "nothing is recorded");
 });
 
+Deno.test("explain tells what each target's score is made of", async () => {
+  await using gateway = await startTestGateway({
+    ...OPTIONS,
+    group: {
+      strategy: "dynamic_score",
+      targets: [
+        { ...TARGETS[0], input_price_per_million_usd: 1, output_price_per_million_usd: 1 },
+        { ...TARGETS[1], input_price_per_million_usd: 2, output_price_per_million_usd: 2 },
+      ],
+    },
+  });
+  const { eligible } = (await explain(gateway.url, { model: "fast" })).json();
+  const [first, second] = eligible;
+  assert.deepEqual(first["scores"], { cost_score: 1, latency_score: 0.5, reliability_score: 0.5 });
+  assert.equal(second["scores"].cost_score, 0.5);
+  assert.deepEqual(first["terms"], [
+    { term: "default", score: "cost_score", coefficient: 0.5, value: 1 },
+    { term: "default", score: "latency_score", coefficient: 0.3, value: 0.5 },
+    { term: "default", score: "reliability_score", coefficient: 0.2, value: 0.5 },
+  ]);
+  assert.deepEqual([first["raw"], second["raw"]], [0.75, 0.5]);
+  assert.deepEqual([first["final"], second["final"]], [0.75, 0.25], "cold: by weight");
+  assert.deepEqual(first["flags"], ["cold"]);
+});
+
 Deno.test("explain runs the group's policy, and a fault of it counts for nothing", async () => {
   await using gateway = await startTestGateway(OPTIONS);
   const fine = (await explain(gateway.url, { model: "policed" }, {
