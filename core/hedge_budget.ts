@@ -15,8 +15,8 @@ interface HedgedGroup {
 
 /** What one call in a hundred is worth of a hedge: a share of 5 % lets every 20th call have one. */
 const HEDGE = 100;
-/** Hedges that may be saved up for when many calls are slow at once. */
-const MOST_SAVED = 10;
+/** The share of so many calls is saved up for when many are slow at once. */
+const SAVED_CALLS = 200;
 
 /**
  * Keeps hedges of a group within a share of its calls: each call adds its part of a hedge, and a hedge
@@ -37,7 +37,9 @@ export function createHedgeBudget(): HedgeBudget {
   return {
     countCall(group) {
       if (group.hedge === null) return;
-      saved.set(group.name, Math.min(MOST_SAVED * HEDGE, of(group) + group.hedge.maxPercent));
+      const { maxPercent } = group.hedge;
+      const most = Math.max(HEDGE, SAVED_CALLS * maxPercent);
+      saved.set(group.name, Math.min(most, of(group) + maxPercent));
     },
     has: (group) => of(group) >= HEDGE,
     take: (group) => void saved.set(group.name, of(group) - HEDGE),
