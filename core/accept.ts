@@ -74,8 +74,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
  * @throws {GatewayError} `key-*`, `journal-unavailable`
  */
 export function mayCall(parts: Parts, call: Call): void {
-  const refused = keyError(call.credential, call.ts);
-  if (refused) throw refused;
+  mayUseKey(call);
   if (parts.journal.state !== "ok") {
     throw new GatewayError(
       "journal-unavailable",
@@ -83,4 +82,14 @@ export function mayCall(parts: Parts, call: Call): void {
       { retry_after_ms: 5_000 },
     );
   }
+}
+
+/**
+ * Whether its key may be used now.
+ *
+ * @throws {GatewayError} `key-*`
+ */
+export function mayUseKey({ credential, ts }: Call): void {
+  const refused = keyError(credential, ts);
+  if (refused) throw refused;
 }

@@ -3,6 +3,7 @@ import { errorAnswer, idHeaders, json } from "./answer.ts";
 import { authenticate, keyError } from "./auth.ts";
 import type { Parts } from "./call.ts";
 import type { Dialect, ModelCatalog } from "./dialect.ts";
+import { visit as enter } from "./engine.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Moment } from "./limits/moment.ts";
@@ -46,9 +47,9 @@ const privately = (id: string, dialect: Dialect) => ({
 });
 
 /** `GET /v1/models`: the groups the caller may use, in config order. */
-export const listModels: Endpoint = (parts, visit) => {
-  const { snapshot, who } = identify(parts, visit);
-  const listed = listedFor(snapshot, who).map((group) => group.listed);
+export const listModels: Endpoint = async (parts, visit) => {
+  const { snapshot, credential } = await enter(parts, visit.dialect, visit);
+  const listed = listedFor(snapshot, credential).map((group) => group.listed);
   const query = new URLSearchParams(visit.search);
   return json(visit.dialect.encodeModelList(listed, query), {
     headers: privately(visit.id, visit.dialect),
@@ -56,9 +57,9 @@ export const listModels: Endpoint = (parts, visit) => {
 };
 
 /** `GET /v1/models/{id}`: one of them; any other id is refused as a call to it would be. */
-export const showModel: Endpoint = (parts, visit) => {
-  const { snapshot, who } = identify(parts, visit);
-  const group = listedFor(snapshot, who).find(({ name }) => name === visit.name);
+export const showModel: Endpoint = async (parts, visit) => {
+  const { snapshot, credential } = await enter(parts, visit.dialect, visit);
+  const group = listedFor(snapshot, credential).find(({ name }) => name === visit.name);
   if (!group) {
     throw new GatewayError(
       "model-not-allowed",
@@ -74,10 +75,10 @@ export const showModel: Endpoint = (parts, visit) => {
 };
 
 /** A catalog: the groups of the caller that agents of the path's dialect can use, in config order. */
-export const showCatalog = (catalog: ModelCatalog): Endpoint => (parts, visit) => {
-  const { snapshot, who } = identify(parts, visit);
+export const showCatalog = (catalog: ModelCatalog): Endpoint => async (parts, visit) => {
   const { dialect, id } = visit;
-  const models = listedFor(snapshot, who).flatMap((group) =>
+  const { snapshot, credential } = await enter(parts, dialect, visit);
+  const models = listedFor(snapshot, credential).flatMap((group) =>
     catalogModel(group, dialect.name) ?? []
   );
   return json(catalog.encode(models), { headers: privately(id, dialect) });
@@ -92,7 +93,7 @@ function listedFor({ groups }: Snapshot, { caller }: Credential) {
  * usage database is off or down.
  */
 export const showUsage: Endpoint = async (parts, visit) => {
-  const { snapshot, who } = identify(parts, visit);
+  const { snapshot, credential: who } = await enter(parts, visit.dialect, visit);
   const scopes = who.caller.limits.map((limits) => ({
     limits,
     account: parts.ledger.account(limits.id),

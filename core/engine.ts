@@ -1,4 +1,4 @@
-import { accept, type Arrival, mayCall } from "./accept.ts";
+import { accept, type Arrival, mayCall, mayUseKey } from "./accept.ts";
 import { admit, admitImageUrls, understand } from "./admit.ts";
 import { errorAnswer, limitHeaders } from "./answer.ts";
 import { relayCached } from "./cached_reply.ts";
@@ -82,11 +82,38 @@ export async function tryCall<Result>(
     await admitImageUrls(parts, call);
     return await look(call);
   } finally {
-    call.settled = true;
-    parts.live.delete(call);
-    if (call.cut !== null) call.shaped.forEach((taken) => taken.undo());
-    if (call.reservation) parts.ledger.settle(call.reservation, { ...NO_CHARGE, calls: 1 });
+    leave(parts, call);
   }
+}
+
+/**
+ * Lets a request in that is no call, at the pace of its caller; it counts nowhere else.
+ *
+ * @returns who asks, and the configuration that says so
+ * @throws {Unauthorized} without a valid token
+ * @throws {GatewayError} `key-*`, `traffic-shaped`, or that it was cut while it waited
+ */
+export async function visit(
+  parts: Parts,
+  dialect: Dialect,
+  arrival: Arrival,
+): Promise<Pick<Call, "snapshot" | "credential">> {
+  const call = accept(parts, dialect, arrival);
+  try {
+    mayUseKey(call);
+    await shapeStart(parts, call);
+    return call;
+  } finally {
+    leave(parts, call);
+  }
+}
+
+/** Ends what leaves no record; who left the queue gives its place back. */
+function leave(parts: Parts, call: Call): void {
+  call.settled = true;
+  parts.live.delete(call);
+  if (call.cut !== null) call.shaped.forEach((taken) => taken.undo());
+  if (call.reservation) parts.ledger.settle(call.reservation, { ...NO_CHARGE, calls: 1 });
 }
 
 async function refuse(parts: Parts, call: Call, thrown: unknown): Promise<Response> {

@@ -8,7 +8,10 @@ const UNKNOWN_OUTPUT_TOKENS = 512;
  * the estimate, corrected by what is known of the target's tokenizer and cache; output is the smaller
  * of the cap and the target's usual length.
  */
-export function expectedCostNusd(context: RouteContext, target: TargetView): number | null {
+export function expectedCostNusd(
+  context: Pick<RouteContext, "features">,
+  target: Pick<TargetView, "prices" | "signals">,
+): number | null {
   const { prices, signals } = target;
   const { estimatedInputTokens, imageCount, outputCap } = context.features;
   const input = Math.ceil(estimatedInputTokens * (signals.inputTokenRatio ?? 1));

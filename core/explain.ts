@@ -1,4 +1,4 @@
-import { idHeaders, json } from "./answer.ts";
+import { idHeaders, json, limitHeaders } from "./answer.ts";
 import type { Call, Parts } from "./call.ts";
 import type { Endpoint, Visit } from "./endpoints.ts";
 import { tryCall } from "./engine.ts";
@@ -23,14 +23,11 @@ export const explain: Endpoint = async (parts, visit) => {
   const dialect = dialectOf(parts, visit);
   const draws = drawsOf(visit);
   const remote = new URLSearchParams(visit.search).get("call_policy") === "true";
-  const body = await tryCall(
-    parts,
-    dialect,
-    visit,
-    (call) => explained(parts, call, { draws, remote }),
-  );
   const headers = { ...idHeaders(dialect, visit.id), "cache-control": "no-store" };
-  return json(body, { headers });
+  return await tryCall(parts, dialect, visit, async (call) => {
+    const body = await explained(parts, call, { draws, remote });
+    return json(body, { headers: { ...headers, ...limitHeaders(parts, call) } });
+  });
 };
 
 function dialectOf({ dialects }: Parts, { request }: Visit) {

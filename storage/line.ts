@@ -1,11 +1,12 @@
 import type { CallRecord, DecisionRecord, Row } from "../core/record.ts";
+import { rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
 
 /** Turns records into lines. The bytes are valid until the next call. */
 export interface LineEncoder {
   call(seq: number, record: CallRecord): Uint8Array;
   event(seq: number, table: string, row: Row): Uint8Array;
-  /** A line past 256 KiB keeps what every decision has and leaves out the rest. */
+  /** Of a line past 256 KiB the facts are packed; past that it keeps what every decision has. */
   decision(seq: number, decision: DecisionRecord): Uint8Array;
 }
 
@@ -61,20 +62,35 @@ export function createLineEncoder(): LineEncoder {
       return encode(line(row)) ?? encode(line(cutTexts(row)))!;
     },
     decision(seq, decision) {
-      return encode(decisionLine(seq, decision)) ?? encode(decisionLine(seq, shortened(decision)))!;
+      for (const shorten of [asItIs, packed, shortened]) {
+        const line = encode(decisionLine(seq, shorten(decision)));
+        if (line) return line;
+      }
+      throw new RangeError("Cannot write the row of a decision: it is too long");
     },
   };
 }
 
-function decisionLine(seq: number, { requestId, ts, rows }: DecisionRecord): string {
+function decisionLine(seq: number, { requestId, ts, rows, facts }: DecisionRecord): string {
   let text = `{"v":1,"seq":${seq},${members({ decision: requestId, ts })}`;
   for (const table in rows) text += child(table, rows[table]!);
+  if (facts !== undefined) text += `,"facts":${facts}`;
   return `${text}}\n`;
 }
 
 const DECISIONS = "request_routing_decisions";
 
-function shortened(decision: DecisionRecord): DecisionRecord {
+const asItIs = (decision: DecisionRecord) => decision;
+
+/** With the rows that its reader would make. */
+function packed({ facts, ...decision }: DecisionRecord): DecisionRecord {
+  if (facts === undefined) return decision;
+  const made = rowsOfFacts(JSON.parse(facts));
+  const own = (decision.rows[DECISIONS] ?? []).map((row) => ({ ...row, ...made.own }));
+  return { ...decision, rows: { ...decision.rows, ...made.rows, [DECISIONS]: own } };
+}
+
+function shortened({ facts: _, ...decision }: DecisionRecord): DecisionRecord {
   const own = decision.rows[DECISIONS] ?? [];
   return {
     ...decision,

@@ -45,7 +45,6 @@ function sharedState(): StateStore {
     set: (name, value) => Promise.resolve(void facts.set(name, value)),
     delete: (name) => Promise.resolve(void facts.delete(name)),
     keep: (_, text) => Promise.resolve(text),
-    close() {},
   };
 }
 

@@ -15,6 +15,11 @@ export interface PackedContext {
   readonly sha256: string;
 }
 
+/** A context without its content, and of each target only what is not configured. */
+export interface SeenContext extends Omit<RouteContext, "targets" | "text" | "request"> {
+  readonly targets: readonly Pick<TargetView, "groupIndex" | "validation" | "signals">[];
+}
+
 /** What the configuration says of a target: a `TargetView` without places and without what changes. */
 export type TargetStatics = Omit<TargetView, "index" | "groupIndex" | "validation" | "signals">;
 
@@ -35,16 +40,25 @@ const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };
 
-/** Packs what a decision saw, but for its content. */
-export function packContext(context: RouteContext): PackedContext {
-  const json = JSON.stringify({
-    ...plainContext(context),
+/** Leaves out of a plain context what the configuration says of its targets. */
+export function seenContext(context: RouteContext): SeenContext {
+  return {
+    ...context,
     targets: context.targets.map(({ groupIndex, validation, signals }) => ({
       groupIndex,
       validation,
       signals,
     })),
-  });
+  };
+}
+
+/** Packs what a decision saw, but for its content. */
+export function packContext(context: RouteContext): PackedContext {
+  return packJson(JSON.stringify(seenContext(plainContext(context))));
+}
+
+/** Packs a `SeenContext` that is JSON already. */
+export function packJson(json: string): PackedContext {
   return {
     z: deflateRawSync(json, PACKING).toString("base64"),
     bytes: Buffer.byteLength(json),
@@ -72,7 +86,7 @@ export function unpackContext(
   };
 }
 
-function parseContext(z: string, sha256: string): RouteContext {
+function parseContext(z: string, sha256: string): SeenContext {
   const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), UNPACKING));
   if (hash("sha256", json, "hex") !== sha256) {
     throw new RecordError("Cannot read a record: it is not what was written");

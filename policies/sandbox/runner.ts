@@ -14,6 +14,7 @@ import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
+import { UNAVAILABLE } from "../unavailable.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
@@ -271,13 +272,6 @@ class ProcessRunner implements ScriptRunner {
     }
   }
 }
-
-const UNAVAILABLE: PolicyVerdict = {
-  kind: "fault",
-  fault: "policy-unavailable",
-  digest: null,
-  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
-};
 
 /** From the worst. */
 const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];

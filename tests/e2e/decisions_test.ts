@@ -85,6 +85,21 @@ Deno.test("a decision is recorded with all it saw, and read again", async () => 
   assert(!events.includes("canary-of-a-prompt"));
 });
 
+Deno.test("content that a policy may see is told apart by its digest, and not stored", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: EVERYTHING,
+    group: { include_request: true },
+  });
+  await call(gateway);
+  await call(gateway, { messages: [{ role: "user", content: "another one" }] });
+  const digests = (await rowsOf(gateway, "request_decision_records", 2))
+    .map(({ content_sha256 }) => content_sha256);
+  assert.match(digests.join(), /^[0-9a-f]{64},[0-9a-f]{64}$/);
+  assert.notEqual(digests[0], digests[1]);
+});
+
 Deno.test("of calls that are not sampled, the decision alone is recorded", async () => {
   await using upstream = await startUpstream(echo("echo"));
   await using gateway = await startTestGateway({

@@ -139,6 +139,7 @@ Deno.test("explain counts in the minute's calls and nowhere else, and sees the b
     const answer = await explain(gateway.url, { model: "fast" });
     assert.equal(answer.status, 200, answer.text);
     assert(answer.json()["budget"].pressure > 0);
+    assert.equal(answer.headers.get("x-ratelimit-remaining-requests"), String(1 - round));
   }
   assertError("openai-chat", await explain(gateway.url, { model: "fast" }), "rpm-exceeded");
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { rollbackKey } from "@/core/rollout_guard.ts";
 import { openPolicyBoard } from "@/storage/policy_board.ts";
-import { openStateKv } from "@/storage/state_kv.ts";
+import { openKv } from "@/storage/ledger_kv.ts";
+import { createStateKv } from "@/storage/state_kv.ts";
 import { type ConfigOptions, type ConfigTree, type Loose, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
 
@@ -85,25 +86,22 @@ Deno.test("a policy that fails is taken back to the base, in all processes and u
   const rollout = { percent: 100, auto_rollback: LIMITS };
   await using gateway = await startTestGateway(options(rollout, true));
   const path = join(gateway.dir, "state/router.kv");
-  const state = await openStateKv(path);
-  try {
-    const line = await rolledBack(gateway.logs, () => call(gateway.url, CHAT));
-    assert.equal(line["reason"], "max_error_rate");
-    const runs = gateway.rows().filter(({ policy_arm }) => policy_arm === "rollout").length;
-    assert.equal(runs, LIMITS.min_decisions, "not one decision more than it takes");
-    assert.equal(await armOf(gateway.url, "any"), "base");
-    const stored = () => state.get(rollbackKey("fast"));
-    await until(async () => await stored() !== null);
-    const rollback = await stored();
-    const arm = async () =>
-      (await call(gateway.url, CHAT, { path: "/v1/route/explain" })).json()["arm"];
-    using board = await openPolicyBoard(path, Date.now);
-    await board.askToResume("fast");
-    await until(async () => await arm() === "rollout");
-    // What one process stores, another one finds.
-    await state.set(rollbackKey("fast"), rollback);
-    await until(async () => await arm() === "base");
-  } finally {
-    state.close();
-  }
+  using kv = await openKv(path);
+  const state = createStateKv(kv);
+  const line = await rolledBack(gateway.logs, () => call(gateway.url, CHAT));
+  assert.equal(line["reason"], "max_error_rate");
+  const runs = gateway.rows().filter(({ policy_arm }) => policy_arm === "rollout").length;
+  assert.equal(runs, LIMITS.min_decisions, "not one decision more than it takes");
+  assert.equal(await armOf(gateway.url, "any"), "base");
+  const stored = () => state.get(rollbackKey("fast"));
+  await until(async () => await stored() !== null);
+  const rollback = await stored();
+  const arm = async () =>
+    (await call(gateway.url, CHAT, { path: "/v1/route/explain" })).json()["arm"];
+  using board = await openPolicyBoard(path, Date.now);
+  await board.askToResume("fast");
+  await until(async () => await arm() === "rollout");
+  // What one process stores, another one finds.
+  await state.set(rollbackKey("fast"), rollback);
+  await until(async () => await arm() === "base");
 });

@@ -47,12 +47,43 @@ Deno.test("gateway refuses calls that come too fast, says so, and counts them no
   assert.equal(details.queue_wait_ms, 0);
   assert(details.retry_after_ms > 90_000);
   assert.equal(refused.headers.get("x-should-retry"), "false", "nobody waits so long by itself");
-  assert.equal((await usage(url)).rate.rpm.used, 2);
   const row = (await place.gateway.settled(3)).find(({ status }) => status === 429);
+  assert.equal(row?.["charged_at"], undefined);
   assert.deepEqual(
     [row?.["traffic_shape_decision"], row?.["traffic_shape_bucket"], row?.["traffic_shape_scope"]],
     ["rejected", "caller.request_start_per_sec", "caller"],
   );
+});
+
+Deno.test("requests that are no calls go at the pace of their caller, and count nowhere", async () => {
+  const seen: Loose[] = [];
+  const headers = { "x-api-key": TOKEN };
+  const body = JSON.stringify({ model: "fast", messages: [{ role: "user", content: "hello" }] });
+  const requests: readonly (readonly [path: string, body?: string])[] = [
+    ["/v1/models"],
+    ["/v1/models/fast"],
+    ["/v1/messages/count_tokens", body],
+    ["/v1/usage"],
+  ];
+  await using place = await paced({
+    request_start_per_sec: 0.001,
+    request_burst: requests.length,
+  });
+  const ask = ([path, body]: typeof requests[number]) =>
+    fetch(`${place.gateway.url}${path}`, body ? { method: "POST", headers, body } : { headers });
+  for (const request of requests) {
+    const answer = await ask(request);
+    assert.equal(answer.status, 200, request[0]);
+    seen.push(await answer.json());
+  }
+  const { rate, quota } = seen.at(-1)!;
+  assert.deepEqual([rate.rpm.used, rate.tpm.used, quota.day.requests.used], [0, 0, 0]);
+  for (const request of requests) {
+    const answer = await ask(request);
+    assert.equal(answer.status, 429, request[0]);
+    assert.equal((await answer.json()).error.type, "traffic-shaped");
+  }
+  assert.equal((await call(place.gateway.url, "openai-chat")).status, 429, "one pace for all");
 });
 
 Deno.test("gateway refuses tokens that no burst ever holds, and gives the call's minute back", async () => {
