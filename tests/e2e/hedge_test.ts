@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { caller, DIALECTS, type Loose, providerName, type TestGateway, TOKEN } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
 import { call, send } from "../gateway_client.ts";
-import { after, errorReply, firstFrames, hang, partial, reply, sampleReply } from "../upstream.ts";
+import { after, errorReply, firstFrames, hang, partial, sampleReply } from "../upstream.ts";
 import { called, CHAT, healthy, hedge, inGateway, NEVER, outcomes } from "./hedged_calls.ts";
 
 /** What the decision of a call says of its way from target to target. */
