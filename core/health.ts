@@ -87,12 +87,17 @@ export function createHealth(world: HealthWorld): Health {
   function isFailing(group: Group, target: Target): boolean {
     const health = targets.get(target.key);
     if (!health) return false;
-    return backoffUntil(target, health) !== null || health.breaker.isBarred(group.breaker, clock());
+    const at = clock();
+    return backoffUntil(target, health, at) !== null || health.breaker.isBarred(group.breaker, at);
   }
 
   /** Monotonic ms; `null` when nothing keeps attempts away. */
-  function backoffUntil({ trafficShapes }: Target, health: TargetHealth): number | null {
-    const own = health.backoffUntil > clock() ? health.backoffUntil : null;
+  function backoffUntil(
+    { trafficShapes }: Target,
+    health: TargetHealth,
+    at: number,
+  ): number | null {
+    const own = health.backoffUntil > at ? health.backoffUntil : null;
     const until = trafficShapes.length === 0 ? null : world.shapes.backoffUntil(trafficShapes);
     return own === null || until === null ? own ?? until : Math.max(own, until);
   }
@@ -128,13 +133,14 @@ export function createHealth(world: HealthWorld): Health {
     signals(target) {
       const health = of(target);
       const { breaker, observations, inflight } = health;
-      const until = backoffUntil(target, health);
-      const shift = now() - clock();
+      const at = clock();
+      const until = backoffUntil(target, health, at);
+      const shift = now() - at;
       return {
-        ...observations.observed(clock()),
+        ...observations.observed(at),
         inputTokenRatio: calibration.inputTokenRatio(target.key),
         inflight,
-        breaker: breaker.state(clock()),
+        breaker: breaker.state(at),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
         backoffUntil: until === null ? null : Math.round(until + shift),
       };
@@ -142,7 +148,8 @@ export function createHealth(world: HealthWorld): Health {
     isFailing,
     isSound(target) {
       const health = of(target);
-      return health.breaker.state(clock()) === "closed" && backoffUntil(target, health) === null &&
+      const at = clock();
+      return health.breaker.state(at) === "closed" && backoffUntil(target, health, at) === null &&
         !world.shapes.isProbeDue(target.trafficShapes);
     },
     slowMs(target, stream) {
@@ -151,6 +158,7 @@ export function createHealth(world: HealthWorld): Health {
     },
     observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
+      if (plan.length === 1) return plan;
       const failing = plan.filter((target) => isFailing(group, target));
       if (failing.length === 0 || failing.length === plan.length) return plan;
       return [...plan.filter((target) => !failing.includes(target)), ...failing];

@@ -113,6 +113,7 @@ function recordOf(parts: Parts, call: Call, settlement: Settlement): CallRecord 
 
 /** A call that ends well is in the journal, and in the log only for those who debug. */
 function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement): void {
+  if (error === null && call.snapshot.server.logging.level !== "debug") return;
   const attempt = decidingAttempt(call);
   const fields = {
     step: error === null ? undefined : step,

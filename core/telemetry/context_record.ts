@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
 import { plainContext } from "../route_context.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
+import { isRecordedContext } from "./context_shape.ts";
 import { DICTIONARY } from "./dictionary.ts";
 
 /** A context without its content and without what its configuration says, packed. */
@@ -91,7 +92,9 @@ function parseContext(z: string, sha256: string): SeenContext {
   if (hash("sha256", json, "hex") !== sha256) {
     throw new RecordError("Cannot read a record: it is not what was written");
   }
-  return JSON.parse(json.toString());
+  const context = parsed(json);
+  if (isRecordedContext(context)) return context;
+  throw new RecordError("Cannot read a record: it is no context");
 }
 
 /** Packs what a configuration says of a group; the packing has a checksum of its own. */
@@ -105,7 +108,15 @@ export function packStatics(statics: GroupStatics): string {
  * @throws {RecordError} when it was changed
  */
 export function unpackStatics(z: string): GroupStatics {
-  return JSON.parse(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)).toString());
+  return parsed(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)));
+}
+
+function parsed(json: Buffer) {
+  try {
+    return JSON.parse(json.toString());
+  } catch (cause) {
+    throw new RecordError("Cannot read a record: it is no JSON", { cause });
+  }
 }
 
 function inflated(inflate: () => Buffer): Buffer {

@@ -107,9 +107,9 @@ function createSources({ journal, policies, now }: DecisionLogWorld) {
   }
 
   function addBundle(digest: string): void {
-    digests.add(digest);
     const bundle = policies.bundleOf(digest);
     if (bundle === null) return;
+    digests.add(digest);
     journal.appendDecisionSource("policy_bundles", {
       policy_digest: digest,
       name: bundle.name,

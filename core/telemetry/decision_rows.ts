@@ -1,6 +1,6 @@
 import type { Call, Settlement } from "../call.ts";
 import { type Decision, findingsOf } from "../decision.ts";
-import { planJson } from "../plan_json.ts";
+import { planJson, withDigest } from "../plan_json.ts";
 import type { DecisionRecord, Row } from "../record.ts";
 import type { Findings, PolicyRun } from "../strategy.ts";
 import { micro } from "./candidate_rows.ts";
@@ -67,8 +67,10 @@ function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: num
     runs.some(({ fault }) => fault !== null);
 }
 
-function planOf({ plan, checked }: Decision): string | null {
-  return plan && checked ? planJson(plan, checked) : null;
+/** The plan as it is recorded: what a policy that saw content says in its own words may be content. */
+function planOf({ plan, checked, group }: Decision): string | null {
+  if (!plan || !checked) return null;
+  return planJson(group.includeRequest ? withDigest(plan) : plan, checked);
 }
 
 /** What the row of the call does not say. */
