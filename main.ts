@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import type { Adapters } from "./core/adapters.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
@@ -15,7 +14,6 @@ import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/qui
 import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
-import { WORKER, workerCommand } from "./core/workers/worker_command.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
@@ -45,7 +43,7 @@ interface CommandGroup {
 /** Every command; a gateway that serves has no use for the code of the others. */
 const COMMANDS: readonly CommandGroup[] = [
   { names: ["serve"], load: () => Promise.resolve(addServe) },
-  { names: [WORKER], load: () => Promise.resolve(addWorker) },
+  { names: ["worker"], load: workerCommandsOf },
   {
     names: ["policy-host"],
     load: async () => (await import("./policies/sandbox/host_command.ts")).addPolicyHost,
@@ -206,6 +204,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
   const { server } = initial.snapshot;
   await refuseBroken(initial.snapshot);
   const { Supervisor } = await import("./core/workers/supervisor.ts");
+  const { workerCommand } = await import("./core/workers/worker_command.ts");
   const metrics = await createSupervisorMetrics({ build: BUILD, clock: CLOCKS.clock });
   await settleState(initial.snapshot, { log, ...CLOCKS });
   const store = openStoreIfOn(server, {
@@ -231,7 +230,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
     files: files(),
     log,
     ...CLOCKS,
-    command: () => workerCommand(fileURLToPath(import.meta.url), stateFolders(server)),
+    command: () => workerCommand(new URL(import.meta.url), stateFolders(server)),
     store,
     graceMs: () => config.current().server.shutdownGraceMs,
     counts: metrics.counts,
@@ -257,13 +256,17 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 }
 
 /** One of several processes that serve. */
-function addWorker(program: Command): void {
-  program.command(WORKER, { hidden: true }).action(async () => {
-    const { runWorker } = await import("./core/workers/worker.ts");
-    const { serveBeside } = await import("./core/workers/serve_beside.ts");
-    const adapters = adaptersOf();
-    await runWorker((start, supervisor) => serveBeside(start, supervisor, { adapters, world }));
-  });
+async function workerCommandsOf(): Promise<AddCommands> {
+  const [{ runWorker }, { serveBeside }, { WORKER }] = await Promise.all([
+    import("./core/workers/worker.ts"),
+    import("./core/workers/serve_beside.ts"),
+    import("./core/workers/worker_command.ts"),
+  ]);
+  return (program) =>
+    program.command(WORKER, { hidden: true }).action(async () => {
+      const parts = { adapters: adaptersOf(), world };
+      await runWorker((start, supervisor) => serveBeside(start, supervisor, parts));
+    });
 }
 
 /** Time to ship what is left when the gateway ends, ms. */
