@@ -123,7 +123,8 @@ async function stopAll(
   config[Symbol.dispose]();
 }
 
-function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
+/** What the engine is made of, before anything listens. */
+export function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const now = Date.now;
   const clock = () => performance.now();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Backoff, type BackoffOptions } from "@/core/limits/backoff.ts";
 import { type CallerShape, CallerShapes, type Taken } from "@/core/limits/caller_shapes.ts";
-import { TokenBucket } from "@/core/limits/token_bucket.ts";
+import { TokenBuckets } from "@/core/limits/token_bucket.ts";
 import { type UpstreamShape, UpstreamShapes } from "@/core/limits/upstream_shapes.ts";
 import { failure } from "@/core/upstream_error.ts";
 
@@ -11,13 +11,13 @@ Deno.test("bucket never lets more through than its burst and what refilled since
   const step = fc.record({ units: fc.integer({ min: 1, max: 25 }), pass: fc.nat(3_000) });
   fc.assert(
     fc.property(fc.array(step), (steps) => {
-      const bucket = new TokenBucket(0);
+      const bucket = new TokenBuckets(1);
       let now = 0;
       let taken = 0;
       for (const { units, pass } of steps) {
         now += pass;
-        if (units <= size.burst && bucket.waitMs(units, size, now) === 0) {
-          bucket.take(units, size, now);
+        if (units <= size.burst && bucket.waitMs(0, units, size, now) === 0) {
+          bucket.take(0, units, size, now);
           taken += units;
         }
         assert(taken <= size.burst + size.rate * now / 1_000 + 1e-6);

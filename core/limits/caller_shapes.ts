@@ -8,25 +8,44 @@ export interface CallerShape {
 }
 
 /** A charge that was taken: at once, or ahead of time, so that its call waits. */
-export interface Taken {
+export class Taken {
   readonly waitMs: number;
+  readonly #pace: Pace;
+  readonly #charge: ShapeCharge;
+  #waits: boolean;
+
+  constructor(pace: Pace, charge: ShapeCharge, waitMs: number) {
+    this.waitMs = waitMs;
+    this.#pace = pace;
+    this.#charge = charge;
+    this.#waits = waitMs > 0;
+    if (this.#waits) pace.waiting += 1;
+  }
+
   /** The call waits no longer. */
-  done(): void;
+  done(): void {
+    if (this.#waits) this.#pace.waiting -= 1;
+    this.#waits = false;
+  }
+
   /** Gives back what was taken, too. */
-  undo(): void;
+  undo(): void {
+    this.done();
+    this.#pace.levels.give(this.#charge);
+  }
 }
 
-interface State {
-  readonly levels: ShapeLevels;
-  waiting: number;
+/** How full the buckets of one caller are, and how many of its calls wait. */
+class Pace {
+  readonly levels = new ShapeLevels();
+  waiting = 0;
 }
 
 /** Paces the calls of each caller. */
 export class CallerShapes {
   readonly #clock: () => number;
   readonly #processes: () => number;
-  readonly #states = new Map<string, State>();
-  #depth = 0;
+  readonly #paces = new Map<string, Pace>();
 
   /** @param world monotonic ms, and how many processes share the rates */
   constructor(world: { clock(): number; processes(): number }) {
@@ -36,7 +55,7 @@ export class CallerShapes {
 
   /** Calls of all callers that wait for their turn. */
   get depth(): number {
-    return this.#depth;
+    return this.#paces.values().reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
   /**
@@ -44,42 +63,23 @@ export class CallerShapes {
    * in, first out.
    */
   enter(id: string, { sizes, queue }: CallerShape, charge: ShapeCharge): Taken | Shortage {
-    const state = this.#stateOf(id);
+    const pace = this.#paceOf(id);
     const at = { now: this.#clock(), processes: this.#processes() };
-    const shortage = state.levels.shortage(charge, sizes, at);
-    if (shortage !== null && (shortage.neverFits || !hasPlace(queue, shortage, state))) {
+    const shortage = pace.levels.shortage(charge, sizes, at);
+    if (shortage !== null && (shortage.neverFits || !hasPlace(queue, shortage, pace))) {
       return shortage;
     }
-    state.levels.take(charge, sizes, at);
-    const waits = shortage !== null;
-    if (waits) this.#wait(state, 1);
-    let ended = !waits;
-    const done = () => {
-      if (!ended) this.#wait(state, -1);
-      ended = true;
-    };
-    return {
-      waitMs: shortage?.waitMs ?? 0,
-      done,
-      undo() {
-        done();
-        state.levels.give(charge);
-      },
-    };
+    pace.levels.take(charge, sizes, at);
+    return new Taken(pace, charge, shortage?.waitMs ?? 0);
   }
 
-  #wait(state: State, calls: 1 | -1): void {
-    state.waiting += calls;
-    this.#depth += calls;
-  }
-
-  #stateOf(id: string): State {
-    let state = this.#states.get(id);
-    if (!state) this.#states.set(id, state = { levels: new ShapeLevels(), waiting: 0 });
-    return state;
+  #paceOf(id: string): Pace {
+    let pace = this.#paces.get(id);
+    if (!pace) this.#paces.set(id, pace = new Pace());
+    return pace;
   }
 }
 
-function hasPlace(queue: CallerShape["queue"], { waitMs }: Shortage, { waiting }: State): boolean {
+function hasPlace(queue: CallerShape["queue"], { waitMs }: Shortage, { waiting }: Pace): boolean {
   return queue !== null && waitMs <= queue.maxWaitMs && waiting < queue.maxDepth;
 }

@@ -4,48 +4,51 @@ export interface BucketSize {
   readonly burst: number;
 }
 
+/** Numbers of a bucket: its level, and when that was so. */
+const WIDTH = 2;
+
 /**
- * A bucket that starts full and refills continuously. It may go below zero: what is taken ahead is
- * waited for. Sizes come with each use, so that a reload changes them; the level never passes the burst.
+ * Buckets that start full and refill continuously. They may go below zero: what is taken ahead is
+ * waited for. Sizes come with each use, so that a reload changes them; a level never passes the burst.
+ * The numbers of all lie side by side; a bucket is known by its place. Times are monotonic ms.
  *
  * @example Usage
  * ```ts
- * import { TokenBucket } from "@/core/limits/token_bucket.ts";
+ * import { TokenBuckets } from "@/core/limits/token_bucket.ts";
  *
  * const size = { rate: 10, burst: 20 };
- * const bucket = new TokenBucket(0);
- * bucket.take(20, size, 0);
- * if (bucket.waitMs(5, size, 100) !== 400) throw new Error("Cannot tell when there is room");
+ * const buckets = new TokenBuckets(1);
+ * buckets.take(0, 20, size, 0);
+ * if (buckets.waitMs(0, 5, size, 100) !== 400) throw new Error("Cannot tell when there is room");
  * ```
  */
-export class TokenBucket {
-  #level = Infinity;
-  #at: number;
+export class TokenBuckets {
+  readonly #numbers: Float64Array;
 
-  /** @param now monotonic ms, as all times below */
-  constructor(now: number) {
-    this.#at = now;
+  constructor(count: number) {
+    this.#numbers = new Float64Array(WIDTH * count);
+    for (let place = 0; place < count; place++) this.#numbers[WIDTH * place] = Infinity;
   }
 
   /** Time until `units` may be taken, ms; more than the burst may never be taken. */
-  waitMs(units: number, size: BucketSize, now: number): number {
-    const missing = Math.min(units, size.burst) - this.#levelAt(size, now);
+  waitMs(place: number, units: number, size: BucketSize, now: number): number {
+    const missing = Math.min(units, size.burst) - this.#levelAt(place, size, now);
     return missing <= 0 ? 0 : Math.ceil(missing / size.rate * 1000);
   }
 
-  take(units: number, size: BucketSize, now: number): void {
-    this.#level = this.#levelAt(size, now) - units;
+  take(place: number, units: number, size: BucketSize, now: number): void {
+    this.#numbers[WIDTH * place] = this.#levelAt(place, size, now) - units;
   }
 
   /** Gives back what was taken and not used. */
-  give(units: number): void {
-    this.#level += units;
+  give(place: number, units: number): void {
+    this.#numbers[WIDTH * place]! += units;
   }
 
-  #levelAt({ rate, burst }: BucketSize, now: number): number {
-    const passed = Math.max(0, now - this.#at);
-    this.#at = Math.max(this.#at, now);
-    this.#level = Math.min(burst, this.#level + passed * rate / 1000);
-    return this.#level;
+  #levelAt(place: number, { rate, burst }: BucketSize, now: number): number {
+    const at = WIDTH * place;
+    const passed = Math.max(0, now - this.#numbers[at + 1]!);
+    this.#numbers[at + 1]! += passed;
+    return this.#numbers[at] = Math.min(burst, this.#numbers[at]! + passed * rate / 1000);
   }
 }
