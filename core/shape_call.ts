@@ -9,7 +9,7 @@ import {
   tokenCharge,
 } from "./limits/shape.ts";
 import { pause } from "./pause.ts";
-import { reservedTokens } from "./reserve.ts";
+import { ownAccount, reservedTokens } from "./reserve.ts";
 
 const ONE_START: ShapeCharge = { request_start_per_sec: 1 };
 
@@ -50,7 +50,7 @@ function shapeBy(
   { shape, charge, cost }: Pacing,
 ): Promise<void> | undefined {
   const ts = parts.now();
-  const taken = parts.callerShapes.enter(call.credential.caller.id, shape, charge);
+  const taken = parts.callerShapes.enter(ownAccount(parts, call).pace, shape, charge);
   if ("bucket" in taken) {
     const retryAfterMs = Number.isFinite(taken.waitMs) ? taken.waitMs : 0;
     const bucket = `caller.${taken.bucket}`;

@@ -4,7 +4,9 @@ import { type Charge, chargedUnits } from "./charge.ts";
 import { NumberBlocks, type NumberPlace } from "./number_blocks.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, placeOf } from "./limit.ts";
 import type { Moment } from "./moment.ts";
+import { Pace } from "./pace.ts";
 import { type Lane, type RollingState, RollingWindow, WINDOW_NUMBERS } from "./rolling_window.ts";
+import { SHAPE_NUMBERS } from "./shape.ts";
 
 /** Settled units of one day or month: its begin (epoch ms) and the units. */
 export type PeriodState = readonly [start: number, used: number];
@@ -44,11 +46,12 @@ export function holdsNothing(shared: boolean): Held {
 }
 
 // The numbers of an account: begin and end of its day and its month, epoch ms, used and reserved units
-// of each limit, and the rolling window with those of a minute.
+// of each limit, the rolling window with those of a minute, and the buckets of its pace.
 const [DAY, MONTH, UNITS] = [0, 2, 4];
 const WINDOW = UNITS + 2 * LIMIT_KEYS.length;
+const PACE = WINDOW + WINDOW_NUMBERS;
 /** Whole cache lines of 64 bytes. */
-const NUMBERS = 8 * Math.ceil((WINDOW + WINDOW_NUMBERS) / 8);
+const NUMBERS = 8 * Math.ceil((PACE + SHAPE_NUMBERS) / 8);
 
 /** Gives places to the numbers of accounts. */
 export function accountBlocks(): NumberBlocks {
@@ -77,9 +80,10 @@ const NOBODY: ReadonlyMap<LimitKey, number> = new Map();
  */
 export class Account {
   readonly id: string;
-  readonly #numbers: Float64Array;
+  readonly #numbers: Float64Array<ArrayBuffer>;
   readonly #begin: number;
   readonly #minute: RollingWindow;
+  #pace: Pace | null = null;
   #lease: LeaseBook | null = null;
   /** Units of other processes, as last seen. */
   foreign = NOBODY;
@@ -90,7 +94,12 @@ export class Account {
     this.id = id;
     this.#numbers = numbers.fill(-Infinity, begin + DAY, begin + UNITS);
     this.#begin = begin;
-    this.#minute = new RollingWindow(numbers, begin + WINDOW);
+    this.#minute = new RollingWindow({ numbers, begin: begin + WINDOW });
+  }
+
+  /** How its calls are paced, where they are. */
+  get pace(): Pace {
+    return this.#pace ??= new Pace({ numbers: this.#numbers, begin: this.#begin + PACE });
   }
 
   /** What this process holds of the limits, when several count in one store. */

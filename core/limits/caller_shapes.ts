@@ -1,4 +1,5 @@
-import { type ShapeCharge, ShapeLevels, type ShapeSizes, type Shortage } from "./shape.ts";
+import type { Pace } from "./pace.ts";
+import type { ShapeCharge, ShapeSizes, Shortage } from "./shape.ts";
 
 /** How the calls of one caller are paced. */
 export interface CallerShape {
@@ -12,20 +13,27 @@ export class Taken {
   readonly waitMs: number;
   readonly #pace: Pace;
   readonly #charge: ShapeCharge;
-  #waits: boolean;
+  /** Counts those that wait; `null`: it does not. */
+  #queue: Queue | null;
 
-  constructor(pace: Pace, charge: ShapeCharge, waitMs: number) {
-    this.waitMs = waitMs;
+  constructor(pace: Pace, charge: ShapeCharge, wait: { ms: number; queue: Queue } | null) {
+    this.waitMs = wait?.ms ?? 0;
     this.#pace = pace;
     this.#charge = charge;
-    this.#waits = waitMs > 0;
-    if (this.#waits) pace.waiting += 1;
+    this.#queue = wait?.queue ?? null;
+    this.#count(1);
   }
 
   /** The call waits no longer. */
   done(): void {
-    if (this.#waits) this.#pace.waiting -= 1;
-    this.#waits = false;
+    this.#count(-1);
+    this.#queue = null;
+  }
+
+  #count(calls: 1 | -1): void {
+    if (this.#queue === null) return;
+    this.#queue.waiting += calls;
+    this.#pace.waiting += calls;
   }
 
   /** Gives back what was taken, too. */
@@ -35,17 +43,16 @@ export class Taken {
   }
 }
 
-/** How full the buckets of one caller are, and how many of its calls wait. */
-class Pace {
-  readonly levels = new ShapeLevels();
-  waiting = 0;
+/** Calls that wait for their turn. */
+interface Queue {
+  waiting: number;
 }
 
 /** Paces the calls of each caller. */
 export class CallerShapes {
   readonly #clock: () => number;
   readonly #processes: () => number;
-  readonly #paces = new Map<string, Pace>();
+  readonly #queue: Queue = { waiting: 0 };
 
   /** @param world monotonic ms, and how many processes share the rates */
   constructor(world: { clock(): number; processes(): number }) {
@@ -55,28 +62,22 @@ export class CallerShapes {
 
   /** Calls of all callers that wait for their turn. */
   get depth(): number {
-    return this.#paces.values().reduce((sum, { waiting }) => sum + waiting, 0);
+    return this.#queue.waiting;
   }
 
   /**
    * Takes a charge. Whoever has to wait takes ahead: the next one waits behind, so the queue is first
    * in, first out.
    */
-  enter(id: string, { sizes, queue }: CallerShape, charge: ShapeCharge): Taken | Shortage {
-    const pace = this.#paceOf(id);
+  enter(pace: Pace, { sizes, queue }: CallerShape, charge: ShapeCharge): Taken | Shortage {
     const at = { now: this.#clock(), processes: this.#processes() };
     const shortage = pace.levels.shortage(charge, sizes, at);
     if (shortage !== null && (shortage.neverFits || !hasPlace(queue, shortage, pace))) {
       return shortage;
     }
     pace.levels.take(charge, sizes, at);
-    return new Taken(pace, charge, shortage?.waitMs ?? 0);
-  }
-
-  #paceOf(id: string): Pace {
-    let pace = this.#paces.get(id);
-    if (!pace) this.#paces.set(id, pace = new Pace());
-    return pace;
+    const wait = shortage === null ? null : { ms: shortage.waitMs, queue: this.#queue };
+    return new Taken(pace, charge, wait);
   }
 }
 

@@ -6,6 +6,11 @@ export interface NumberPlace {
   readonly begin: number;
 }
 
+/** A row by itself, all zero. */
+export function numberPlace(width: number): NumberPlace {
+  return { numbers: new Float64Array(width), begin: 0 };
+}
+
 /**
  * Rows of numbers, side by side in blocks that are never moved. With many accounts most of what a call
  * costs is fetching the numbers of its own, and what lies together is fetched together.

@@ -1,3 +1,5 @@
+import { numberPlace } from "./number_blocks.ts";
+
 /** Length of the window and of a slot, ms. */
 const WINDOW_MS = 60_000;
 const SLOT_MS = 100;
@@ -40,8 +42,8 @@ export class RollingWindow {
   #first = 0;
   #count = 0;
 
-  /** With a place among the numbers of others, which is all zero: `WINDOW_NUMBERS` from `begin` on. */
-  constructor(numbers = new Float64Array(WINDOW_NUMBERS), begin = 0) {
+  /** With a place among the numbers of others, which is all zero: `WINDOW_NUMBERS` of them. */
+  constructor({ numbers, begin } = numberPlace(WINDOW_NUMBERS)) {
     this.#numbers = numbers;
     this.#begin = begin;
   }

@@ -1,4 +1,5 @@
-import { type BucketSize, TokenBuckets } from "./token_bucket.ts";
+import type { NumberPlace } from "./number_blocks.ts";
+import { BUCKET_NUMBERS, type BucketSize, TokenBuckets } from "./token_bucket.ts";
 
 /** The four buckets of a traffic shape, by the name of their rate. */
 export const BUCKETS = [
@@ -61,9 +62,17 @@ export interface ShapeMoment {
   readonly processes: number;
 }
 
+/** Numbers of the levels of one shape. */
+export const SHAPE_NUMBERS = BUCKETS.length * BUCKET_NUMBERS;
+
 /** The levels of one shape. With several processes each has its part of rate and burst. */
 export class ShapeLevels {
-  readonly #buckets = new TokenBuckets(BUCKETS.length);
+  readonly #buckets: TokenBuckets;
+
+  /** With a place among the numbers of others: `SHAPE_NUMBERS` of them. */
+  constructor(place?: NumberPlace) {
+    this.#buckets = new TokenBuckets(BUCKETS.length, place);
+  }
 
   /** The bucket that has to be waited for longest; `null` when all have room. */
   shortage(charge: ShapeCharge, sizes: ShapeSizes, at: ShapeMoment): Shortage | null {

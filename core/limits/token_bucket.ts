@@ -1,3 +1,5 @@
+import { type NumberPlace, numberPlace } from "./number_blocks.ts";
+
 /** How fast a bucket refills, units per second, and how much it holds. */
 export interface BucketSize {
   readonly rate: number;
@@ -5,7 +7,7 @@ export interface BucketSize {
 }
 
 /** Numbers of a bucket: its level, and when that was so. */
-const WIDTH = 2;
+export const BUCKET_NUMBERS = 2;
 
 /**
  * Buckets that start full and refill continuously. They may go below zero: what is taken ahead is
@@ -24,10 +26,14 @@ const WIDTH = 2;
  */
 export class TokenBuckets {
   readonly #numbers: Float64Array;
+  /** Where its own begin in the numbers. */
+  readonly #begin: number;
 
-  constructor(count: number) {
-    this.#numbers = new Float64Array(WIDTH * count);
-    for (let place = 0; place < count; place++) this.#numbers[WIDTH * place] = Infinity;
+  /** With a place among the numbers of others, which is all zero: `BUCKET_NUMBERS` for each. */
+  constructor(count: number, place: NumberPlace = numberPlace(BUCKET_NUMBERS * count)) {
+    this.#numbers = place.numbers;
+    this.#begin = place.begin;
+    for (let bucket = 0; bucket < count; bucket++) this.#numbers[this.#levelOf(bucket)] = Infinity;
   }
 
   /** Time until `units` may be taken, ms; more than the burst may never be taken. */
@@ -37,16 +43,20 @@ export class TokenBuckets {
   }
 
   take(place: number, units: number, size: BucketSize, now: number): void {
-    this.#numbers[WIDTH * place] = this.#levelAt(place, size, now) - units;
+    this.#numbers[this.#levelOf(place)] = this.#levelAt(place, size, now) - units;
   }
 
   /** Gives back what was taken and not used. */
   give(place: number, units: number): void {
-    this.#numbers[WIDTH * place]! += units;
+    this.#numbers[this.#levelOf(place)]! += units;
+  }
+
+  #levelOf(place: number): number {
+    return this.#begin + BUCKET_NUMBERS * place;
   }
 
   #levelAt(place: number, { rate, burst }: BucketSize, now: number): number {
-    const at = WIDTH * place;
+    const at = this.#levelOf(place);
     const passed = Math.max(0, now - this.#numbers[at + 1]!);
     this.#numbers[at + 1]! += passed;
     return this.#numbers[at] = Math.min(burst, this.#numbers[at]! + passed * rate / 1000);
