@@ -14,7 +14,7 @@ export type RollingState = readonly number[];
 const WIDTH = 5;
 /** Before the slots: the sum of all units of each lane, and of those that are reserved. */
 const SUMS = 4;
-const FEWEST_SLOTS = 3;
+const FEWEST_SLOTS = 12;
 /** Numbers of a window that has grown no further: most never do. */
 export const WINDOW_NUMBERS = SUMS + FEWEST_SLOTS * WIDTH;
 

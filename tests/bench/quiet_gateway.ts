@@ -4,7 +4,7 @@ import { formatProblems } from "@/core/config/problem.ts";
 import { createFingerprints } from "@/core/fingerprints.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
-import { startGateway } from "@/core/gateway.ts";
+import { type GatewayOptions, startGateway } from "@/core/gateway.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { createLog } from "@/core/log.ts";
 import { stopSignal } from "@/core/signals.ts";
@@ -21,8 +21,8 @@ import { strategies } from "@/strategies/mod.ts";
 /** Nothing can be synced to `/dev/null`. */
 const UNSYNCED = { sync: () => {}, syncLater: () => Promise.resolve() };
 
-/** Serves a configuration without plugins and without a store; lines of the journal go nowhere. */
-async function serve(path: string): Promise<void> {
+/** A gateway without plugins and without a store; lines of the journal go nowhere. */
+export async function quietOptions(path: string): Promise<GatewayOptions> {
   const sources = diskSources({ env: () => undefined, now: Date.now });
   const load = () => loadConfig(path, sources, { dialects, strategies, builtins: upstreams });
   const initial = load();
@@ -39,7 +39,7 @@ async function serve(path: string): Promise<void> {
   });
   const clocks = { now: Date.now, clock: () => performance.now() };
   const ledger = new Ledger(clocks);
-  const gateway = startGateway({
+  return {
     config: liveConfig({ initial, load, log, prepare: () => Promise.resolve([]) }),
     dialects,
     builtins: upstreams,
@@ -63,7 +63,11 @@ async function serve(path: string): Promise<void> {
     tracer: null,
     fleet: null,
     plugins: [],
-  });
+  };
+}
+
+async function serve(path: string): Promise<void> {
+  const gateway = startGateway(await quietOptions(path));
   console.log(gateway.url);
   await stopSignal();
   await gateway.stop();
