@@ -1,65 +1,26 @@
-import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
-import { Calibration } from "./core/calibration.ts";
-import { configCommands, configPath, loadForCommand, withConfigOption } from "./core/commands.ts";
+import type { Adapters } from "./core/adapters.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
-import { FollowedConfig } from "./core/config/followed.ts";
+import { configPath, loadForCommand, withConfigOption } from "./core/config_option.ts";
 import { listenText } from "./core/config/listen.ts";
 import { loadConfig, type LoadResult } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
-import {
-  type ConfigInForce,
-  type LiveConfig,
-  liveConfig,
-  logProblems,
-} from "./core/config/reload.ts";
-import { keepRestartOnly } from "./core/config/restart_only.ts";
-import { type ConfigFiles, diskSources, givenSources, recording } from "./core/config/sources.ts";
-import { keptSalt } from "./core/conversation.ts";
-import { createFingerprints } from "./core/fingerprints.ts";
-import { applySettings, type Gateway, startGateway } from "./core/gateway.ts";
-import { Ledger } from "./core/limits/ledger.ts";
-import { createLog, type Log, type LogSettings, print, printError, progress } from "./core/log.ts";
-import type { Plugin } from "./core/plugin.ts";
-import type { PolicyRunner } from "./core/policy_runner.ts";
-import { policyGroups } from "./core/policy_groups.ts";
+import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
+import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
+import type { Gateway } from "./core/gateway.ts";
+import { createLog, FIRST_LOG, type Log, print, printError, progress } from "./core/log.ts";
+import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
-import type { UsageStore } from "./core/record.ts";
 import { probeListen } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
-import { tokenCommands } from "./core/token_commands.ts";
-import type { Fleet } from "./core/workers/fleet.ts";
-import type { Shipping, SupervisorSide, WorkerStart } from "./core/workers/messages.ts";
-import { ShippedStore } from "./core/workers/shipped_store.ts";
-import { Supervisor } from "./core/workers/supervisor.ts";
-import { runWorker, type Serving } from "./core/workers/worker.ts";
-import { WORKER, workerCommand } from "./core/workers/worker_command.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
-import { addEchoCommands } from "./plugins/echo/commands.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { addPolicyHost, createPolicyRunner, policyCommands } from "./policies/mod.ts";
-import { addStorageCommands } from "./storage/commands.ts";
-import { createDecisionArchive } from "./storage/decision_archive.ts";
-import { feedbackSpools } from "./storage/feedback_spool.ts";
-import type { OpenJournal } from "./storage/journal.ts";
-import { readFingerprintKey, readIdentity } from "./storage/gateway_identity.ts";
-import { openCalibrationKv } from "./storage/calibration_kv.ts";
-import { openKv } from "./storage/ledger_kv.ts";
-import { openPolicyBoard, postPolicyNotices } from "./storage/policy_board.ts";
-import { openStateKv } from "./storage/state_kv.ts";
-import {
-  HELD_MS,
-  holdState,
-  openCacheIfOn,
-  openJournalOrExit,
-  openLedgerOrExit,
-  openStoreIfOn,
-  settleState,
-  stateFolders,
-} from "./storage/start.ts";
-import { validateSchema } from "./storage/validate_schema.ts";
+import { createPolicyRunner } from "./policies/mod.ts";
+import { readFingerprintKey } from "./storage/gateway_identity.ts";
+import { openStorage } from "./storage/open_storage.ts";
+import { holdState, openStoreIfOn, settleState, stateFolders } from "./storage/start.ts";
 import { strategies } from "./strategies/mod.ts";
 
 const registries = { dialects, strategies, builtins: upstreams };
@@ -73,22 +34,57 @@ const world: World = {
   now: Date.now,
 };
 
-/** Every command but `serve`, which is put together here. */
-const commands: readonly AddCommands[] = [
-  addPolicyHost,
-  configCommands(registries, checkPolicies),
-  tokenCommands(registries),
-  addEchoCommands,
-  policyCommands({
+/** Commands that are loaded together, when the command line names one of them. */
+interface CommandGroup {
+  readonly names: readonly string[];
+  load(): Promise<AddCommands>;
+}
+
+/** Every command; a gateway that serves has no use for the code of the others. */
+const COMMANDS: readonly CommandGroup[] = [
+  { names: ["serve"], load: () => Promise.resolve(addServe) },
+  { names: ["worker"], load: workerCommandsOf },
+  {
+    names: ["policy-host"],
+    load: async () => (await import("./policies/sandbox/host_command.ts")).addPolicyHost,
+  },
+  {
+    names: ["config"],
+    load: async () =>
+      (await import("./core/config_commands.ts")).configCommands(registries, checkPolicies),
+  },
+  {
+    names: ["tokens"],
+    load: async () => (await import("./core/token_commands.ts")).tokenCommands(registries),
+  },
+  {
+    names: ["echo"],
+    load: async () => (await import("./plugins/echo/commands.ts")).addEchoCommands,
+  },
+  { names: ["policy"], load: policyCommandsOf },
+  {
+    names: ["migrate", "report", "rollup", "retention", "hold", "usage"],
+    load: async () => {
+      const { storageCommands } = await import("./storage/commands.ts");
+      return storageCommands({ settingsOf, routerVersion: deno.version });
+    },
+  },
+];
+
+async function policyCommandsOf(): Promise<AddCommands> {
+  const [{ policyCommands }, { openPolicyBoard }, { createDecisionArchive }] = await Promise.all([
+    import("./policies/commands.ts"),
+    import("./storage/policy_board.ts"),
+    import("./storage/decision_archive.ts"),
+  ]);
+  return policyCommands({
     config: (path) => loadForCommand(path, world, registries).snapshot,
     openBoard: openPolicyBoard,
     archive: createDecisionArchive({ settingsOf }),
     strategies,
     strategiesModule: new URL("./strategies/mod.ts", import.meta.url).href,
-  }),
-  (program, world) =>
-    addStorageCommands(program, world, { settingsOf, routerVersion: deno.version }),
-];
+  });
+}
 
 /** What commands on the usage database need of a configuration. */
 function settingsOf(path: string | undefined) {
@@ -101,6 +97,26 @@ const BUILD = {
   commit: world.env("POINTSMAN_COMMIT") ?? "",
   builtAt: world.env("POINTSMAN_BUILT_AT") ?? "",
 };
+
+/** What a gateway of this program is put together from. @throws {ExitError} on a bad variable */
+function adaptersOf(): Adapters {
+  const key = world.env("POINTSMAN_FINGERPRINT_KEY");
+  const fingerprintKey = key ? readFingerprintKey(key) : null;
+  if (key && !fingerprintKey) {
+    throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
+  }
+  return {
+    ...registries,
+    createPolicyRunner: (log) => createPolicyRunner({ log, ...CLOCKS }),
+    createPlugins,
+    createTracer: async () =>
+      world.env("OTEL_DENO") === "true" ? await createTracer(deno.version) : null,
+    openStorage,
+    build: BUILD,
+    replica: world.env("POINTSMAN_REPLICA") || null,
+    fingerprintKey,
+  };
+}
 
 interface ServeOptions {
   readonly config?: string;
@@ -162,7 +178,8 @@ interface Loaded {
 async function start(path: string, listen: string | undefined): Promise<Gateway> {
   if (listen !== undefined) listenOption(listen);
   const log = createLog(FIRST_LOG);
-  const policies = createPolicyRunner({ log, ...clocks });
+  const adapters = adaptersOf();
+  const policies = adapters.createPolicyRunner(log);
   const { sources, files } = recording(diskSources(world));
   const load = () => loadConfig(path, sources, { ...registries, policies, listen });
   const initial = load();
@@ -170,53 +187,15 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const { server } = initial.snapshot;
   log.configure(server.logging);
   logProblems(log, initial.problems);
-  await validateSchema(server.usageDb, world);
+  if (server.usageDb.migrationPolicy === "validate") {
+    const { validateSchema } = await import("./storage/validate_schema.ts");
+    await validateSchema(server.usageDb, world);
+  }
   holdState(server.ledger);
-  const loaded = { path, initial, load, files };
-  const gateway = server.workers === 1
-    ? await serveAlone(loaded, { log, policies })
-    : await supervise(loaded, log);
+  const { gateway } = server.workers === 1
+    ? await openAlone({ initial, load, log, policies }, adapters)
+    : { gateway: await supervise({ path, initial, load, files }, log) };
   log.write("info", "gateway_started", "Gateway is ready", { url: gateway.url });
-  return gateway;
-}
-
-/** What a process that serves is given, alone or as one of several. */
-interface Seat {
-  readonly snapshot: Snapshot;
-  readonly log: Log;
-  readonly policies: PolicyRunner;
-  readonly plugins: readonly Plugin[];
-  readonly journal: OpenJournal;
-  readonly store: UsageStore | null;
-  readonly fleet: Fleet | null;
-  /** See `LedgerWorld`. */
-  readonly origin?: number;
-}
-
-/** The one process of a gateway. */
-async function serveAlone(
-  { initial, load }: Loaded,
-  { log, policies }: Pick<Seat, "log" | "policies">,
-): Promise<Gateway> {
-  const { snapshot } = initial;
-  await startPolicies(policies, snapshot);
-  const plugins = createPlugins();
-  const journal = await openJournalOrExit(snapshot.server, { log, now });
-  const store = openStoreIfOn(snapshot.server, {
-    log,
-    routerVersion: deno.version,
-    onUnshipped: (bytes) => journal.setUnshipped(bytes),
-    onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
-  });
-  const seat = { snapshot, log, policies, plugins, journal, store, fleet: null };
-  const { gateway } = await openSeat(seat, (onSwap) =>
-    liveConfig({
-      initial,
-      load,
-      log,
-      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
-      onSwap,
-    }));
   return gateway;
 }
 
@@ -224,8 +203,10 @@ async function serveAlone(
 async function supervise({ path, initial, load, files }: Loaded, log: Log): Promise<Gateway> {
   const { server } = initial.snapshot;
   await refuseBroken(initial.snapshot);
-  const metrics = await createSupervisorMetrics({ build: BUILD, clock });
-  await settleState(initial.snapshot, { log, ...clocks });
+  const { Supervisor } = await import("./core/workers/supervisor.ts");
+  const { workerCommand } = await import("./core/workers/worker_command.ts");
+  const metrics = await createSupervisorMetrics({ build: BUILD, clock: CLOCKS.clock });
+  await settleState(initial.snapshot, { log, ...CLOCKS });
   const store = openStoreIfOn(server, {
     log,
     routerVersion: deno.version,
@@ -248,8 +229,8 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
     listen: listenText(probeListen(server.listen)),
     files: files(),
     log,
-    ...clocks,
-    command: () => workerCommand(fileURLToPath(import.meta.url), stateFolders(server)),
+    ...CLOCKS,
+    command: () => workerCommand(new URL(import.meta.url), stateFolders(server)),
     store,
     graceMs: () => config.current().server.shutdownGraceMs,
     counts: metrics.counts,
@@ -275,129 +256,36 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
 }
 
 /** One of several processes that serve. */
-async function serveBeside(start: WorkerStart, supervisor: SupervisorSide): Promise<Serving> {
-  const { worker, workers, path, listen } = start;
-  const log = createLog(FIRST_LOG, { now, line: printError, worker });
-  const policies = createPolicyRunner({ log, ...clocks });
-  const load = (files: ConfigFiles) =>
-    loadConfig(path, givenSources(files, world), { ...registries, policies, listen });
-  const [first, latest] = [load(start.first), load(start.latest)];
-  if (!first.ok) throw new Error(formatProblems(first.problems));
-  if (!latest.ok) throw new Error(formatProblems(latest.problems));
-  const { snapshot } = keepRestartOnly(first.snapshot, latest.snapshot);
-  log.configure(snapshot.server.logging);
-  await startPolicies(policies, snapshot);
-  const plugins = createPlugins();
-  const journal = await openJournalOrExit(snapshot.server, { log, now, writer: worker }, HELD_MS);
-  const store = start.shipping && new ShippedStore(supervisor, start.shipping);
-  const ship = (shipping: Shipping) => {
-    store?.update(shipping);
-    if (shipping.unshippedBytes !== null) journal.setUnshipped(shipping.unshippedBytes);
-  };
-  if (start.shipping) ship(start.shipping);
-  const fleet = { worker, workers, counts: () => supervisor.counts() };
-  // Gateways that share a state have no clock in common but the wall's.
-  const origin = snapshot.server.ledger.exclusive ? { origin: start.steady - clock() } : {};
-  const seat = { snapshot, log, policies, plugins, journal, store, fleet, ...origin };
-  const { gateway, config } = await openSeat(seat, (onSwap) =>
-    new FollowedConfig({
-      initial: snapshot,
-      load,
-      log,
-      prepare: (snapshot) => policies.prepare(policyGroups(snapshot), snapshot.server.policies),
-      onSwap,
-    }));
-  return {
-    url: gateway.url,
-    configure: (files) => config.follow(files),
-    counts: async () =>
-      (await Promise.all(plugins.map((plugin) => plugin.counts?.() ?? []))).flat(),
-    ship,
-    stop: gateway.stop,
-  };
+async function workerCommandsOf(): Promise<AddCommands> {
+  const [{ runWorker }, { serveBeside }, { WORKER }] = await Promise.all([
+    import("./core/workers/worker.ts"),
+    import("./core/workers/serve_beside.ts"),
+    import("./core/workers/worker_command.ts"),
+  ]);
+  return (program) =>
+    program.command(WORKER, { hidden: true }).action(async () => {
+      const parts = { adapters: adaptersOf(), world };
+      await runWorker((start, supervisor) => serveBeside(start, supervisor, parts));
+    });
 }
-
-/** Puts a process that serves together. */
-async function openSeat<Config extends ConfigInForce>(
-  seat: Seat,
-  configOf: (onSwap: (snapshot: Snapshot) => void) => Config,
-): Promise<{ readonly gateway: Gateway; readonly config: Config }> {
-  const { snapshot, log, journal, plugins, policies, origin } = seat;
-  const ledger = new Ledger({ ...clocks, ...origin === undefined ? {} : { origin } });
-  const ledgerStore = await openLedgerOrExit({ snapshot, ledger, journal, log, ...clocks });
-  const config = configOf((snapshot) =>
-    applySettings(snapshot, { log, journal, ledgerStore, plugins, policies })
-  );
-  const calibration = new Calibration();
-  const { path } = snapshot.server.ledger;
-  const kv = await openKv(path);
-  const state = await openStateKv(path);
-  const replica = world.env("POINTSMAN_REPLICA") || null;
-  const gateway = startGateway({
-    ...seat,
-    config,
-    dialects,
-    builtins: upstreams,
-    openSpool: feedbackSpools(snapshot.server.logging.path, seat.fleet?.worker ?? 0),
-    ledger,
-    ledgerStore,
-    calibration,
-    calibrationStore: await openCalibrationKv(kv, { calibration, log }),
-    policyNotices: postPolicyNotices(kv, { policies, log, replica, now }),
-    cacheStore: await openCacheIfOn(snapshot.server, log),
-    build: BUILD,
-    replica,
-    ...await identityOf(kv),
-    state,
-    conversationSalt: await keptSalt(state),
-    tracer: world.env("OTEL_DENO") === "true" ? createTracer(deno.version) : null,
-  });
-  return { gateway, config };
-}
-
-const clock = () => performance.now();
-const now = Date.now;
-const clocks = { now, clock };
 
 /** Time to ship what is left when the gateway ends, ms. */
 const SHIP_MS = 10_000;
 
-/** Until the configuration says how. */
-const FIRST_LOG: LogSettings = { level: "info", format: "json" };
-
 /** Whether every policy of a configuration can be bundled and loaded. */
-async function checkPolicies({ groups, server }: Snapshot): Promise<readonly Problem[]> {
-  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...clocks });
+async function checkPolicies(snapshot: Snapshot): Promise<readonly Problem[]> {
+  const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...CLOCKS });
   try {
-    return await policies.prepare(policyGroups({ groups }), server.policies);
+    return await preparePolicies(policies, snapshot);
   } finally {
     await policies.close();
   }
-}
-
-/** Brings the policies of the first configuration into force. */
-async function startPolicies(policies: PolicyRunner, snapshot: Snapshot): Promise<void> {
-  const problems = await policies.prepare(policyGroups(snapshot), snapshot.server.policies);
-  if (problems.length > 0) {
-    await policies.close();
-    throw new ExitError(1, formatProblems(problems));
-  }
-  policies.adopt(policyGroups(snapshot), snapshot.server.policies);
 }
 
 /** What a supervisor would have its workers refuse. */
 async function refuseBroken(snapshot: Snapshot): Promise<void> {
   const problems = await checkPolicies(snapshot);
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
-}
-
-/** Who this gateway is, and how it names what must not be told. */
-async function identityOf(kv: Deno.Kv) {
-  const { gatewayId, fingerprintKey } = await readIdentity(kv);
-  const given = world.env("POINTSMAN_FINGERPRINT_KEY");
-  const key = given ? readFingerprintKey(given) : fingerprintKey;
-  if (key) return { gatewayId, fingerprints: createFingerprints(key) };
-  throw new ExitError(1, "Cannot read POINTSMAN_FINGERPRINT_KEY: expected 64 hex digits");
 }
 
 /** Runs the command line; gives the exit code. */
@@ -411,15 +299,19 @@ async function run(args: readonly string[]): Promise<number> {
       writeErr: (text) => printError(text.trimEnd()),
     })
     .showHelpAfterError("(add --help for usage)");
-  addServe(program);
-  program.command(WORKER, { hidden: true }).action(() => runWorker(serveBeside));
-  for (const add of commands) add(program, world);
   try {
+    for (const add of await commandsFor(args[0])) add(program, world);
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
     return exitCode(error);
   }
+}
+
+/** Those of the group that the first word names; all of them where it names none. */
+function commandsFor(word: string | undefined): Promise<readonly AddCommands[]> {
+  const named = COMMANDS.filter(({ names }) => word !== undefined && names.includes(word));
+  return Promise.all((named.length > 0 ? named : COMMANDS).map(({ load }) => load()));
 }
 
 function exitCode(error: unknown): number {

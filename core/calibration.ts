@@ -49,7 +49,7 @@ export interface Estimated {
 
 /** Where what was learned outlives the process; never waited for by a call. */
 export interface CalibrationStore {
-  /** Writes what is left and closes. Never throws. */
+  /** Writes what is left. Never throws. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,13 @@
-import { type Attempt, type Call, type Parts, servingAttempt, type Settlement } from "./call.ts";
+import {
+  type Attempt,
+  type Call,
+  decidingAttempt,
+  fallbackReason,
+  isFallback,
+  type Parts,
+  servingAttempt,
+  type Settlement,
+} from "./call.ts";
 import { clientLabel } from "./client_label.ts";
 import { contractColumns, validationAge } from "./contract_columns.ts";
 import { costOf } from "./cost.ts";
@@ -24,7 +33,7 @@ import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
 /** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
 export function callRecord(parts: Parts, call: Call, settlement: Settlement): CallRecord {
-  const target = (servingAttempt(call) ?? call.attempts.at(-1))?.target;
+  const target = decidingAttempt(call)?.target;
   return {
     usage: {
       request_id: call.id,
@@ -91,7 +100,7 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     stream: flag(call.wireFeatures?.stream === true),
     cache: call.cache?.status ?? "bypass",
     attempts: call.attempts.length,
-    fallback_used: flag(call.attempts.length > 1),
+    fallback_used: flag(call.attempts.some((attempt) => isFallback(call, attempt))),
     partial: flag(partial),
     error: error?.type,
     error_class: error ? errorClass(error) : undefined,
@@ -115,7 +124,7 @@ function decisionColumns({ decision }: Call): Row {
 const NO_COLUMNS: Row = Object.freeze({});
 
 function bridgeColumns(call: Call): Row {
-  const attempt = servingAttempt(call) ?? call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   return attempt?.bridge ? { bridge: attempt.bridge.direction } : {};
 }
 
@@ -266,7 +275,7 @@ function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
     provider_key_id: target.provider.keyId || undefined,
     outcome: outcomeOf(call, attempt),
     error_class: error?.class,
-    fallback_reason: attempt.index > 0 ? call.attempts[attempt.index - 1]?.error?.class : undefined,
+    fallback_reason: fallbackReason(call, attempt),
     upstream_request_id: attempt.upstreamRequestId ?? undefined,
     retryable: flag(error !== null && UPSTREAM_CLASSES[error.class].next !== "none"),
     timed_out: flag(attempt.timedOut),
@@ -296,19 +305,20 @@ function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
 export function outcomeOf(
   call: Call,
   attempt: Attempt,
-): UpstreamClass | "client_disconnect" | "internal_error" | "ok" {
+): UpstreamClass | "client_disconnect" | "hedge_loser" | "internal_error" | "ok" {
   if (attempt.error) return attempt.error.class;
+  if (attempt.stopped === "hedge_loser") return "hedge_loser";
   if (leftDuring(call, attempt)) return "client_disconnect";
   return attempt.selected ? "ok" : "internal_error";
 }
 
 /** Whether the caller left while this attempt was under way. */
-function leftDuring(call: Call, { index }: Attempt): boolean {
-  return call.cut === "caller-gone" && index === call.attempts.length - 1;
+function leftDuring(call: Call, { stopped, endedAt }: Attempt): boolean {
+  return call.cut === "caller-gone" && (stopped === "cut" || endedAt === null);
 }
 
 function errorRow(call: Call, error: GatewayError, status: number): Row {
-  const attempt = call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   return {
     ts: call.ts,
     status,
@@ -350,8 +360,10 @@ export function traceId({ trace, headers }: Call): string | undefined {
 
 const flag = (value: boolean) => value ? 1 : 0;
 
+const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER);
+
 /** A number where it is exact: lines of numbers are written several times faster. */
 function stored(amount: bigint | null): number | bigint | null {
-  if (amount === null || amount > BigInt(Number.MAX_SAFE_INTEGER)) return amount;
+  if (amount === null || amount > MAX_EXACT) return amount;
   return Number(amount);
 }

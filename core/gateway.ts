@@ -1,7 +1,6 @@
 import { Affinity } from "./affinity.ts";
-import type { CacheStore } from "./cache/entry.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
-import type { Calibration, CalibrationStore } from "./calibration.ts";
+import type { Calibration } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
 import type { ConfigInForce } from "./config/reload.ts";
 import { ContractWatch } from "./contract_watch.ts";
@@ -11,18 +10,17 @@ import { createHealth } from "./health.ts";
 import { CallerShapes } from "./limits/caller_shapes.ts";
 import { UpstreamShapes } from "./limits/upstream_shapes.ts";
 import type { Fingerprints } from "./fingerprints.ts";
+import type { GatewayStorage } from "./gateway_storage.ts";
 import type { Ledger } from "./limits/ledger.ts";
-import type { LedgerStore } from "./limits/ledger_store.ts";
 import type { Log } from "./log.ts";
 import type { Plugin } from "./plugin.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
-import type { Journal, UsageStore } from "./record.ts";
+import type { UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
-import type { OpenSpool } from "./spool.ts";
 import { policyGroups } from "./policy_groups.ts";
+import { createHedgeBudget } from "./hedge_budget.ts";
 import { createRetryBudget } from "./retry.ts";
-import type { StateStore } from "./state_store.ts";
 import { RolloutGuard } from "./rollout_guard.ts";
 import { Shadows } from "./shadow.ts";
 import { type Server, startServer } from "./server.ts";
@@ -39,27 +37,14 @@ export interface GatewayOptions {
   readonly config: ConfigInForce;
   readonly dialects: Registry<Dialect>;
   readonly builtins: Registry<BuiltinUpstream>;
-  readonly journal: Journal;
+  readonly storage: Omit<GatewayStorage, "store" | "setUnshipped">;
   readonly store: UsageStore | null;
   readonly ledger: Ledger;
-  readonly ledgerStore: LedgerStore;
   readonly calibration: Calibration;
-  /** `null`: what is learned ends with the process. */
-  readonly calibrationStore: CalibrationStore | null;
-  readonly state: StateStore;
-  /** Made once for all processes that share the state. */
-  readonly conversationSalt: string;
-  /** The second level of the cache; `null`: off. */
-  readonly cacheStore: CacheStore | null;
   readonly policies: PolicyRunner;
-  /** Tells operators how policies stand; `null`: nobody asks. */
-  readonly policyNotices: Disposable | null;
-  /** Where lines for policies wait. */
-  readonly openSpool: OpenSpool;
   readonly log: Log;
   readonly build: Build;
   readonly replica: string | null;
-  readonly gatewayId: string;
   readonly fingerprints: Fingerprints;
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
   readonly tracer: Tracer | null;
@@ -78,9 +63,13 @@ export interface Gateway {
 /** Starts listening. */
 export function startGateway(options: GatewayOptions): Gateway {
   const { config, plugins, fleet } = options;
-  const decisions = createDecisionLog({ ...options, now: Date.now });
+  const decisions = createDecisionLog({
+    ...options,
+    journal: options.storage.journal,
+    now: Date.now,
+  });
   const parts = partsOf(options, decisions);
-  options.policies.deliver(options.openSpool);
+  options.policies.deliver(options.storage.openSpool);
   for (const plugin of plugins) plugin.start(parts, config);
   const { listen } = config.current().server;
   const server = startServer(parts, { listen, plugins, reusePort: fleet !== null });
@@ -109,37 +98,34 @@ async function stopAll(
   decisions: DecisionLog,
   options: GatewayOptions,
 ): Promise<void> {
-  const { config, journal, ledgerStore, calibrationStore, store, plugins, policies } = options;
+  const { config, storage, store, plugins, policies } = options;
   await server.drain(config.current().server.shutdownGraceMs);
-  options.policyNotices?.[Symbol.dispose]();
-  await calibrationStore?.close();
-  await ledgerStore.close();
+  await storage.state.close();
   decisions.flush();
-  await journal.close();
+  await storage.journal.close();
   await store?.close(SHIP_MS);
   await policies.close();
   for (const plugin of plugins) await plugin.stop();
-  options.state.close();
   config[Symbol.dispose]();
 }
 
-/** What the engine is made of, before anything listens. */
-export function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
+function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
+  const { journal, state } = options.storage;
   const now = Date.now;
   const clock = () => performance.now();
   const random = Math.random;
-  const processes = () => options.ledgerStore.processes;
+  const processes = () => state.ledgerStore.processes;
   const shapes = new UpstreamShapes({ clock, random, processes });
   return {
     current: () => config.current(),
     dialects: options.dialects,
     fetch: createUpstreamFetch(options.builtins),
-    journal: options.journal,
+    journal,
     store: options.store,
     ledger: options.ledger,
-    ledgerStore: options.ledgerStore,
-    cache: new ReplyCache(options.cacheStore, now),
+    ledgerStore: state.ledgerStore,
+    cache: new ReplyCache(state.cacheStore, now),
     callerShapes: new CallerShapes({ clock, processes }),
     upstreamShapes: shapes,
     policies: options.policies,
@@ -148,18 +134,19 @@ export function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts 
     proofs: createProofMemory(),
     affinity: new Affinity(clock),
     rollouts: new RolloutGuard({
-      state: options.state,
+      state: state.facts,
       log,
       clock,
       groups: () => config.current().groups.values(),
       digestOf: (group) => options.policies.digestOf(group),
     }),
-    shadows: new Shadows(options.journal),
-    conversationSalt: options.conversationSalt,
+    shadows: new Shadows(journal),
+    conversationSalt: state.conversationSalt,
     log,
     build: options.build,
     live: new Set(),
     retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
     deadlines: createDeadlines(clock),
     now,
     clock,
@@ -171,7 +158,7 @@ export function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts 
     drain: { draining: false },
     replica: options.replica,
     fleet: options.fleet,
-    gatewayId: options.gatewayId,
+    gatewayId: state.gatewayId,
     fingerprints: options.fingerprints,
   };
 }
@@ -190,14 +177,14 @@ export function newId(now: number): string {
 /** What a reload may change in parts that live longer than a snapshot. */
 export function applySettings(
   { server, groups }: Snapshot,
-  { log, journal, ledgerStore, plugins, policies }: Pick<
+  { log, storage, plugins, policies }: Pick<
     GatewayOptions,
-    "log" | "journal" | "ledgerStore" | "plugins" | "policies"
+    "log" | "storage" | "plugins" | "policies"
   >,
 ) {
-  ledgerStore.configure(server.ledger);
+  storage.state.ledgerStore.configure(server.ledger);
   log.configure(server.logging);
-  journal.configure(server.logging);
+  storage.journal.configure(server.logging);
   for (const plugin of plugins) plugin.configure(server);
   policies.adopt(policyGroups({ groups }), server.policies);
 }

@@ -36,6 +36,13 @@ export interface Health {
   observe(target: Target, observation: Observation): void;
   /** Whether calls should go elsewhere now: its breaker is open, or its provider limits us. */
   isFailing(group: Group, target: Target): boolean;
+  /** Whether nothing speaks against a target, nor is it being tried again. */
+  isSound(target: Target): boolean;
+  /**
+   * Time to the first content that 95 of 100 of a target's replies do not exceed, ms; `null` when none
+   * was seen. A reply that is no stream has its content at its end.
+   */
+  slowMs(target: Target, stream: boolean): number | null;
   /**
    * Targets in their order, those that fail now behind the others. A half-open target keeps its place
    * while its probe is free; when all fail, the order stands.
@@ -52,7 +59,7 @@ export interface HealthWorld {
   clock(): number;
   random(): number;
   /** Those that back off by themselves, so that it is not done here. */
-  readonly shapes: Pick<UpstreamShapes, "backoffUntil">;
+  readonly shapes: Pick<UpstreamShapes, "backoffUntil" | "isProbeDue">;
   readonly calibration: Pick<Calibration, "inputTokenRatio">;
   readonly log: Log;
 }
@@ -80,12 +87,17 @@ export function createHealth(world: HealthWorld): Health {
   function isFailing(group: Group, target: Target): boolean {
     const health = targets.get(target.key);
     if (!health) return false;
-    return backoffUntil(target, health) !== null || health.breaker.isBarred(group.breaker, clock());
+    const at = clock();
+    return backoffUntil(target, health, at) !== null || health.breaker.isBarred(group.breaker, at);
   }
 
   /** Monotonic ms; `null` when nothing keeps attempts away. */
-  function backoffUntil({ trafficShapes }: Target, health: TargetHealth): number | null {
-    const own = health.backoffUntil > clock() ? health.backoffUntil : null;
+  function backoffUntil(
+    { trafficShapes }: Target,
+    health: TargetHealth,
+    at: number,
+  ): number | null {
+    const own = health.backoffUntil > at ? health.backoffUntil : null;
     const until = trafficShapes.length === 0 ? null : world.shapes.backoffUntil(trafficShapes);
     return own === null || until === null ? own ?? until : Math.max(own, until);
   }
@@ -121,20 +133,32 @@ export function createHealth(world: HealthWorld): Health {
     signals(target) {
       const health = of(target);
       const { breaker, observations, inflight } = health;
-      const until = backoffUntil(target, health);
-      const shift = now() - clock();
+      const at = clock();
+      const until = backoffUntil(target, health, at);
+      const shift = now() - at;
       return {
-        ...observations.observed(clock()),
+        ...observations.observed(at),
         inputTokenRatio: calibration.inputTokenRatio(target.key),
         inflight,
-        breaker: breaker.state(clock()),
+        breaker: breaker.state(at),
         breakerUntil: breaker.until === null ? null : Math.round(breaker.until + shift),
         backoffUntil: until === null ? null : Math.round(until + shift),
       };
     },
     isFailing,
+    isSound(target) {
+      const health = of(target);
+      const at = clock();
+      return health.breaker.state(at) === "closed" && backoffUntil(target, health, at) === null &&
+        !world.shapes.isProbeDue(target.trafficShapes);
+    },
+    slowMs(target, stream) {
+      const { observations } = of(target);
+      return stream ? observations.p95TtfbMs(clock()) : observations.observed(clock()).p95LatencyMs;
+    },
     observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
+      if (plan.length === 1) return plan;
       const failing = plan.filter((target) => isFailing(group, target));
       if (failing.length === 0 || failing.length === plan.length) return plan;
       return [...plan.filter((target) => !failing.includes(target)), ...failing];

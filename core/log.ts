@@ -21,6 +21,9 @@ export interface LogSettings {
   readonly format: "json" | "text";
 }
 
+/** Until the configuration says how. */
+export const FIRST_LOG: LogSettings = { level: "info", format: "json" };
+
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const LINES_PER_SECOND = 10;
 

@@ -31,8 +31,17 @@ export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
 
 /** Reads a plan that came as JSON, and checks it. */
 export function readPlan(text: string, context: RouteContext): PolicyOutcome {
+  return judged(() => JSON.parse(text), context);
+}
+
+/** Checks a plan that was made for an earlier context. */
+export function recheckPlan(plan: Plan, context: RouteContext): PolicyOutcome {
+  return judged(() => plan, context);
+}
+
+function judged(planned: () => Plan, context: RouteContext): PolicyOutcome {
   try {
-    const plan = JSON.parse(text);
+    const plan = planned();
     return { kind: "plan", plan, checked: checkPlan(plan, context) };
   } catch (error) {
     return { kind: "fault", fault: faultOf(error) };

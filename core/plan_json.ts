@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { CheckedPlan, Plan } from "./strategy.ts";
 
 const MAX_ENTRIES = 8;
@@ -16,6 +17,13 @@ export function planJson(plan: Plan, { order, classLabel }: CheckedPlan): string
     ...(classLabel === null ? {} : { classLabel }),
     ...(plan.metadata === undefined ? {} : { metadata: safeMetadata(plan.metadata) }),
   });
+}
+
+/** A plan with the SHA-256 of its metadata in their place. */
+export function withDigest({ metadata, ...plan }: Plan): Plan {
+  if (metadata === undefined) return plan;
+  const text = JSON.stringify(safeMetadata(metadata));
+  return { ...plan, metadata: { sha256: hash("sha256", text, "hex") } };
 }
 
 /** What is nested or long drops out, and what is beyond eight entries. */

@@ -29,12 +29,15 @@ export interface CallRecord {
 /** A refused request that belongs to no caller: a row of `security_access_events`. */
 export type SecurityEvent = Row & { readonly id: string; readonly ts: number };
 
-/** How a call was decided: rows of the decision tables without their `request_id`, by table. */
+/** How a call was decided. */
 export interface DecisionRecord {
   readonly requestId: string;
   /** Of the call, epoch ms. */
   readonly ts: number;
+  /** Rows of the decision tables without their `request_id`, by table. */
   readonly rows: Readonly<Record<string, readonly Row[]>>;
+  /** JSON of what the reader of the line makes further rows from (`telemetry/decision_facts.ts`). */
+  readonly facts?: string;
 }
 
 /** What decisions need to be made again; stored once, by its key. */

@@ -32,25 +32,23 @@ export function splice(
   edits: readonly Edit[],
 ): Uint8Array<ArrayBuffer> {
   if (edits.length === 0) return bytes;
-  const sorted = inOrder(edits);
-  const texts = sorted.map(({ text }) => Buffer.from(text));
-  const removed = sorted.reduce((sum, { start, end }) => sum + end - start, 0);
-  const added = texts.reduce((sum, { length }) => sum + length, 0);
-  const out = new Uint8Array(bytes.length - removed + added);
+  let size = bytes.length;
+  for (const { start, end, text } of edits) size += start - end + Buffer.byteLength(text);
+  const out = new Uint8Array(size);
   let from = 0;
   let to = 0;
-  for (const [index, { start, end, field }] of sorted.entries()) {
+  for (const { start, end, text, field } of inOrder(edits)) {
     if (start < from) throw new RangeError(`Cannot edit ${field}: it overlaps another edit`);
     out.set(bytes.subarray(from, start), to);
     to += start - from;
-    const text = texts[index]!;
-    out.set(text, to);
-    to += text.length;
+    if (text !== "") to += encoder.encodeInto(text, out.subarray(to)).written;
     from = end;
   }
   out.set(bytes.subarray(from), to);
   return out;
 }
+
+const encoder = new TextEncoder();
 
 /** Collects edits of the members of one object. A key is edited at most once. */
 export interface MemberEditor {
@@ -61,7 +59,7 @@ export interface MemberEditor {
   /** Removes a member with one adjoining comma; does nothing when it is absent. */
   remove(key: string, field: string): void;
   /** The edits so far, in byte order. */
-  list(): Edit[];
+  list(): readonly Edit[];
 }
 
 /**
@@ -157,6 +155,7 @@ function insertFirst(
 }
 
 /** By start; what is inserted at a place stands before what begins there. */
-function inOrder(edits: readonly Edit[]): Edit[] {
+function inOrder(edits: readonly Edit[]): readonly Edit[] {
+  if (edits.length < 2) return edits;
   return edits.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }

@@ -9,5 +9,4 @@ export interface StateStore {
   delete(name: string): Promise<void>;
   /** The stored text; where there is none, this one is stored, unless another process is quicker. */
   keep(name: string, text: string): Promise<string>;
-  close(): void;
 }

@@ -1,5 +1,5 @@
 import { ExitError, type World } from "./command.ts";
-import { configPath, loadForCommand } from "./commands.ts";
+import { configPath, loadForCommand } from "./config_option.ts";
 import { parseDuration } from "./config/duration.ts";
 import { addCaller, type CallerEntry, callerYaml, changeCaller } from "./config/edit_callers.ts";
 import { loadConfig, type LoadResult } from "./config/load.ts";

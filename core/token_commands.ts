@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { keyError } from "./auth.ts";
 import { type AddCommands, ExitError, type World } from "./command.ts";
-import { loadForCommand, withConfigOption } from "./commands.ts";
+import { loadForCommand, withConfigOption } from "./config_option.ts";
 import type { Parts } from "./config/parts.ts";
 import {
   type GenerateOptions,

@@ -106,8 +106,11 @@ export function addFile(tally: Tally, data: Json | undefined): void {
 export function talliedFeatures(tally: Tally): TalliedFeatures {
   const { messageTextChars, turnCount, toolResults, imageUrls, mediaTokens } = tally;
   const { asciiChars, otherChars, imageCount, audioCount, fileCount, videoCount } = tally;
-  const kinds = { image: imageCount, audio: audioCount, video: videoCount, file: fileCount };
-  const present = Object.entries(kinds).filter(([, count]) => count > 0).map(([kind]) => kind);
+  const inputModalities = ["text"];
+  if (imageCount > 0) inputModalities.push("image");
+  if (audioCount > 0) inputModalities.push("audio");
+  if (videoCount > 0) inputModalities.push("video");
+  if (fileCount > 0) inputModalities.push("file");
   return {
     asciiChars,
     otherChars,
@@ -120,7 +123,7 @@ export function talliedFeatures(tally: Tally): TalliedFeatures {
     fileCount,
     mediaTokens,
     imageUrls,
-    inputModalities: ["text", ...present],
+    inputModalities,
   };
 }
 

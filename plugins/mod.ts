@@ -1,3 +1,4 @@
+import type { Tracer } from "@/core/call.ts";
 import type { Plugin } from "@/core/plugin.ts";
 import { registry } from "@/core/registry.ts";
 import { echoUpstream } from "./echo/mod.ts";
@@ -18,4 +19,8 @@ export async function createSupervisorMetrics(
   return createSupervisorMetrics(options);
 }
 
-export { createTracer } from "./tracing/mod.ts";
+/** Makes what traces calls, with the library it traces with. */
+export async function createTracer(version: string): Promise<Tracer> {
+  const { createTracer } = await import("./tracing/mod.ts");
+  return createTracer(version);
+}

@@ -12,6 +12,10 @@ export interface PolicyCheck {
   readonly same: number;
   readonly p50Us: number;
   readonly p99Us: number;
+  /** Of the heap, when all is decided; `null`: the process is gone. */
+  readonly heapBytes: number | null;
+  /** Each `host:port` that it asked and is not granted. */
+  readonly ungranted: readonly string[];
   /** Each once. */
   readonly faults: readonly BundleFlaw[];
 }
@@ -51,6 +55,8 @@ export async function checkPolicy(policy: SandboxedPolicy): Promise<PolicyCheck>
     same: first.filter((answer, index) => answer === second[index]).length,
     p50Us: at(0.5),
     p99Us: at(0.99),
+    heapBytes: await policy.heapBytes(),
+    ungranted: [...policy.ungranted].sort(),
     faults: [...faults.values()],
   };
 }

@@ -20,7 +20,7 @@ export function policyCommands(services: PolicyCommandServices): AddCommands {
   return (program, world) => {
     const policy = program.command("policy").description("write, try and build routing policies");
     addCheck(policy, world, config);
-    addTest(policy, world);
+    addTest(policy, world, config);
     addBuild(policy, world);
     addSigning(policy, world, config);
     addStatus(policy, world, services);

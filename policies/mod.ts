@@ -1,3 +1,1 @@
-export { policyCommands } from "./commands.ts";
 export { createPolicyRunner } from "./runner.ts";
-export { addPolicyHost } from "./sandbox/host_command.ts";

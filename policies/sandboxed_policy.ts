@@ -4,6 +4,7 @@ import type { RouteContext } from "../core/strategy.ts";
 import type { Bundle, BundleFlaw } from "./sandbox/bundle.ts";
 import { readPolicy, type SourceSettings } from "./policy_source.ts";
 import { createBundler } from "./sandbox/bundler.ts";
+import { GrantedFetch } from "./sandbox/granted_fetch.ts";
 import { type HostAnswer, PolicyHost } from "./sandbox/policy_host.ts";
 import { openProcess } from "./sandbox/process_link.ts";
 import { refusalOf } from "./sandbox/refusal.ts";
@@ -13,6 +14,10 @@ import { flawOf } from "./sandbox/source_position.ts";
 export interface SandboxedPolicy extends AsyncDisposable {
   readonly bundle: Bundle;
   decide(context: RouteContext): Promise<HostAnswer>;
+  /** Each `host:port` that it asked and is not granted. */
+  readonly ungranted: ReadonlySet<string>;
+  /** Bytes of its heap, garbage included; `null`: its process is gone. */
+  heapBytes(): Promise<number | null>;
   /** Where and why a decision failed. */
   explain(answer: HostAnswer & { kind: "fault" }): BundleFlaw;
 }
@@ -24,7 +29,10 @@ export interface Refusal {
 }
 
 /** The policy of a group, as far as it matters where nothing is served. */
-export type TriedPolicy = SourceSettings & Pick<ScriptPolicySettings, "heapMb">;
+export type TriedPolicy = SourceSettings & Pick<ScriptPolicySettings, "heapMb" | "http"> & {
+  /** Whether it has `router` though nothing is granted: what it asks is denied, and told. */
+  readonly tellsAsked?: true;
+};
 
 /** A policy that no configuration names: limits as they are by default, nothing granted, nobody trusted. */
 export function unconfigured(path: string, root: string): TriedPolicy {
@@ -34,6 +42,8 @@ export function unconfigured(path: string, root: string): TriedPolicy {
     timeoutMs: 50,
     heapMb: 64,
     net: [],
+    http: { timeoutMs: 200, maxResponseBytes: 65_536, allowHttp: false, headers: {} },
+    tellsAsked: true,
     isolation: "process",
     trust: { required: false, keys: [] },
   };
@@ -43,30 +53,34 @@ const IGNORED = { onWorn() {}, onDiffers() {}, onEnd() {} };
 
 /** Bundles a policy and loads it as a gateway would. */
 export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy | Refusal> {
-  const { path, heapMb, timeoutMs } = settings;
+  const { path, heapMb, timeoutMs, net, http } = settings;
   using bundler = createBundler();
   const result = await readPolicy(settings, bundler);
   if (!result.ok) return { step: "bundle", flaws: result.flaws };
   const { bundle } = result;
   const clock = () => performance.now();
-  const host = new PolicyHost({
-    deadlines: createDeadlines(clock),
-    clock,
-    open: openProcess,
-    heapMb,
-  });
+  const deadlines = createDeadlines(clock);
+  const host = new PolicyHost({ deadlines, clock, open: openProcess, heapMb });
+  const ungranted = new Set<string>();
+  const fetches = net.length > 0 || settings.tellsAsked === true;
+  const onUngranted = (place: string) => void ungranted.add(place);
+  const granted = fetches ? new GrantedFetch(net, http, { deadlines, onUngranted }) : null;
   const close = () => {
+    granted?.[Symbol.dispose]();
     host.kill();
     return host.ended;
   };
-  const refused = await host.load({ timeoutMs, heapMb, traces: true, code: bundle.code }, IGNORED);
+  const message = { timeoutMs, heapMb, fetches, traces: true, code: bundle.code };
+  const refused = await host.load(message, IGNORED);
   if (refused) {
     await close();
     return { step: "load", flaws: [refusalOf(refused, bundle, path)] };
   }
   return {
     bundle,
-    decide: (context) => host.decide(JSON.stringify(context)),
+    decide: (context) => host.decide(JSON.stringify(context), granted),
+    ungranted,
+    heapBytes: () => host.heapBytes(),
     explain({ fault, detail }) {
       const flaw = flawOf(bundle, detail, path);
       return { ...flaw, message: flaw.message === "" ? fault : `${fault}: ${flaw.message}` };

@@ -51,7 +51,6 @@ export async function openCalibrationKv(
       const patience = new Promise<void>((done) => late = setTimeout(done, CLOSE_MS));
       await Promise.race([save(), patience]);
       clearTimeout(late);
-      kv.close();
     },
   };
 }

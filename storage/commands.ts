@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { World } from "../core/command.ts";
+import type { AddCommands, World } from "../core/command.ts";
 import { flagsOk, orDatabaseError, type StorageCommandOptions } from "./database_flags.ts";
 import { addMigrateCommands } from "./migrate_commands.ts";
 import { addReportCommand } from "./reports/report_command.ts";
@@ -7,20 +7,25 @@ import { addRetentionCommands } from "./retention/retention_commands.ts";
 import { addRollupCommands } from "./rollups/rollup_commands.ts";
 import { parseTime, type TimeWindow } from "./time_window.ts";
 
-/** Adds every command on the usage database. */
-export function addStorageCommands(
+/** Every command on the usage database. */
+export function storageCommands(options: StorageCommandOptions): AddCommands {
+  return (program, world) => {
+    addMigrateCommands(program, world, options);
+    addReportCommand(program, world, options);
+    addRollupCommands(program, world, options);
+    addRetentionCommands(program, world, options);
+    addUsageCommands(program, world, options);
+  };
+}
+
+function addUsageCommands(
   program: Command,
   world: World,
-  options: StorageCommandOptions,
+  { settingsOf, routerVersion }: StorageCommandOptions,
 ): void {
-  const { settingsOf, routerVersion } = options;
-  addMigrateCommands(program, world, options);
-  addReportCommand(program, world, options);
-  addRollupCommands(program, world, options);
-  addRetentionCommands(program, world, options);
-  const usage = program.command("usage").description("Look after the usage database");
+  const usage = program.command("usage").description("look after the usage database");
   usage.command("ship")
-    .description("Ship one batch of each journal to the database")
+    .description("ship one batch of each journal to the database")
     .option("--config <path>", "configuration file")
     .option("--drain", "until nothing is left", false)
     .action(async ({ config, drain }: { config?: string; drain: boolean }) => {
@@ -29,7 +34,7 @@ export function addStorageCommands(
       await orDatabaseError(() => shipNow({ settings, world, routerVersion }, { drain }));
     });
   usage.command("rebuild")
-    .description("Load all segments of a journal folder into an empty database")
+    .description("load all segments of a journal folder into an empty database")
     .requiredOption("--from <dir>", "journal folder")
     .option("--config <path>", "configuration file")
     .action(async ({ config, from }: { config?: string; from: string }) => {
@@ -38,7 +43,7 @@ export function addStorageCommands(
       await orDatabaseError(() => rebuild({ settings, world, routerVersion }, from));
     });
   usage.command("import")
-    .description("Load a file of journal lines; lines that are there change nothing")
+    .description("load a file of journal lines; lines that are there change nothing")
     .argument("<file>", "journal segment, of any gateway")
     .option("--config <path>", "configuration file")
     .action(async (file: string, { config }: { config?: string }) => {
@@ -47,7 +52,7 @@ export function addStorageCommands(
       await orDatabaseError(() => importFile({ settings, world }, file));
     });
   usage.command("verify")
-    .description("Compare the journal with the database; exit 1 on a difference")
+    .description("compare the journal with the database; exit 1 on a difference")
     .option("--config <path>", "configuration file")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")

@@ -19,7 +19,6 @@ export interface LeaseKv {
   leave(slot: string): Promise<void>;
   /** Removes everything that is shared. */
   clear(): Promise<void>;
-  close(): void;
 }
 
 const ACCOUNTS = ["lease", "account"];
@@ -54,6 +53,5 @@ export function createLeaseKv(kv: Deno.Kv): LeaseKv {
       await removeAll(kv, PROCESSES);
       await removeAll(kv, ACCOUNTS);
     },
-    close: () => kv.close(),
   };
 }

@@ -116,7 +116,6 @@ export class LeaseStore implements LedgerStore, Sharer {
       await this.#kv.leave(this.#slot);
     };
     await within(last(), CLOSE_MS).catch(() => {});
-    this.#kv.close();
   }
 
   #hasGrace(): boolean {

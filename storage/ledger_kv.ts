@@ -23,7 +23,6 @@ export interface LedgerKv {
   write(accounts: readonly StoredAccount[], head: LedgerHead): Promise<void>;
   /** Removes everything of the ledger; without its head, the rest is not looked at. */
   clear(): Promise<void>;
-  close(): void;
 }
 
 /** Bounds of one commit, of which Deno KV takes 1,000 mutations and 800 KiB. */
@@ -73,7 +72,6 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
       await whenUnlocked(() => kv.delete(HEAD));
       await removeAll(kv, ACCOUNTS);
     },
-    close: () => kv.close(),
   };
 }
 

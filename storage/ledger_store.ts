@@ -4,7 +4,7 @@ import { createLeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
 import { LeaseStore } from "./lease_store.ts";
 import { type LedgerForms, shareCounters, unshareCounters } from "./ledger_forms.ts";
-import { createLedgerKv, type LedgerKv, openKv } from "./ledger_kv.ts";
+import { createLedgerKv, type LedgerKv } from "./ledger_kv.ts";
 import { rebuild } from "./ledger_rebuild.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 
@@ -23,11 +23,12 @@ const CLOSE_MS = 5_000;
  *
  * @throws Error when the store cannot be used
  */
-export async function openLedgerStore(options: LedgerStoreOptions): Promise<LedgerStore> {
-  const { path, shared } = options.snapshot.server.ledger;
-  const kv = await openKv(path);
+export async function openLedgerStore(
+  kv: Deno.Kv,
+  options: LedgerStoreOptions,
+): Promise<LedgerStore> {
   const forms = { alone: createLedgerKv(kv), shared: createLeaseKv(kv) };
-  if (shared) return await openShared(forms, options);
+  if (options.snapshot.server.ledger.shared) return await openShared(forms, options);
   await unshareCounters(forms, options);
   const store = new WriteBehind(forms.alone, options);
   await rebuild(forms.alone, options);
@@ -97,7 +98,6 @@ class WriteBehind implements LedgerStore {
     clearTimeout(timer);
     clearTimeout(this.#timer);
     this.#closed = true;
-    this.#kv.close();
   }
 
   #soon(ms: number): void {

@@ -1,11 +1,12 @@
 import type { CallRecord, DecisionRecord, Row } from "../core/record.ts";
+import { rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
 
 /** Turns records into lines. The bytes are valid until the next call. */
 export interface LineEncoder {
   call(seq: number, record: CallRecord): Uint8Array;
   event(seq: number, table: string, row: Row): Uint8Array;
-  /** A line past 256 KiB keeps what every decision has and leaves out the rest. */
+  /** Of a line past 256 KiB the facts are packed; past that it keeps what every decision has. */
   decision(seq: number, decision: DecisionRecord): Uint8Array;
 }
 
@@ -21,22 +22,21 @@ export function createLineEncoder(): LineEncoder {
   const encoded = new WeakMap<Row, string>();
 
   function section(row: Row): string {
-    if (!Object.isFrozen(row)) return members(row);
     let text = encoded.get(row);
     if (text === undefined) encoded.set(row, text = members(row));
     return text;
   }
 
   function callLine(seq: number, record: CallRecord): string {
-    const { usage, sections = [], attempts, errors, children = {} } = record;
-    let text = `{"v":1,"seq":${seq},${members(usage)}`;
+    const { usage, sections = [], attempts, errors, children } = record;
+    const own: Row[] = [usage];
+    let shared = "";
     for (const row of sections) {
-      const columns = section(row);
-      if (columns !== "") text += `,${columns}`;
+      if (Object.isFrozen(row)) shared += listed(section(row));
+      else own.push(row);
     }
-    text += child("request_attempts", attempts) + child("request_errors", errors);
-    for (const table in children) text += child(table, children[table]!);
-    return `${text}}\n`;
+    const tables = { request_attempts: attempts, request_errors: errors, ...children };
+    return `{"v":1,"seq":${seq}${listed(joined(own))}${shared}${listed(childTables(tables))}}\n`;
   }
   const buffer = new Uint8Array(MAX_LINE_BYTES);
 
@@ -61,20 +61,38 @@ export function createLineEncoder(): LineEncoder {
       return encode(line(row)) ?? encode(line(cutTexts(row)))!;
     },
     decision(seq, decision) {
-      return encode(decisionLine(seq, decision)) ?? encode(decisionLine(seq, shortened(decision)))!;
+      for (const shorten of [asItIs, packed, shortened]) {
+        const line = encode(decisionLine(seq, shorten(decision)));
+        if (line) return line;
+      }
+      throw new RangeError("Cannot write the row of a decision: it is too long");
     },
   };
 }
 
-function decisionLine(seq: number, { requestId, ts, rows }: DecisionRecord): string {
-  let text = `{"v":1,"seq":${seq},${members({ decision: requestId, ts })}`;
-  for (const table in rows) text += child(table, rows[table]!);
-  return `${text}}\n`;
+function decisionLine(seq: number, { requestId, ts, rows, facts }: DecisionRecord): string {
+  const own = members({ decision: requestId, ts });
+  const text = `{"v":1,"seq":${seq},${own}${listed(childTables(rows))}`;
+  return facts === undefined
+    ? `${text}}
+`
+    : `${text},"facts":${facts}}
+`;
 }
 
 const DECISIONS = "request_routing_decisions";
 
-function shortened(decision: DecisionRecord): DecisionRecord {
+const asItIs = (decision: DecisionRecord) => decision;
+
+/** With the rows that its reader would make. */
+function packed({ facts, ...decision }: DecisionRecord): DecisionRecord {
+  if (facts === undefined) return decision;
+  const made = rowsOfFacts(JSON.parse(facts));
+  const own = (decision.rows[DECISIONS] ?? []).map((row) => ({ ...row, ...made.own }));
+  return { ...decision, rows: { ...decision.rows, ...made.rows, [DECISIONS]: own } };
+}
+
+function shortened({ facts: _, ...decision }: DecisionRecord): DecisionRecord {
   const own = decision.rows[DECISIONS] ?? [];
   return {
     ...decision,
@@ -82,9 +100,44 @@ function shortened(decision: DecisionRecord): DecisionRecord {
   };
 }
 
-function child(table: string, rows: readonly Row[]): string {
-  if (rows.length === 0) return "";
-  return `,"${table}":[${rows.map((row) => `{${members(row)}}`).join(",")}]`;
+/** Members behind others. */
+function listed(text: string): string {
+  return text === "" ? "" : `,${text}`;
+}
+
+/** Tables with their rows as JSON, but for those without rows. */
+function childTables(tables: Readonly<Record<string, readonly Row[]>>): string {
+  const filled: Record<string, readonly Row[]> = {};
+  for (const table in tables) {
+    const rows = tables[table]!;
+    if (rows.length > 0) filled[table] = rows;
+  }
+  try {
+    return JSON.stringify(filled).slice(1, -1);
+  } catch {
+    const texts = Object.entries(filled).map(([table, rows]) =>
+      `"${table}":[${rows.map((row) => `{${members(row)}}`).join()}]`
+    );
+    return texts.join();
+  }
+}
+
+/** What stands between two objects of a list. */
+const BETWEEN = "},{";
+
+/** The members of several rows as JSON: one row after the other costs several times as much. */
+function joined(rows: readonly Row[]): string {
+  return (together(rows) ?? rows.map(members)).filter(Boolean).join();
+}
+
+/** The members of each row; `null` where that cannot be told, as a text holds the same characters. */
+function together(rows: readonly Row[]): readonly string[] | null {
+  try {
+    const texts = JSON.stringify(rows).slice(2, -2).split(BETWEEN);
+    return texts.length === rows.length ? texts : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Nothing in it needs escaping, so that quotes are enough. */

@@ -1,4 +1,5 @@
 import type { NewRow } from "./database.ts";
+import { type FactRows, rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { parseExactly } from "./line_parser.ts";
 import { createRowReader, LineError, type Members, type RowReader } from "./row_reader.ts";
 import { childTables, eventTables, tables } from "./schema.ts";
@@ -15,9 +16,11 @@ export interface LineRows {
   readonly replica: string;
 }
 
+const DECISIONS = "request_routing_decisions";
+
 /** Columns that a child has in common with its call, by table and name; the line says them once. */
 const COMMON: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  request_routing_decisions: {
+  [DECISIONS]: {
     ts: "ts",
     group_name: "resolved_group",
     strategy: "strategy",
@@ -64,18 +67,20 @@ export function createLineReader(): (text: string, now: number) => LineRows {
     return rows;
   }
 
-  function ownRows(line: Members, now: number) {
+  function ownRows(line: Members, { now, facts }: Reading) {
     if ("table" in line) return [read(...eventOf(line))];
-    return typeof line.decision === "string" ? childRows(line, line.decision) : callRows(line, now);
+    if (typeof line.decision !== "string") return callRows(line, now);
+    if ("facts" in line) addFactRows(line, facts());
+    return childRows(line, line.decision);
   }
 
-  function rowsOfLine(line: unknown, now: number): LineRows {
+  function rowsOfLine(line: unknown, reading: Reading): LineRows {
     if (!isObject(line) || typeof line.v !== "number" || line.v > FORMAT) {
       throw new LineError("Cannot load a line of an unknown format");
     }
     const own = "table" in line ? eventOf(line)[1] : line;
     return {
-      rows: ownRows(line, now),
+      rows: ownRows(line, reading),
       ts: numberOf(own.settled_at ?? own.ts),
       seq: numberOf(line.seq),
       gatewayId: textOf(own.gateway_id),
@@ -83,16 +88,47 @@ export function createLineReader(): (text: string, now: number) => LineRows {
     };
   }
 
+  const exactly = (text: string, now: number) =>
+    rowsOfLine(parseExactly(text), { now, facts: () => JSON.parse(text).facts });
+
   return (text, now) => {
-    if (text.includes(NUL)) return rowsOfLine(parseExactly(text), now);
+    if (text.includes(NUL)) return exactly(text, now);
     try {
-      return rowsOfLine(JSON.parse(text), now);
+      const line = JSON.parse(text);
+      return rowsOfLine(line, { now, facts: () => line.facts });
     } catch (error) {
       // A number past the safe integers was refused: it is read again with all of its digits.
-      if (error instanceof LineError) return rowsOfLine(parseExactly(text), now);
+      if (error instanceof LineError) return exactly(text, now);
       throw error;
     }
   };
+}
+
+/** What reading a line needs beside it. */
+interface Reading {
+  /** Epoch ms. */
+  readonly now: number;
+  /** As they were written: a decision is made again from every character, and from no digit more. */
+  facts(): unknown;
+}
+
+/**
+ * Gives the line of a decision the rows that its facts stand for.
+ *
+ * @throws LineError
+ */
+function addFactRows(line: Members, facts: unknown): void {
+  const made = factRows(facts);
+  for (const row of rowsOf(line[DECISIONS])) Object.assign(row, made.own);
+  Object.assign(line, made.rows);
+}
+
+function factRows(facts: unknown): FactRows {
+  try {
+    return rowsOfFacts(facts);
+  } catch (cause) {
+    throw new LineError("Cannot load the facts of a decision", { cause });
+  }
 }
 
 function sameNames(...names: readonly string[]): Readonly<Record<string, string>> {

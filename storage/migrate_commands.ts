@@ -35,22 +35,22 @@ export function addMigrateCommands(
   world: World,
   options: StorageCommandOptions,
 ): void {
-  const command = program.command("migrate").description("Look after the usage database's schema");
+  const command = program.command("migrate").description("look after the usage database's schema");
   const surroundings = { world, ...options };
 
   withDatabaseFlags(command.command("plan"))
-    .description("Print what apply would do; exit 3 when there is something")
+    .description("print what apply would do; exit 3 when there is something")
     .option("--json", "as JSON", false)
     .action((flags: Flags) => orDatabaseError(() => plan(flags, surroundings)));
   withDatabaseFlags(command.command("apply"))
-    .description("Apply what is pending; exit 1 when it cannot")
+    .description("apply what is pending; exit 1 when it cannot")
     .option("--to <id>", "the last migration to apply")
     .option("--backup-ref <text>", "names the backup; needed when there is no way back")
     .option("--lock-timeout <span>", "longest wait for another process that migrates", "30s")
     .option("--statement-timeout <span>", "longest statement", "5m")
     .action((flags: ApplyFlags) => orDatabaseError(() => apply(flags, surroundings)));
   withDatabaseFlags(command.command("status"))
-    .description("Print the ledger; exit 3 when something is pending, 1 when something is wrong")
+    .description("print the ledger; exit 3 when something is pending, 1 when something is wrong")
     .option("--json", "as JSON", false)
     .action((flags: Flags) => orDatabaseError(() => status(flags, surroundings)));
 }

@@ -53,6 +53,7 @@ export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Di
   let resumedAt = now();
   let said = { text: "[]", at: 0 };
   let busy = false;
+  let ended = false;
 
   async function look(): Promise<void> {
     const standings = policies.standings();
@@ -78,10 +79,16 @@ export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Di
     if (busy) return;
     busy = true;
     look().catch((error) => {
+      if (ended) return;
       const reason = error instanceof Error ? error.name : "unknown";
       log.write("warn", "policy_board_failed", "Cannot tell how policies stand", { reason });
     }).finally(() => busy = false);
   }, LOOK_MS);
   Deno.unrefTimer(timer);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    [Symbol.dispose]() {
+      ended = true;
+      clearInterval(timer);
+    },
+  };
 }

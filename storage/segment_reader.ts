@@ -28,9 +28,12 @@ export interface BatchLimits {
 export interface SegmentReader {
   /**
    * Reads lines of one segment from a place on; their bytes stay valid until the next call. No lines:
-   * nothing is left. `next` is where the next read begins.
+   * nothing is left. `next` is where the next read begins, `more` whether it may find something at once.
    */
-  read(journal: JournalFiles, from: Position): { lines: readonly Line[]; next: Position };
+  read(
+    journal: JournalFiles,
+    from: Position,
+  ): { lines: readonly Line[]; next: Position; more: boolean };
 }
 
 const NEWLINE = 10;
@@ -44,13 +47,15 @@ export function createSegmentReader(limits: BatchLimits): SegmentReader {
       let place = from;
       for (;;) {
         const segment = segmentsOf(journal).find(({ number }) => number >= place.segment);
-        if (!segment) return { lines: [], next: place };
+        if (!segment) return { lines: [], next: place, more: false };
         if (segment.number > place.segment) place = { segment: segment.number, byteOffset: 0 };
         const bytes = fill(buffer, journal, segment, place.byteOffset);
         if (bytes === "moved") continue;
         const lines = splitLines(bytes, { from: place, segment, limits });
-        if (lines.length > 0) return { lines, next: lines.at(-1)!.end };
-        if (!segment.closed) return { lines, next: place };
+        const full = lines.length === limits.lines || bytes.length === limits.bytes;
+        const more = full || segment.closed;
+        if (lines.length > 0) return { lines, next: lines.at(-1)!.end, more };
+        if (!segment.closed) return { lines, next: place, more };
         place = { segment: segment.number + 1, byteOffset: 0 };
       }
     },

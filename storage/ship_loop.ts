@@ -135,9 +135,10 @@ export class ShipLoop {
 
   async #step(shipper: Shipper): Promise<boolean> {
     const started = performance.now();
-    const shipped = await shipper.step();
-    if (shipped) this.#report.batch(performance.now() - started);
-    return shipped;
+    const before = handled(shipper.counts);
+    const more = await shipper.step();
+    if (handled(shipper.counts) > before) this.#report.batch(performance.now() - started);
+    return more;
   }
 
   /** Whatever state it is in, the next turn begins with a database that is opened again. */
@@ -206,6 +207,10 @@ function pause(ms: number): Promise<void> {
 function backoff(failures: number): number {
   const full = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1));
   return Math.round(full * (0.5 + Math.random() / 2));
+}
+
+function handled({ inserted, duplicate, rejected }: ShipCounts): number {
+  return inserted + duplicate + rejected;
 }
 
 function sum(a: ShipCounts, b: ShipCounts): ShipCounts {

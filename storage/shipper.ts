@@ -24,7 +24,7 @@ export interface Shipper {
   /**
    * Ships one batch of each journal.
    *
-   * @returns whether there was one
+   * @returns whether more was there already; what is written meanwhile makes a batch of its own, later
    * @throws what the database says, when it is not the content of a line
    */
   step(): Promise<boolean>;
@@ -92,11 +92,11 @@ class FolderShipper implements Shipper {
   }
 
   async step(): Promise<boolean> {
-    let shipped = false;
+    let more = false;
     for (const files of findJournals(this.#options.path)) {
-      if (await this.#shipBatch(await this.#cursorOf(files))) shipped = true;
+      if (await this.#shipBatch(await this.#cursorOf(files))) more = true;
     }
-    return shipped;
+    return more;
   }
 
   unshippedBytes(): number {
@@ -128,10 +128,10 @@ class FolderShipper implements Shipper {
   }
 
   async #shipBatch(cursor: Cursor): Promise<boolean> {
-    const { lines, next } = this.#reader.read(cursor.files, cursor.offset.position);
+    const { lines, next, more } = this.#reader.read(cursor.files, cursor.offset.position);
     if (lines.length > 0) await this.#load(cursor, lines);
     else cursor.offset = { ...cursor.offset, position: next };
-    return lines.length > 0;
+    return more;
   }
 
   /** Halves what is refused for its content, until one line is left. */

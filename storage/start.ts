@@ -1,13 +1,8 @@
 import { dirname } from "node:path";
-import type { CacheStore } from "../core/cache/entry.ts";
-import { ExitError } from "../core/command.ts";
 import { Ledger } from "../core/limits/ledger.ts";
-import type { LedgerStore } from "../core/limits/ledger_store.ts";
-import type { Log } from "../core/log.ts";
 import type { UsageStore } from "../core/record.ts";
 import { journalError, stateError } from "../core/start_error.ts";
 import type { LedgerSettings, ServerSettings, Snapshot } from "../core/snapshot.ts";
-import { openCacheKv, readCacheKey } from "./cache_kv.ts";
 import { type JournalWorld, type OpenJournal, openJournalSoon } from "./journal.ts";
 import { findJournals } from "./journal_folder.ts";
 import { isRemote, openKv } from "./ledger_kv.ts";
@@ -29,15 +24,6 @@ export function holdState(ledger: LedgerSettings): void {
     lockState(ledger);
   } catch (error) {
     throw stateError(ledger, error);
-  }
-}
-
-/** Opens the counters. @throws {ExitError} that says why they cannot be used */
-export async function openLedgerOrExit(options: LedgerStoreOptions): Promise<LedgerStore> {
-  try {
-    return await openLedgerStore(options);
-  } catch (error) {
-    throw stateError(options.snapshot.server.ledger, error);
   }
 }
 
@@ -68,10 +54,19 @@ export async function settleState(
   const writers = findJournals(logging.path).map(({ writer }) => writer);
   for (const writer of new Set([0, ...writers.filter((writer) => writer >= workers)])) {
     const journal = await openJournalOrExit(snapshot.server, { ...world, writer }, HELD_MS);
-    const ledger = new Ledger(world);
-    const store = await openLedgerOrExit({ snapshot, ledger, journal, ...world });
-    await store.close();
+    await settleCounters({ snapshot, ledger: new Ledger(world), journal, ...world });
     await journal.close();
+  }
+}
+
+async function settleCounters(options: LedgerStoreOptions): Promise<void> {
+  const { ledger } = options.snapshot.server;
+  try {
+    using kv = await openKv(ledger.path);
+    const store = await openLedgerStore(kv, options);
+    await store.close();
+  } catch (error) {
+    throw stateError(ledger, error);
   }
 }
 
@@ -82,19 +77,6 @@ export function openStoreIfOn(
 ): UsageStore | null {
   if (!usageDb.enabled) return null;
   return openUsageStore({ logging, usageDb, rollups, retention, ...told });
-}
-
-/** The second level of the cache, where it is on. @throws {ExitError} without a key */
-export async function openCacheIfOn(
-  { cache, ledger }: ServerSettings,
-  log: Log,
-): Promise<CacheStore | null> {
-  if (!cache.secondLevel.enabled) return null;
-  const secret = readCacheKey(cache.secondLevel.secret);
-  if (secret === null) {
-    throw new ExitError(1, "Cannot open the cache: its key is not 32 bytes in hex or base64");
-  }
-  return await openCacheKv(await openKv(ledger.path), secret, { log, now: Date.now });
 }
 
 /** What processes that serve write to. */

@@ -1,14 +1,13 @@
 import type { StateStore } from "../core/state_store.ts";
-import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { whenUnlocked } from "./ledger_kv.ts";
 
 /** Where a fact stands in the database. */
 export function stateKey(name: string): readonly string[] {
   return ["state", name];
 }
 
-/** Opens the shared facts in the database of the counters: a file, or a KV Connect server. */
-export async function openStateKv(path: string): Promise<StateStore> {
-  const kv = await openKv(path);
+/** The shared facts' part of a database. */
+export function createStateKv(kv: Deno.Kv): StateStore {
   const read = async (name: string) => (await kv.get<unknown>(stateKey(name))).value;
   return {
     get: read,
@@ -25,6 +24,5 @@ export async function openStateKv(path: string): Promise<StateStore> {
       const kept = await read(name);
       return typeof kept === "string" ? kept : text;
     },
-    close: () => kv.close(),
   };
 }

@@ -90,7 +90,6 @@ const ONLY: readonly (readonly [string, RegExp, readonly string[]])[] = [
     /^ {4,}[gs]et \w+\(/m,
     [
       "core/config/reload.ts",
-      "policies/runner.ts",
       "policies/sandbox/realm.ts",
       "storage/backlog.ts",
       "storage/journal.ts",

@@ -140,10 +140,11 @@ Deno.test("calibration outlives the process", async () => {
   try {
     const path = join(dir, "state", "router.kv");
     const first = taught(1.3, 1.2);
-    const store = await openCalibrationKv(await openKv(path), { calibration: first, log: SILENT });
+    using kv = await openKv(path);
+    const store = await openCalibrationKv(kv, { calibration: first, log: SILENT });
     await store.close();
     const second = new Calibration();
-    const again = await openCalibrationKv(await openKv(path), { calibration: second, log: SILENT });
+    const again = await openCalibrationKv(kv, { calibration: second, log: SILENT });
     await again.close();
     assert.deepEqual(second.of(KEY), first.of(KEY));
     assert.equal(second.inputTokenRatio(KEY), 1.25);

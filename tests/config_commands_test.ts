@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Command } from "commander";
 import { ExitError } from "@/core/command.ts";
-import { configCommands } from "@/core/commands.ts";
+import { configCommands } from "@/core/config_commands.ts";
 import { tokenCommands } from "@/core/token_commands.ts";
 import { tokenDigestHex } from "@/core/tokens.ts";
 import { BASE, NOW, parts } from "./config_support.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
-import { echoUpstream } from "@/plugins/echo/mod.ts";
+import { createEcho, echoUpstream } from "@/plugins/echo/mod.ts";
 import { parseModel } from "@/plugins/echo/script.ts";
-import { createEcho } from "@/plugins/echo/upstream.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { SMALLEST, withImages, withResult, withSchema, withTools } from "./echo_requests.ts";
 import { collect, readReply, type Said } from "./echo_said.ts";
@@ -236,13 +235,14 @@ Deno.test("echo-drip waits between frames, not around them", async () => {
 });
 
 Deno.test("echo-hang never answers, and ends with its signal", async () => {
-  const { upstream, aborted } = timedEcho("never");
+  const { upstream, aborted, waiting } = timedEcho("never");
   const client = new AbortController();
   const { signal } = client;
   const answer = ask("anthropic", sampleRequest("anthropic", { model: "echo-hang" }), {
     upstream,
     signal,
   });
+  await waiting;
   client.abort(new Error("left"));
   await assert.rejects(answer, /left/);
   assert.equal(aborted(), 1);

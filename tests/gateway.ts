@@ -1,28 +1,15 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { Calibration } from "@/core/calibration.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
-import { keptSalt } from "@/core/conversation.ts";
-import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
-import { createFingerprints } from "@/core/fingerprints.ts";
-import { applySettings, startGateway } from "@/core/gateway.ts";
-import { Ledger } from "@/core/limits/ledger.ts";
-import { policyGroups } from "@/core/policy_groups.ts";
 import { createLog } from "@/core/log.ts";
-import { dialects } from "@/dialects/mod.ts";
-import type { Snapshot } from "@/core/snapshot.ts";
-import { createPlugins, upstreams } from "@/plugins/mod.ts";
-import { createPolicyRunner } from "@/policies/mod.ts";
-import { feedbackSpools } from "@/storage/feedback_spool.ts";
-import { type OpenJournal, openJournal } from "@/storage/journal.ts";
+import { openAlone } from "@/core/open_gateway.ts";
+import type { Journal } from "@/core/record.ts";
+import { openStorage } from "@/storage/open_storage.ts";
 import { tables } from "@/storage/schema.ts";
-import { openLedgerStore } from "@/storage/ledger_store.ts";
-import { openStateKv } from "@/storage/state_kv.ts";
-import { openUsageStore } from "@/storage/store.ts";
 import { columnsOf } from "@/storage/table.ts";
-import { strategies } from "@/strategies/mod.ts";
+import { ADAPTERS } from "./adapters.ts";
 import { type ConfigOptions, type ConfigTree, testConfig, TOKEN } from "./gateway_config.ts";
 
 export * from "./gateway_config.ts";
@@ -52,10 +39,6 @@ export interface TestGateway extends AsyncDisposable {
   reload(options: ConfigOptions): boolean | Promise<boolean>;
 }
 
-const registries = { dialects, strategies, builtins: upstreams };
-
-const CLOCKS = { now: Date.now, clock: () => performance.now() };
-
 /** Starts a gateway; the folder is its own, the port is free. */
 export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
   const dir = await Deno.makeTempDir();
@@ -64,70 +47,18 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const logs: string[] = [];
   const line = (text: string) => void logs.push(text);
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
-  const policies = createPolicyRunner({ log, ...CLOCKS });
+  const policies = ADAPTERS.createPolicyRunner(log);
   const sources = diskSources({ env: () => undefined, now: Date.now });
-  const load = () => loadConfig(path, sources, { ...registries, policies });
+  const load = () => loadConfig(path, sources, { ...ADAPTERS, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
-  const prepare = (snapshot: Snapshot) =>
-    policies.prepare(policyGroups(snapshot), snapshot.server.policies);
-  const refused = await prepare(initial.snapshot);
-  if (refused.length > 0) throw new Error(formatProblems(refused));
-  const { logging, usageDb, rollups, retention } = initial.snapshot.server;
-  const plugins = createPlugins();
-  policies.adopt(policyGroups(initial.snapshot), initial.snapshot.server.policies);
-  const opened = openJournal(logging, { log, now: Date.now, shipped: usageDb.enabled });
-  const journal = counted(opened);
-  const store = openUsageStore({
-    logging,
-    usageDb,
-    rollups,
-    retention,
-    log,
-    routerVersion: "test",
-    onUnshipped: (bytes) => opened.setUnshipped(bytes),
-    onBatch: (ms) => plugins.forEach((plugin) => plugin.onShipped(ms)),
-  });
-  const ledger = new Ledger(CLOCKS);
-  const ledgerStore = await openLedgerStore({
-    snapshot: initial.snapshot,
-    ledger,
-    journal: opened,
-    log,
-    ...CLOCKS,
-  });
-  const state = await openStateKv(initial.snapshot.server.ledger.path);
-  const config = liveConfig({
-    initial,
-    load,
-    log,
-    prepare,
-    onSwap: (snapshot) => applySettings(snapshot, { log, journal, ledgerStore, plugins, policies }),
-  });
-  const gateway = startGateway({
-    config,
-    dialects,
-    builtins: upstreams,
-    journal,
-    store,
-    policies,
-    policyNotices: null,
-    openSpool: feedbackSpools(logging.path, 0),
-    ledger,
-    ledgerStore,
-    calibration: new Calibration(),
-    calibrationStore: null,
-    state,
-    conversationSalt: await keptSalt(state),
-    cacheStore: null,
-    log,
-    build: { version: "0.0.0-test", commit: "", builtAt: "" },
-    replica: null,
-    gatewayId: "gw_0123456789abcdef",
-    fingerprints: createFingerprints(new Uint8Array(32)),
-    tracer: null,
-    fleet: null,
-    plugins,
+  const lines = lineCount();
+  const { gateway, config, storage } = await openAlone({ initial, load, log, policies }, {
+    ...ADAPTERS,
+    async openStorage(options) {
+      const storage = await openStorage(options);
+      return { ...storage, journal: lines.counted(storage.journal) };
+    },
   });
   return {
     url: gateway.url,
@@ -136,14 +67,14 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
     logs,
     rows: () => journalRows(dir),
     async settled(count) {
-      await journal.lines(count);
+      await lines.reached(count);
       return journalRows(dir);
     },
     securityEvents: () =>
       jsonLines(dir, "events").filter(({ table }) => table === "security_access_events")
         .map(({ row }) => row),
     async usageRows() {
-      await store.totals("nobody", 0, 1);
+      await storage.store?.totals("nobody", 0, 1);
       return databaseRows(dir);
     },
     reload(changed) {
@@ -242,33 +173,24 @@ function segmentOf(name: string): number {
   return Number(/\.(\d{8})\.jsonl$/.exec(name)?.[1] ?? Infinity);
 }
 
-/** A journal that tells when it has taken a number of lines. */
-function counted(journal: OpenJournal) {
+/** Tells when a journal has taken a number of lines. */
+function lineCount() {
   let count = 0;
   let more = Promise.withResolvers<void>();
   return {
-    append(record: Parameters<OpenJournal["append"]>[0]) {
-      const durable = journal.append(record);
-      count += 1;
-      more.resolve();
-      more = Promise.withResolvers();
-      return durable;
+    counted(journal: Journal): Journal {
+      const append: Journal["append"] = (record) => {
+        const durable = journal.append(record);
+        count += 1;
+        more.resolve();
+        more = Promise.withResolvers();
+        return durable;
+      };
+      return new Proxy(journal, {
+        get: (target, key) => key === "append" ? append : Reflect.get(target, key),
+      });
     },
-    appendSecurityEvent: journal.appendSecurityEvent,
-    appendDecision: journal.appendDecision,
-    appendDecisionSource: journal.appendDecisionSource,
-    get state() {
-      return journal.state;
-    },
-    get counts() {
-      return journal.counts;
-    },
-    get backlog() {
-      return journal.backlog;
-    },
-    configure: journal.configure,
-    close: journal.close,
-    async lines(wanted: number) {
+    async reached(wanted: number) {
       while (count < wanted) await more.promise;
     },
   };

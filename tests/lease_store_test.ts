@@ -10,6 +10,7 @@ import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { openKv } from "@/storage/ledger_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { caller, testConfig, TOKEN } from "./gateway_config.ts";
@@ -64,13 +65,16 @@ async function startFleet(store: SharedStore, dir: string, count = MEMBERS): Pro
   const origin = Date.now() - clock();
   const members: Member[] = [];
   const journals: Disposable[] = [];
+  const databases: Deno.Kv[] = [];
   for (let writer = 0; writer < count; writer++) {
     const world = { skewMs: 0 };
     const now = () => Date.now() + world.skewMs;
     const journal = openJournal(snapshot.server.logging, { log, now, shipped: false, writer });
     journals.push({ [Symbol.dispose]: () => void journal.close() });
     const ledger = new Ledger({ now, clock, origin });
-    const store = await openLedgerStore({ snapshot, ledger, journal, log, now, clock });
+    const kv = await openKv(snapshot.server.ledger.path);
+    databases.push(kv);
+    const store = await openLedgerStore(kv, { snapshot, ledger, journal, log, now, clock });
     members.push(Object.assign(world, { ledger, store }));
   }
   return {
@@ -78,6 +82,7 @@ async function startFleet(store: SharedStore, dir: string, count = MEMBERS): Pro
     async [Symbol.asyncDispose]() {
       await Promise.all(members.map(({ store }) => store.close()));
       for (const journal of journals) journal[Symbol.dispose]();
+      for (const kv of databases) kv.close();
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Command } from "commander";
 import { ExitError, type World } from "../core/command.ts";
-import { addStorageCommands } from "../storage/commands.ts";
+import { storageCommands } from "../storage/commands.ts";
 import { migrations } from "../storage/migrations/mod.ts";
 import { openDatabase } from "../storage/open_database.ts";
 import { openUsageStore } from "../storage/store.ts";
@@ -26,7 +26,7 @@ async function run(place: Place, ...words: string[]): Promise<{ out: string; cod
   const { world, said } = worldOf(place);
   const program = new Command().exitOverride();
   const settingsOf = () => Promise.reject(new Error("Cannot be asked"));
-  addStorageCommands(program, world, { settingsOf, routerVersion: "1.2.3" });
+  storageCommands({ settingsOf, routerVersion: "1.2.3" })(program, world);
   const { driver, path } = place.usageDb;
   const flags = driver === "sqlite" ? ["--db", path] : ["--dsn-env", "USAGE_DSN"];
   try {
@@ -119,7 +119,7 @@ for (
     using place = makePlace();
     const { world } = worldOf(place);
     const program = new Command().exitOverride();
-    addStorageCommands(program, world, { settingsOf: () => place, routerVersion: "" });
+    storageCommands({ settingsOf: () => place, routerVersion: "" })(program, world);
     const ran = program.parseAsync(["migrate", "apply", ...words], { from: "user" });
     await assert.rejects(ran, (error) => error instanceof ExitError && error.code === 2);
   });

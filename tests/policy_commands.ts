@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Command } from "commander";
 import { join } from "node:path";
-import { configPath } from "@/core/commands.ts";
+import { configPath } from "@/core/config_option.ts";
 import { ExitError, type World } from "@/core/command.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
@@ -9,7 +9,7 @@ import { diskSources } from "@/core/config/sources.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import type { PolicyConfig } from "@/policies/commands/configured.ts";
-import { policyCommands } from "@/policies/mod.ts";
+import { policyCommands } from "@/policies/commands.ts";
 import { createDecisionArchive } from "@/storage/decision_archive.ts";
 import { openPolicyBoard } from "@/storage/policy_board.ts";
 import { strategies } from "@/strategies/mod.ts";

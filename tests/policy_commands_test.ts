@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { policy } from "./policy_commands.ts";
+import { reply, startUpstream } from "./upstream.ts";
 
 const GOOD = `import { type Plan, planOf, type RouteContext } from "@pointsman/sdk";
 export const route = (context: RouteContext): Plan => planOf(context.targets);`;
 
 const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
-  ["passes a policy that decides", GOOD, 0, /warm 32\/32 {2}deterministic 100\/100 .* ok$/],
+  [
+    "passes a policy that decides",
+    GOOD,
+    0,
+    /warm 32\/32 {2}deterministic 100\/100 .* heap \d+ MB {2}ok$/,
+  ],
   ["fails a wrong type", "export const route = (): number => 'x';", 1, /TS2322[^]*a\.ts:1/],
   [
     "fails a policy with state",
@@ -72,4 +78,89 @@ testPolicy(route, [
   assert.match(both.out, /1 passed, 1 failed$/);
   const first = await policy(files, (dir) => ["test", dir, "--filter", "first"]);
   assert.deepEqual([first.code, first.out.split("\n").at(-1)], [0, "1 passed, 0 failed"]);
+});
+
+/** A policy that asks the server at this URL. */
+const asking = (url: string) =>
+  `import { type Plan, type RouteContext, type Router } from "@pointsman/sdk";
+declare const router: Router;
+export async function route({ targets }: RouteContext): Promise<Plan> {
+  const { body } = await router.fetchJSON("${url}/best");
+  return { targetIndex: Math.min(Number(body), targets.length - 1), fallbackIndexes: [] };
+}`;
+
+/** A configuration whose group has the policy `a.ts`, and grants these hosts. */
+const granting = (net: readonly string[]) =>
+  JSON.stringify({
+    server: { listen: "127.0.0.1:0" },
+    providers: { echo: { base_url: "builtin:echo", dialect: "openai-chat" } },
+    models: {
+      fast: {
+        strategy: "script",
+        script: "a.ts",
+        script_timeout_ms: 1_000,
+        ...(net.length > 0 ? { script_permissions: { net } } : {}),
+        script_http: { timeout_ms: 5_000, headers: { authorization: "Bearer of-the-group" } },
+        targets: [{ provider: "echo", model: "echo" }],
+      },
+    },
+    callers: [],
+  });
+
+const ASKING_CASES = `import { context, testPolicy } from "@pointsman/sdk/testing";
+import { route } from "./a.ts";
+testPolicy(route, [
+  { name: "asked", given: context({ targets: [{ id: "one" }, { id: "two" }] }), target: "two" },
+]);`;
+
+Deno.test("policy check and test ask the servers that the group grants", async () => {
+  await using server = await startUpstream(reply("1"));
+  const files = {
+    "a.ts": asking(server.url),
+    "a_test.ts": ASKING_CASES,
+    "config.yaml": granting([new URL(server.url).host]),
+  };
+  const checked = await policy(files, (dir) => [
+    "check",
+    join(dir, "a.ts"),
+    "--config",
+    join(dir, "config.yaml"),
+    "--group",
+    "fast",
+  ]);
+  assert.deepEqual([checked.code, checked.err], [0, ""]);
+  assert.match(checked.out, /net: 127\.0\.0\.1:\d+\nwarm 32\/32 /);
+  assert.equal(server.requests[0]?.headers.get("authorization"), "Bearer of-the-group");
+  const tested = await policy(
+    files,
+    (dir) => ["test", dir, "--config", join(dir, "config.yaml")],
+  );
+  assert.equal(tested.code, 0, tested.out);
+});
+
+Deno.test("policy check and test name the grant that a policy lacks", async () => {
+  const files = {
+    "a.ts": asking("https://features.example"),
+    "a_test.ts": ASKING_CASES,
+    "config.yaml": granting(["127.0.0.1:9"]),
+    "none.yaml": granting([]),
+  };
+  const lacks = /not granted: "features\.example:443"/;
+  const check = (dir: string, ...more: readonly string[]) => ["check", join(dir, "a.ts"), ...more];
+  const group = (dir: string, name: string) => ["--config", join(dir, name), "--group", "fast"];
+  const alone = await policy(files, (dir) => check(dir));
+  assert.equal(alone.code, 3);
+  assert.match(alone.err, lacks);
+  const none = await policy(files, (dir) => check(dir, ...group(dir, "none.yaml")));
+  assert.equal(none.code, 3);
+  assert.match(none.err, /router is not defined[^]*its group grants no host/);
+  const tested = await policy(files, (dir) => ["test", dir, ...group(dir, "config.yaml")]);
+  assert.equal(tested.code, 1);
+  assert.match(tested.out, lacks);
+  const stray = await policy(
+    { ...files, "b.ts": GOOD, "b_test.ts": ASKING_CASES.replace("./a.ts", "./b.ts") },
+    (dir) => ["test", join(dir, "b_test.ts"), "--config", join(dir, "config.yaml")],
+  );
+  assert.equal(stray.code, 2);
+  assert.match(stray.err, /Cannot find a group whose script is/);
 });

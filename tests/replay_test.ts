@@ -110,6 +110,39 @@ for (const column of ["context_z", "plan_json", "context_sha256"]) {
   });
 }
 
+onEachDriver(
+  "replay skips what is no context, though its hash is right, and names it",
+  async (place) => {
+    const made = calls(20, (n) => testCall(n, "cost"));
+    await using database = await shipRecorded(place, { calls: made, statics: staticsOf("cost") });
+    const whole = contextOf(5);
+    const wrong = [
+      "no JSON",
+      "null",
+      "{}",
+      JSON.stringify({ ...whole, targets: [] }),
+      JSON.stringify({ ...whole, targets: [{ groupIndex: 0, validation: null, signals: {} }] }),
+      JSON.stringify({ ...whole, features: { ...whole.features, estimatedInputTokens: "many" } }),
+      JSON.stringify({ ...whole, budget: null }),
+    ];
+    for (const [at, json] of wrong.entries()) {
+      await database.db.query(
+        `UPDATE request_decision_records SET context_z = $1, context_sha256 = $2
+        WHERE request_id = $3`,
+        deflateRawSync(json).toString("base64"),
+        hash("sha256", json, "hex"),
+        requestId(5 + at),
+      );
+    }
+    const again = await replay(place, { kind: "strategy", strategy: "latency" }, 2);
+    const { verdicts, damaged, account } = again;
+    assert.deepEqual([verdicts.identical, verdicts.corrupt], [20 - wrong.length, wrong.length]);
+    assert.deepEqual(damaged, wrong.map((_, at) => requestId(5 + at)));
+    assert.equal(account.calls, 20 - wrong.length);
+    assert.match(replayText(again, [], true), new RegExp(`^ {2}${requestId(5)} {2}damaged$`, "m"));
+  },
+);
+
 Deno.test("replay tells decisions of another engine, of other servers and with content apart", async () => {
   using place = makePlace();
   const other = (n: number, row: Readonly<Record<string, string>>) =>
@@ -128,7 +161,14 @@ Deno.test("replay tells decisions of another engine, of other servers and with c
     other(4, { policy_digest: digest, content_sha256: "c".repeat(64) }),
     other(5, { policy_digest: "e".repeat(64) }),
     other(6, { config_fingerprint: "unknown" }),
+    other(7, { policy_digest: "b".repeat(64) }),
   ];
+  const bundle = {
+    policy_digest: "b".repeat(64),
+    name: "broken",
+    manifest_json: "no JSON",
+    bundle_z: "",
+  };
   const [second] = made[1]!.decision.rows["request_routing_decisions"]!;
   const changed = { ...second, plan_sha256: null };
   made[1] = {
@@ -138,7 +178,8 @@ Deno.test("replay tells decisions of another engine, of other servers and with c
       rows: { ...made[1]!.decision.rows, request_routing_decisions: [changed] },
     },
   };
-  await using _ = await shipRecorded(place, { calls: made, statics: staticsOf("failover") });
+  const statics = staticsOf("failover");
+  await using _ = await shipRecorded(place, { calls: made, statics, bundle });
   const { verdicts } = await replay(place, null);
   assert.deepEqual(verdicts, {
     identical: 1,
@@ -147,7 +188,7 @@ Deno.test("replay tells decisions of another engine, of other servers and with c
     remote: 1,
     needsContent: 1,
     corrupt: 0,
-    missing: 2,
+    missing: 3,
   });
 });
 

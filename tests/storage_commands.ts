@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { ExitError, type World } from "../core/command.ts";
-import { addStorageCommands } from "../storage/commands.ts";
+import { storageCommands } from "../storage/commands.ts";
 import type { Place } from "./storage_fixture.ts";
 
 /** An hour after the first test call. */
@@ -21,7 +21,7 @@ export async function runAt(
     now: () => now,
   };
   const program = new Command().exitOverride();
-  addStorageCommands(program, world, { settingsOf: () => place, routerVersion: "test" });
+  storageCommands({ settingsOf: () => place, routerVersion: "test" })(program, world);
   try {
     await program.parseAsync(words, { from: "user" });
     return { out, code: 0 };

@@ -111,7 +111,8 @@ function parse(
   schema: z.ZodType<Config>,
 ): { config: Config | null; findings: Finding[] } {
   for (let round = 0;; round++) {
-    const result = schema.safeParse(value);
+    // To compile a parser takes longer than to run it once.
+    const result = schema.safeParse(value, { jitless: true });
     if (result.success) return { config: result.data, findings: [] };
     const typed = result.error.issues.filter(({ path }) =>
       references.has(pathText(path as ConfigPath)) && retype(value, path as ConfigPath)

@@ -14,6 +14,6 @@ export interface LedgerStore {
   refresh(accounts: readonly Account[]): Promise<void>;
   /** Takes new settings after a reload. */
   configure(settings: { readonly onFailure: "refuse" | "grace"; readonly graceMs: number }): void;
-  /** Writes what is left and closes. */
+  /** Writes what is left. */
   close(): Promise<void>;
 }

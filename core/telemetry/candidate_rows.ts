@@ -1,79 +1,81 @@
-import type { Decision } from "../decision.ts";
 import { expectedCostNusd } from "../expected_cost.ts";
 import type { Row } from "../record.ts";
-import type { Target } from "../snapshot.ts";
-import type { Findings, TargetView } from "../strategy.ts";
+import type { TargetScores } from "../strategy.ts";
+import type { DecisionFacts, TargetFacts } from "./decision_facts.ts";
 
 /** A target that is not eligible has no place among the candidates. */
 const NO_PLACE = -1;
 
 /** Rows of `request_target_candidates`: the eligible targets, then the others. */
-export function candidateRows(decision: Decision, max: number): readonly Row[] {
-  const { context, group } = decision;
-  const rejected = new Set(context.rejected.map(({ id }) => id));
-  return [
-    ...context.targets.map((target) => candidateRow(decision, target)),
-    ...group.targets.filter(({ id }) => rejected.has(id)).map(rejectedRow),
-  ].slice(0, max);
+export function candidateRows(facts: DecisionFacts, max: number): readonly Row[] {
+  const ranks = ranksOf(facts);
+  const eligible = facts.eligible.slice(0, max)
+    .map((target, index) => candidateRow(facts, target, { index, rank: ranks.get(index) }));
+  return [...eligible, ...facts.rejected.slice(0, max - eligible.length).map(rejectedRow)];
 }
 
-function candidateRow(decision: Decision, target: TargetView): Row {
-  const { context, eligible } = decision;
-  const { signals, validation, contextTokens } = target;
+function candidateRow(
+  { context }: DecisionFacts,
+  target: TargetFacts,
+  { index, rank }: { readonly index: number; readonly rank: number | undefined },
+): Row {
+  const { signals, validation } = context.targets[index]!;
   const { estimatedInputTokens, reservedOutputTokens } = context.features;
-  const rank = rankOf(decision, target.index);
+  const { prices, contextTokens } = target;
   return {
-    ...targetColumns(eligible[target.index]!),
-    candidate_index: target.index,
+    ...targetColumns(target),
+    candidate_index: index,
     context_headroom_tokens: contextTokens === null
-      ? undefined
+      ? null
       : contextTokens - estimatedInputTokens - reservedOutputTokens,
-    validation_status: validation?.status,
-    validation_age_days: validation?.ageDays ?? undefined,
+    validation_status: validation?.status ?? null,
+    validation_age_days: validation?.ageDays ?? null,
     inflight: signals.inflight,
     observations: signals.observations,
     p95_latency_ms: whole(signals.p95LatencyMs),
-    error_rate_micro: micro(signals.errorRate),
+    error_rate_micro: signals.errorRate === null ? null : micro(signals.errorRate),
     breaker: signals.breaker,
-    expected_cost_nusd: whole(expectedCostNusd(context, target)),
+    expected_cost_nusd: whole(expectedCostNusd(context, { prices, signals })),
     eligible: 1,
     selected: rank === 1 ? 1 : 0,
-    final_rank: rank ?? undefined,
+    final_rank: rank ?? null,
   };
 }
 
-function rejectedRow(target: Target): Row {
+function rejectedRow(target: TargetFacts): Row {
   return {
     ...targetColumns(target),
     candidate_index: NO_PLACE,
-    validation_status: target.validation?.status,
+    validation_status: target.validationStatus,
   };
 }
 
-function targetColumns(target: Target): Row {
+function targetColumns(target: TargetFacts): Row {
   return {
     group_target_index: target.groupIndex,
     target_id: target.id,
-    provider: target.provider.name,
+    provider: target.provider,
     model: target.model,
-    model_ref: target.modelRef ?? undefined,
+    model_ref: target.modelRef,
     dialect: target.dialect,
     weight: target.weight,
     tool_only: target.toolOnly ? 1 : 0,
-    context_tokens: target.contextTokens ?? undefined,
+    context_tokens: target.contextTokens,
     limit_unknown: target.contextTokens === null ? 1 : 0,
   };
 }
 
-/** From 1, in the order in which targets are tried; `null`: it is not tried. */
-function rankOf({ passes }: Decision, index: number): number | null {
-  const place = passes.at(-1)?.order.indexOf(index) ?? NO_PLACE;
-  return place < 0 ? null : place + 1;
+/** Places from 1 by index, in the order in which targets are tried; one that is missing is not tried. */
+function ranksOf({ passes }: DecisionFacts): ReadonlyMap<number, number> {
+  return new Map(passes.at(-1)?.order.map((index, place) => [index, place + 1]));
 }
 
 /** Rows of `request_target_filter_reasons`: every reason against every target. */
-export function filterReasonRows({ context, group }: Decision, max: number): readonly Row[] {
-  const places = new Map(group.targets.map(({ id, groupIndex }) => [id, groupIndex]));
+export function filterReasonRows(
+  { context, rejected }: DecisionFacts,
+  max: number,
+): readonly Row[] {
+  const places = new Map(rejected.map(({ id, groupIndex }) => [id, groupIndex]));
   return context.rejected
     .flatMap(({ id, reasons }) => reasons.map((reason) => ({ id, reason })))
     .slice(0, max)
@@ -92,17 +94,20 @@ function stageOf(reason: string): string {
 }
 
 /** Rows of `request_dynamic_score_terms`: each summand of the score of each target. */
-export function scoreRows(decision: Decision, { scores }: Findings, max: number): readonly Row[] {
-  if (scores === null) return [];
-  const { summands, raw, final } = scores;
-  const targets = decision.context.targets.slice(0, max);
+export function scoreRows(
+  facts: DecisionFacts,
+  { summands, raw, final }: TargetScores,
+  max: number,
+): readonly Row[] {
+  const ranks = ranksOf(facts);
+  const targets = facts.context.targets.slice(0, max);
   const rows = summands.flatMap(({ term, score, coefficient, values }) =>
-    targets.map(({ index, signals }) => {
+    targets.map(({ signals }, index) => {
       const value = values[index] ?? 0;
-      const rank = rankOf(decision, index);
+      const rank = ranks.get(index) ?? 0;
       return {
         candidate_index: index,
-        rank: rank ?? 0,
+        rank,
         term_name: term,
         score_name: score,
         coefficient_micro: micro(coefficient),
@@ -118,11 +123,13 @@ export function scoreRows(decision: Decision, { scores }: Findings, max: number)
   return rows.map((row, seq) => ({ seq, ...row }));
 }
 
-function whole(value: number | null): number | undefined {
-  return value === null ? undefined : Math.round(value);
+function whole(value: number | null): number | bigint | null {
+  if (value === null || !Number.isFinite(value)) return null;
+  const rounded = Math.round(value);
+  return Number.isSafeInteger(rounded) ? rounded : BigInt(rounded);
 }
 
 /** Millionths. */
-export function micro(value: number | null): number | undefined {
-  return value === null ? undefined : Math.round(value * 1_000_000);
+export function micro(value: number): number {
+  return Math.round(value * 1_000_000);
 }

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
 import { plainContext } from "../route_context.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
+import { isRecordedContext } from "./context_shape.ts";
 import { DICTIONARY } from "./dictionary.ts";
 
 /** A context without its content and without what its configuration says, packed. */
@@ -13,6 +14,11 @@ export interface PackedContext {
   readonly bytes: number;
   /** Of the JSON, hex. */
   readonly sha256: string;
+}
+
+/** A context without its content, and of each target only what is not configured. */
+export interface SeenContext extends Omit<RouteContext, "targets" | "text" | "request"> {
+  readonly targets: readonly Pick<TargetView, "groupIndex" | "validation" | "signals">[];
 }
 
 /** What the configuration says of a target: a `TargetView` without places and without what changes. */
@@ -30,21 +36,30 @@ export class RecordError extends Error {
 }
 
 /** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
-const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4_096 };
+const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
 
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };
 
-/** Packs what a decision saw, but for its content. */
-export function packContext(context: RouteContext): PackedContext {
-  const json = JSON.stringify({
-    ...plainContext(context),
+/** Leaves out of a plain context what the configuration says of its targets. */
+export function seenContext(context: RouteContext): SeenContext {
+  return {
+    ...context,
     targets: context.targets.map(({ groupIndex, validation, signals }) => ({
       groupIndex,
       validation,
       signals,
     })),
-  });
+  };
+}
+
+/** Packs what a decision saw, but for its content. */
+export function packContext(context: RouteContext): PackedContext {
+  return packJson(JSON.stringify(seenContext(plainContext(context))));
+}
+
+/** Packs a `SeenContext` that is JSON already. */
+export function packJson(json: string): PackedContext {
   return {
     z: deflateRawSync(json, PACKING).toString("base64"),
     bytes: Buffer.byteLength(json),
@@ -72,12 +87,14 @@ export function unpackContext(
   };
 }
 
-function parseContext(z: string, sha256: string): RouteContext {
+function parseContext(z: string, sha256: string): SeenContext {
   const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), UNPACKING));
   if (hash("sha256", json, "hex") !== sha256) {
     throw new RecordError("Cannot read a record: it is not what was written");
   }
-  return JSON.parse(json.toString());
+  const context = parsed(json);
+  if (isRecordedContext(context)) return context;
+  throw new RecordError("Cannot read a record: it is no context");
 }
 
 /** Packs what a configuration says of a group; the packing has a checksum of its own. */
@@ -91,7 +108,15 @@ export function packStatics(statics: GroupStatics): string {
  * @throws {RecordError} when it was changed
  */
 export function unpackStatics(z: string): GroupStatics {
-  return JSON.parse(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)).toString());
+  return parsed(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)));
+}
+
+function parsed(json: Buffer) {
+  try {
+    return JSON.parse(json.toString());
+  } catch (cause) {
+    throw new RecordError("Cannot read a record: it is no JSON", { cause });
+  }
 }
 
 function inflated(inflate: () => Buffer): Buffer {

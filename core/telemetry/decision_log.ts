@@ -4,12 +4,18 @@ import type { Call, Watcher } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Log } from "../log.ts";
 import type { PolicyRunner } from "../policy_runner.ts";
-import type { DecisionRecord, Journal } from "../record.ts";
+import type { Journal } from "../record.ts";
 import { safeCause } from "../safe_cause.ts";
 import type { Group } from "../snapshot.ts";
 import { staticsOf } from "../target_view.ts";
 import { packStatics, type TargetStatics } from "./context_record.ts";
-import { decisionRecord, isDetailed, recordedDecision } from "./decision_rows.ts";
+import {
+  decisionRecord,
+  isDetailed,
+  isReplayable,
+  policyOf,
+  recordedDecision,
+} from "./decision_rows.ts";
 
 /** Records in full how some calls were decided, when their callers have their answers. */
 export interface DecisionLog extends Watcher {
@@ -45,9 +51,8 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
 
   function record({ call, decision }: Waiting): void {
     try {
-      const made = decisionRecord(call, decision);
-      world.journal.appendDecision(made);
-      sources.add(call, decision, made);
+      world.journal.appendDecision(decisionRecord(call, decision));
+      if (isReplayable(call, decision)) sources.add(call, decision);
     } catch (error) {
       world.log.write("error", "call_failed", "Cannot record a decision", {
         request_id: call.id,
@@ -102,9 +107,9 @@ function createSources({ journal, policies, now }: DecisionLogWorld) {
   }
 
   function addBundle(digest: string): void {
-    digests.add(digest);
     const bundle = policies.bundleOf(digest);
     if (bundle === null) return;
+    digests.add(digest);
     journal.appendDecisionSource("policy_bundles", {
       policy_digest: digest,
       name: bundle.name,
@@ -116,12 +121,11 @@ function createSources({ journal, policies, now }: DecisionLogWorld) {
   }
 
   return {
-    add({ snapshot }: Call, { group }: Decision, { rows }: DecisionRecord): void {
-      const [record] = rows["request_decision_records"] ?? [];
-      if (!record) return;
+    add({ snapshot }: Call, decision: Decision): void {
+      const { group } = decision;
       if (!groups.has(group)) addGroup(group, snapshot.fingerprint);
-      const digest = record["policy_digest"];
-      if (typeof digest === "string" && !digests.has(digest)) addBundle(digest);
+      const digest = policyOf(decision)?.digest ?? null;
+      if (digest !== null && !digests.has(digest)) addBundle(digest);
     },
   };
 }

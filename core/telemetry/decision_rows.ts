@@ -1,18 +1,12 @@
-import { hash } from "node:crypto";
 import type { Call, Settlement } from "../call.ts";
 import { type Decision, findingsOf } from "../decision.ts";
-import { planJson } from "../plan_json.ts";
+import { planJson, withDigest } from "../plan_json.ts";
 import type { DecisionRecord, Row } from "../record.ts";
-import type { TelemetrySettings } from "../snapshot.ts";
-import type { Findings, PolicyRun, RouteContext } from "../strategy.ts";
-import { candidateRows, filterReasonRows, micro, scoreRows } from "./candidate_rows.ts";
-import { packContext } from "./context_record.ts";
-import { ENGINE } from "./engine.ts";
-import { cacheRows, featureRows, passRows, runRows, transitionRows } from "./pass_rows.ts";
+import type { Findings, PolicyRun } from "../strategy.ts";
+import { micro } from "./candidate_rows.ts";
+import { factsJson } from "./decision_facts.ts";
+import { cacheRows, runRows, transitionRows } from "./pass_rows.ts";
 import { isSampled } from "./sample.ts";
-
-/** The format of `RouteContext`. */
-const CONTRACT = 1;
 
 /** The decision of a call that is to be recorded; `null`: there is none, or it was never made. */
 export function recordedDecision({ decision, snapshot }: Call): Decision | null {
@@ -33,13 +27,13 @@ export function isDetailed(call: Call, decision: Decision, { status }: Settlemen
 export function ownDecisionRows(call: Call, settlement: Settlement): readonly Row[] {
   const decision = recordedDecision(call);
   if (!decision || isDetailed(call, decision, settlement)) return [];
-  return [decisionRow(decision, { findings: findingsOf(decision), plan: null })];
+  return [decisionRow(decision, { findings: findingsOf(decision), recorded: false })];
 }
 
 /** Everything that is recorded of a decision that is recorded in full. */
 export function decisionRecord(call: Call, decision: Decision): DecisionRecord {
-  const settings = call.snapshot.server.decisionTelemetry;
-  const plan = settings.contexts ? planOf(decision) : null;
+  const { cacheReasons } = call.snapshot.server.decisionTelemetry;
+  const plan = isReplayable(call, decision) ? planOf(decision) : null;
   const findings = findingsOf(decision);
   const { group } = decision;
   const row = {
@@ -47,17 +41,25 @@ export function decisionRecord(call: Call, decision: Decision): DecisionRecord {
     group_name: group.name,
     strategy: group.strategy,
     config_fingerprint: call.snapshot.fingerprint,
-    ...decisionRow(decision, { findings, plan }),
+    ...decisionRow(decision, { findings, recorded: plan !== null }),
   };
+  const policyDigest = policyOf(decision)?.digest ?? undefined;
   return {
     requestId: call.id,
     ts: call.ts,
     rows: {
       request_routing_decisions: [row],
-      ...detailRows(call, decision, { findings, settings }),
-      ...(plan === null ? {} : { request_decision_records: [recordRow(call, decision, plan)] }),
+      request_cache_reasons: cacheReasons ? cacheRows(call) : [],
+      request_policy_executions: runRows(decision),
+      request_fallback_transitions: transitionRows(call),
     },
+    facts: factsJson(call, decision, { findings, plan, policyDigest }),
   };
+}
+
+/** Whether a decision that is recorded in full can be made again. */
+export function isReplayable({ snapshot }: Call, { plan, checked }: Decision): boolean {
+  return snapshot.server.decisionTelemetry.contexts && plan !== null && checked !== null;
 }
 
 function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: number): boolean {
@@ -65,14 +67,16 @@ function isNotable({ attempts }: Call, { runs, eligible }: Decision, status: num
     runs.some(({ fault }) => fault !== null);
 }
 
-function planOf({ plan, checked }: Decision): string | null {
-  return plan && checked ? planJson(plan, checked) : null;
+/** The plan as it is recorded: what a policy that saw content says in its own words may be content. */
+function planOf({ plan, checked, group }: Decision): string | null {
+  if (!plan || !checked) return null;
+  return planJson(group.includeRequest ? withDigest(plan) : plan, checked);
 }
 
 /** What the row of the call does not say. */
 function decisionRow(
   decision: Decision,
-  { findings, plan }: { readonly findings: Findings; readonly plan: string | null },
+  { findings, recorded }: { readonly findings: Findings; readonly recorded: boolean },
 ): Row {
   const { context, eligible, checked, passes } = decision;
   const policy = policyOf(decision);
@@ -101,60 +105,15 @@ function decisionRow(
     deferred_count: decision.deferredCount,
     budget_rule: decision.budgetRule?.name,
     pressure_micro: micro(context.budget.pressure),
-    plan_sha256: plan === null ? undefined : hash("sha256", plan, "hex"),
     decide_us: Math.round(decision.decideMs * 1_000),
-    recorded: flag(plan !== null),
+    recorded: flag(recorded),
   };
 }
 
 /** The policy that decided, or that failed to; none where the base strategy decided. */
-function policyOf({ runs, checked }: Decision): PolicyRun | undefined {
+export function policyOf({ runs, checked }: Decision): PolicyRun | undefined {
   const own = runs.filter(({ role }) => role !== "shadow");
   return checked ? own.find(({ outcome }) => outcome === "success") : own.at(-1);
-}
-
-function detailRows(
-  call: Call,
-  decision: Decision,
-  { findings, settings }: { readonly findings: Findings; readonly settings: TelemetrySettings },
-): DecisionRecord["rows"] {
-  const { candidates, maxCandidates, maxFilterReasons, cacheReasons } = settings;
-  return {
-    request_target_candidates: candidates ? candidateRows(decision, maxCandidates) : [],
-    request_dynamic_score_terms: candidates ? scoreRows(decision, findings, maxCandidates) : [],
-    request_target_filter_reasons: filterReasonRows(decision, maxFilterReasons),
-    request_routing_signals: passRows(decision),
-    request_decision_shape_features: featureRows(decision.context),
-    request_cache_reasons: cacheReasons ? cacheRows(call) : [],
-    request_policy_executions: runRows(decision),
-    request_fallback_transitions: transitionRows(call),
-  };
-}
-
-/** What the decision can be made again from. */
-function recordRow(call: Call, decision: Decision, plan_json: string): Row {
-  const { context } = decision;
-  const { z, bytes, sha256 } = packContext(context);
-  return {
-    ts: call.ts,
-    group_name: context.group,
-    contract_version: CONTRACT,
-    config_fingerprint: call.snapshot.fingerprint,
-    policy_digest: policyOf(decision)?.digest ?? undefined,
-    engine: ENGINE,
-    seed: context.seed,
-    context_z: z,
-    context_bytes: bytes,
-    context_sha256: sha256,
-    content_sha256: contentDigest(context),
-    plan_json,
-  };
-}
-
-/** What tells content apart that a policy saw and nobody stores. */
-function contentDigest({ text, request }: RouteContext): string | undefined {
-  if (text === undefined) return undefined;
-  return hash("sha256", JSON.stringify([text, request ?? null]), "hex");
 }
 
 /** A flag that is not set is the default of its column. */

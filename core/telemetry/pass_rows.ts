@@ -1,12 +1,13 @@
-import type { Attempt, Call } from "../call.ts";
+import { type Attempt, type Call, fallbackReason } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Row } from "../record.ts";
-import type { RouteContext } from "../strategy.ts";
+import type { SeenContext } from "./context_record.ts";
+import type { DecisionFacts } from "./decision_facts.ts";
 import { runRow } from "./run_row.ts";
 import { UPSTREAM_CLASSES } from "../upstream_error.ts";
 
 /** Rows of `request_routing_signals`: where each pass put each target, and what it went by. */
-export function passRows({ passes, ...decision }: Decision): readonly Row[] {
+export function passRows({ passes, ...facts }: DecisionFacts): readonly Row[] {
   const ranks = passes.flatMap(({ pass, order }) =>
     order.map((index, place) => ({
       pass,
@@ -15,24 +16,24 @@ export function passRows({ passes, ...decision }: Decision): readonly Row[] {
       int_value: place + 1,
     }))
   );
-  return numbered([...ranks, ...causeRows(decision)]);
+  return numbered([...ranks, ...causeRows(facts)]);
 }
 
 function causeRows(
-  { pinState, budgetRule, deferredCount, panic }: Omit<Decision, "passes">,
+  { pinState, budgetRule, deferredCount, panic }: Omit<DecisionFacts, "passes">,
 ): readonly Row[] {
   return [
     { pass: "pin", signal_name: "pin_state", text_value: pinState },
     ...(budgetRule === null
       ? []
-      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule.name }]),
+      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule }]),
     { pass: "availability", signal_name: "deferred", int_value: deferredCount },
     { pass: "availability", signal_name: "panic", int_value: panic ? 1 : 0 },
   ];
 }
 
 /** Rows of `request_decision_shape_features`: what the decision knew of the request, but for what is not there. */
-export function featureRows({ features, requirements }: RouteContext): readonly Row[] {
+export function featureRows({ features, requirements }: SeenContext): readonly Row[] {
   const { reasoning, ...others } = features;
   const scalars = {
     ...others,
@@ -78,19 +79,21 @@ export function runRows({ runs, error }: Decision): readonly Row[] {
 }
 
 /** Rows of `request_fallback_transitions`: from each attempt to the next. */
-export function transitionRows({ attempts }: Call): readonly Row[] {
-  return numbered(attempts.slice(1).map((attempt, place) => transition(attempts[place]!, attempt)));
+export function transitionRows(call: Call): readonly Row[] {
+  const { attempts } = call;
+  return numbered(attempts.slice(1).map((next, place) => transition(call, attempts[place]!, next)));
 }
 
-function transition(failed: Attempt, next: Attempt): Row {
+function transition(call: Call, failed: Attempt, next: Attempt): Row {
   const name = failed.error?.class;
   return {
     attempt_index: next.index,
     failed_target_id: failed.target.id,
     fallback_target_id: next.target.id,
-    fallback_reason: name,
+    fallback_reason: fallbackReason(call, next),
     error_class: name,
     retryable: name !== undefined && UPSTREAM_CLASSES[name].next !== "none" ? 1 : 0,
+    hedged: next.hedge ? 1 : 0,
     fallback_succeeded: next.selected ? 1 : 0,
   };
 }

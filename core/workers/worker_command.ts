@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { ownCommand } from "../own_command.ts";
 
 /** The hidden command of a worker. */
@@ -10,12 +11,12 @@ const NEVER = ["169.254.169.254", "169.254.170.2", "100.100.100.200"];
  * The command of a worker: it may listen and reach providers, start policy hosts, and write to the
  * folders of its state and its journal, nowhere else.
  *
- * @param main path of the program, run from source
+ * @param main file of the program, run from source
  */
-export function workerCommand(main: string, folders: readonly string[]): Deno.Command {
+export function workerCommand(main: URL, folders: readonly string[]): Deno.Command {
   return ownCommand({
     command: WORKER,
-    script: [main, WORKER],
+    script: [fileURLToPath(main), WORKER],
     flags: [
       "--frozen",
       "--allow-net",

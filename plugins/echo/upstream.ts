@@ -33,16 +33,12 @@ interface EchoCall {
   readonly delivery: Delivery;
 }
 
-/** Builds the upstream `builtin:echo`. */
-export function createEcho(world: EchoWorld): BuiltinUpstream {
-  return {
-    name: "echo",
-    serves: (model) => parseModel(model) !== null,
-    async fetch(url, request) {
-      request.signal.throwIfAborted();
-      const call = understand(url, request, world);
-      return call instanceof Response ? call : await play(call, world);
-    },
+/** Builds what answers calls of `builtin:echo`. */
+export function createAnswer(world: EchoWorld): BuiltinUpstream["fetch"] {
+  return async (url, request) => {
+    request.signal.throwIfAborted();
+    const call = understand(url, request, world);
+    return call instanceof Response ? call : await play(call, world);
   };
 }
 

@@ -4,7 +4,7 @@ import { checkTypes } from "../author_tools.ts";
 import { checkPolicy, type PolicyCheck } from "../check.ts";
 import type { SandboxedPolicy, TriedPolicy } from "../sandboxed_policy.ts";
 import { isManifest } from "../signing/built_policy.ts";
-import { headline, type PolicyConfig, policyOf } from "./configured.ts";
+import { grantLines, headline, type PolicyConfig, policyOf } from "./configured.ts";
 import { alone, EXIT, EXITS, flawLines, open, readable } from "./exit.ts";
 
 interface CheckOptions {
@@ -30,13 +30,28 @@ export function addCheck(policy: Command, world: World, config: PolicyConfig): v
       await checkSource(tried);
       await using opened = await open(tried);
       const result = await checkPolicy(opened);
-      world.print(json ? JSON.stringify(resultJson(opened, result)) : report(file, opened, result));
-      if (result.faults.length > 0) throw new ExitError(EXIT.fault, flawLines(result.faults));
+      world.print(
+        json
+          ? JSON.stringify(resultJson(opened, result))
+          : report(headline(file, opened.bundle, tried.net), result),
+      );
+      if (result.faults.length > 0) {
+        throw new ExitError(EXIT.fault, faultLines(result).join("\n"));
+      }
       if (result.same < result.repeated) {
         throw new ExitError(EXIT.failed, `${file}: the same context gave another plan`);
       }
     });
 }
+
+function faultLines({ faults, ungranted }: PolicyCheck): readonly string[] {
+  const routerless = faults.some(({ message }) => message.includes("router is not defined"));
+  const lines = [flawLines(faults), ...grantLines(ungranted)];
+  return routerless ? [...lines, ROUTERLESS] : lines;
+}
+
+const ROUTERLESS =
+  "its group grants no host in script_permissions.net, and without one there is no router";
 
 /** A built policy has no types any more. */
 async function checkSource({ path }: TriedPolicy): Promise<void> {
@@ -45,15 +60,16 @@ async function checkSource({ path }: TriedPolicy): Promise<void> {
   if (!types.ok) throw new ExitError(EXIT.failed, types.stderr.trim());
 }
 
-function report(file: string, { bundle }: SandboxedPolicy, result: PolicyCheck): string {
+function report(headline: string, result: PolicyCheck): string {
   const ok = result.faults.length === 0 && result.same === result.repeated;
   return [
-    headline(file, bundle, []),
+    headline,
     [
       `warm ${result.decided}/${result.contexts}`,
       `deterministic ${result.same}/${result.repeated}`,
       `p50 ${result.p50Us} us`,
       `p99 ${result.p99Us} us`,
+      `heap ${result.heapBytes === null ? "gone" : `${Math.ceil(result.heapBytes / 1e6)} MB`}`,
       ok ? "ok" : "failed",
     ].join("  "),
   ].join("\n");

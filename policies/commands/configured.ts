@@ -38,6 +38,37 @@ export function policyOf(config: ConfiguredPolicies, group: string): TriedPolicy
   throw new ExitError(2, `Cannot find a policy of group "${group}": ${known}`);
 }
 
+/**
+ * The policy of the first group that serves a file, or of the group that is named.
+ *
+ * @throws {ExitError} code 2 when no group has it
+ */
+export function servingPolicy(
+  config: ConfiguredPolicies,
+  file: string,
+  group: string | undefined,
+): TriedPolicy {
+  if (group !== undefined) return { ...policyOf(config, group), path: file };
+  const found = [...scriptsOf(config).values()].find(({ path }) => isSame(path, file));
+  if (found) return found;
+  throw new ExitError(2, `Cannot find a group whose script is "${file}": name one with --group`);
+}
+
+function isSame(path: string, file: string): boolean {
+  try {
+    return Deno.realPathSync(path) === file;
+  } catch {
+    return false;
+  }
+}
+
+/** Which grants a policy lacks, and where they are stated. */
+export function grantLines(ungranted: Iterable<string>): readonly string[] {
+  return [...ungranted].map((place) =>
+    `not granted: "${place}"; script_permissions.net of its group grants it (--config, --group)`
+  );
+}
+
 /** What a bundle is, in a line. */
 export function headline(
   file: string,

@@ -2,7 +2,7 @@ import { Breaker } from "../../core/breaker.ts";
 import type { Deadlines } from "../../core/deadlines.ts";
 import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
-import { checkPlan, readPlan } from "../../core/plan.ts";
+import { readPlan, recheckPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
 import type { ExternalPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyState } from "../../core/policy_standing.ts";
@@ -86,7 +86,8 @@ export class ExternalPolicy {
   /** What it said before of the same conversation and targets, if that still holds. */
   #known(context: RouteContext, now: number): Answered | null {
     const plan = this.#verdicts.get(context, now);
-    return plan && { kind: "plan", plan, checked: checkPlan(plan, context), responseBytes: null };
+    const again = plan && recheckPlan(plan, context);
+    return again?.kind === "plan" ? { ...again, responseBytes: null } : null;
   }
 
   async #counted(context: RouteContext, asking: Asking): Promise<Answered> {

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
+import { z } from "zod";
 import type { DecisionStore, RecordedDecision } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
@@ -60,7 +61,9 @@ export class Deciders implements AsyncDisposable {
     const { strategy: name, options } = choice;
     if (!this.#strategies.has(name)) return "missing";
     const strategy = this.#strategies.get(name);
-    const decide = strategy.create(strategy.options.parse(options ?? {}), {
+    const read = strategy.options.safeParse(options ?? {});
+    if (!read.success) return "missing";
+    const decide = strategy.create(read.data, {
       group: "",
       policies: null,
       base: () => ({ targetIndex: 0 }),
@@ -88,7 +91,8 @@ export class Deciders implements AsyncDisposable {
   async #readBundle(digest: string): Promise<Decider | Undecidable> {
     const bundle = await this.#store.bundle(digest);
     if (!bundle) return "missing";
-    if (asksOthers(bundle.manifestJson)) return "remote";
+    const others = asksOthers(bundle.manifestJson);
+    if (others !== false) return others ? "remote" : "missing";
     const code = unpackBundle(bundle.bundleZ);
     if (code === null || hash("sha256", code, "hex") !== digest) return "missing";
     return { kind: "script", sandbox: new ReplaySandbox(code) };
@@ -104,17 +108,25 @@ export class Deciders implements AsyncDisposable {
   }
 }
 
-/** A policy with a network grant decides by what others answered. */
-function asksOthers(manifestJson: string): boolean {
-  const manifest: { permissions?: { net?: readonly string[] } } = JSON.parse(manifestJson || "{}");
-  return (manifest.permissions?.net ?? []).length > 0;
+const manifestSchema = z.object({
+  permissions: z.object({ net: z.array(z.string()).default([]) }).prefault({}),
+});
+
+/** A policy with a network grant decides by what others answered; `null`: nobody can tell. */
+function asksOthers(manifestJson: string): boolean | null {
+  try {
+    const { permissions } = manifestSchema.parse(JSON.parse(manifestJson || "{}"));
+    return permissions.net.length > 0;
+  } catch {
+    return null;
+  }
 }
 
 const UNPACKING = { maxOutputLength: MAX_BUNDLE_BYTES };
 
-function unpackBundle(z: string): string | null {
+function unpackBundle(packed: string): string | null {
   try {
-    return inflateRawSync(Buffer.from(z, "base64"), UNPACKING).toString();
+    return inflateRawSync(Buffer.from(packed, "base64"), UNPACKING).toString();
   } catch {
     return null;
   }

@@ -54,6 +54,8 @@ export interface PageOutcome {
   readonly verdicts: Readonly<Record<Verdict, number>>;
   /** The first ones. */
   readonly differences: readonly Difference[];
+  /** Ids of the first records that are damaged. */
+  readonly damaged: readonly string[];
   /** Calls whose candidate would need their content, or somebody else's answer. */
   readonly undecided: { readonly needsContent: number; readonly remote: number };
   readonly calls: PackedCalls;

@@ -18,8 +18,8 @@ import { type ReadRecord, readRecord } from "./read_record.ts";
 /** Decisions that go to a sandbox together. */
 const BATCH = 256;
 
-/** Differences that a report lists. */
-export const MAX_DIFFERENCES = 20;
+/** Differences, and damaged records, that a report lists. */
+export const MAX_LISTED = 20;
 
 /** What decides in place of what decided; it may be of the group. */
 export type CandidateOf = (read: ReadRecord) => ReadRecord["decider"];
@@ -34,15 +34,19 @@ export async function redecidePage(
 ): Promise<PageOutcome> {
   const verdicts = Object.fromEntries(VERDICTS.map((name) => [name, 0])) as Record<Verdict, number>;
   const differences: Difference[] = [];
+  const damaged: string[] = [];
   const undecided = { needsContent: 0, remote: 0 };
   const calls: CallOutcome[] = [];
   for (let at = 0; at < records.length; at += BATCH) {
-    const read = await readRecords(records.slice(at, at + BATCH), deciders, verdicts);
+    const read = await readRecords(records.slice(at, at + BATCH), deciders, {
+      verdicts,
+      damaged,
+    });
     const again = await planned(read, ({ decider }) => decider);
     read.forEach((item, index) => {
       const verdict = verdictOf(item, again[index]!);
       verdicts[verdict] += 1;
-      if (verdict === "different" && differences.length < MAX_DIFFERENCES) {
+      if (verdict === "different" && differences.length < MAX_LISTED) {
         differences.push(differenceOf(item, again[index]!));
       }
     });
@@ -59,7 +63,13 @@ export async function redecidePage(
       }
     }
   }
-  return { verdicts, differences, undecided, calls: packCalls(calls) };
+  return {
+    verdicts,
+    differences,
+    damaged: damaged.slice(0, MAX_LISTED),
+    undecided,
+    calls: packCalls(calls),
+  };
 }
 
 /** Makes the candidate of a replay. */
@@ -82,7 +92,10 @@ export function candidateOf(candidate: Candidate, deciders: Deciders): Candidate
 async function readRecords(
   records: readonly RecordedCall[],
   deciders: Deciders,
-  verdicts: Record<Verdict, number>,
+  { verdicts, damaged }: {
+    readonly verdicts: Record<Verdict, number>;
+    readonly damaged: string[];
+  },
 ): Promise<readonly ReadRecord<RecordedCall>[]> {
   const read: ReadRecord<RecordedCall>[] = [];
   for (const record of records) {
@@ -93,6 +106,7 @@ async function readRecords(
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       verdicts.corrupt += 1;
+      damaged.push(record.requestId);
     }
   }
   return read;

@@ -16,7 +16,7 @@ export interface ReplaySubject {
 
 /** A replay as one line of JSON: sorted keys, exact integers, and no clock. */
 export function replayJson(replay: Replay, { filter, candidate }: ReplaySubject): string {
-  const { records, verdicts, differences, undecided, account } = replay;
+  const { records, verdicts, differences, damaged, undecided, account } = replay;
   const { total, calls, faults, unpriced } = account;
   return canonicalJson({
     version: 1,
@@ -24,7 +24,7 @@ export function replayJson(replay: Replay, { filter, candidate }: ReplaySubject)
     since: filter.since,
     until: filter.until === Number.MAX_SAFE_INTEGER ? null : filter.until,
     policy: candidate,
-    proof: { records, ...verdicts, differences },
+    proof: { records, ...verdicts, differences, damaged },
     calls,
     faults,
     unpriced,

@@ -29,10 +29,13 @@ function proofLine({ records, verdicts }: Replay): string {
   ].join("  ");
 }
 
-function differenceLines({ differences }: Replay): readonly string[] {
-  return differences.map(({ requestId, stored, redecided }) =>
-    `  ${requestId}  ${stored} -> ${redecided ?? "no plan"}`
-  );
+function differenceLines({ differences, damaged }: Replay): readonly string[] {
+  return [
+    ...damaged.map((requestId) => `  ${requestId}  damaged`),
+    ...differences.map(({ requestId, stored, redecided }) =>
+      `  ${requestId}  ${stored} -> ${redecided ?? "no plan"}`
+    ),
+  ];
 }
 
 function servedLine(account: ReplayAccount): string {

@@ -13,7 +13,7 @@ import {
   type Verdict,
   VERDICTS,
 } from "./page_outcome.ts";
-import { MAX_DIFFERENCES } from "./redecide.ts";
+import { MAX_LISTED } from "./redecide.ts";
 
 /** Records that a job takes at once: more would only take more memory. */
 const PAGE = 1_000;
@@ -42,6 +42,7 @@ export interface Replay {
   readonly records: number;
   readonly verdicts: Readonly<Record<Verdict, number>>;
   readonly differences: readonly Difference[];
+  readonly damaged: readonly string[];
   readonly undecided: { readonly needsContent: number; readonly remote: number };
   readonly account: ReplayAccount;
 }
@@ -108,15 +109,17 @@ class Sums implements Replay {
     number
   >;
   readonly differences: Difference[] = [];
+  readonly damaged: string[] = [];
   readonly undecided = { needsContent: 0, remote: 0 };
   readonly account = new ReplayAccount();
 
-  add({ verdicts, differences, undecided, calls }: PageOutcome): void {
+  add({ verdicts, differences, damaged, undecided, calls }: PageOutcome): void {
     for (const name of VERDICTS) {
       this.verdicts[name] += verdicts[name];
       this.records += verdicts[name];
     }
-    this.differences.push(...differences.slice(0, MAX_DIFFERENCES - this.differences.length));
+    this.differences.push(...differences.slice(0, MAX_LISTED - this.differences.length));
+    this.damaged.push(...damaged.slice(0, MAX_LISTED - this.damaged.length));
     this.undecided.needsContent += undecided.needsContent;
     this.undecided.remote += undecided.remote;
     for (const call of unpackCalls(calls)) this.account.add(call);

@@ -1,4 +1,6 @@
-/** What a frame says; `load`, `decide` and `resume` go to a host, the others come from it. */
+/**
+ * What a frame says; `load`, `decide`, `resume` and `measure` go to a host, the others come from it.
+ */
 export const FRAME = {
   load: 1,
   decide: 2,
@@ -9,6 +11,8 @@ export const FRAME = {
   fault: 7,
   pause: 8,
   resume: 9,
+  measure: 10,
+  measured: 11,
 } as const;
 
 /** Set in the kind of an answer: the heap has passed its mark, replace this process. */

@@ -32,6 +32,8 @@ export interface FetchWorld {
   readonly deadlines: Deadlines;
   /** The system's, unless given. */
   readonly resolve?: ResolveHost | undefined;
+  /** A `host:port` was asked that is not granted. */
+  onUngranted?(place: string): void;
 }
 
 /** Headers that a policy may set; a name that HTTP has not would not be sent but thrown back. */
@@ -83,15 +85,24 @@ export class GrantedFetch implements Disposable {
   }
 
   #grants(url: string, headers: Readonly<Record<string, string>>): boolean {
-    const parsed = URL.canParse(url) ? new URL(url) : null;
-    if (!parsed || !["http:", "https:"].includes(parsed.protocol)) return false;
-    if (parsed.username !== "" || parsed.password !== "") return false;
-    const port = parsed.port || (parsed.protocol === "https:" ? "443" : "80");
-    return this.#net.has(`${parsed.hostname}:${port}`) &&
-      Object.entries(headers).every(([name, value]) =>
-        FREE_HEADER.test(name) && /^[\t\x20-\x7e]*$/.test(value)
-      );
+    const place = placeOf(url);
+    if (place === null) return false;
+    if (!this.#net.has(place)) {
+      this.#world.onUngranted?.(place);
+      return false;
+    }
+    return Object.entries(headers).every(([name, value]) =>
+      FREE_HEADER.test(name) && /^[\t\x20-\x7e]*$/.test(value)
+    );
   }
+}
+
+/** Host and port of a URL, as grants have them; `null`: nothing that may be asked. */
+function placeOf(url: string): string | null {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (!parsed || !["http:", "https:"].includes(parsed.protocol)) return null;
+  if (parsed.username !== "" || parsed.password !== "") return null;
+  return `${parsed.hostname}:${parsed.port || (parsed.protocol === "https:" ? "443" : "80")}`;
 }
 
 /** Nobody leaves: a request of a policy is over soon. */

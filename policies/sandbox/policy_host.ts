@@ -145,6 +145,12 @@ export class PolicyHost {
     return answer;
   }
 
+  /** Bytes of its heap that are in use, garbage included; `null`: it is gone. */
+  async heapBytes(): Promise<number | null> {
+    const answer = await this.#ask(FRAME.measure, "", this.#timeoutMs);
+    return answer.kind === "plan" ? Number(answer.text) : null;
+  }
+
   /** Ends the process as soon as it has answered what it was asked. */
   async retire(): Promise<void> {
     if (this.#waiting.length > 0) await new Promise<void>((resolve) => this.#drained = resolve);
@@ -230,11 +236,14 @@ export class PolicyHost {
 /** The engine ends a process that has no memory left by a trap: 128 + SIGILL, SIGTRAP or SIGABRT. */
 const ENGINE_EXITS: ReadonlySet<number> = new Set([132, 133, 134]);
 
+/** Answers whose text is for whoever asked. */
+const TEXTS: ReadonlySet<number> = new Set([FRAME.plan, FRAME.loaded, FRAME.measured]);
+
 const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().default("") });
 
 function answerOf(kind: number, payload: Uint8Array): HostAnswer | Pause {
   const text = decoder.decode(payload);
   if (kind === FRAME.pause) return { kind: "pause", pause: pauseSchema.parse(JSON.parse(text)) };
-  if (kind === FRAME.plan || kind === FRAME.loaded) return { kind: "plan", text };
+  if (TEXTS.has(kind)) return { kind: "plan", text };
   return { kind: "fault", ...faultSchema.parse(JSON.parse(text)) };
 }

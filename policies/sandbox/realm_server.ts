@@ -37,6 +37,7 @@ export function createRealmServer(send: Send): (chunk: Uint8Array) => void {
   return (chunk) => {
     for (const frame of reader.push(chunk)) {
       if (frame.kind === FRAME.load) policy = load(frame, send);
+      else if (frame.kind === FRAME.measure) measure(frame, send);
       else if (frame.kind === FRAME.resume && policy) resume(policy, frame, send);
       else if (policy) decide(policy, frame, send);
     }
@@ -55,6 +56,10 @@ function load({ sequence, payload }: Frame, send: Send): Policy | null {
     send(encodeFrame(FRAME.refused, sequence, JSON.stringify({ fault, detail })));
     return null;
   }
+}
+
+function measure({ sequence }: Frame, send: Send): void {
+  send(encodeFrame(FRAME.measured, sequence, String(Deno.memoryUsage().heapUsed)));
 }
 
 function decide(policy: Policy, { sequence, payload }: Frame, send: Send): void {

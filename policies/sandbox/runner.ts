@@ -14,6 +14,8 @@ import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
+import { UNAVAILABLE } from "../unavailable.ts";
+import { isManifest } from "../signing/built_policy.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
@@ -236,11 +238,20 @@ class ProcessRunner implements ScriptRunner {
     this.#watch = files.length === 0 ? null : watchFiles({
       files,
       debounceMs: DEBOUNCE_MS,
+      onTouch: () => this.#warm(),
       onChange: () => this.#reload(),
       onFailure: () => this.#log.write("warn", "config_warning", BLIND),
     });
     // What changed while nobody watched.
     if (files.length > 0) this.#reload();
+  }
+
+  /** While a change settles, what will bundle it starts. */
+  #warm(): void {
+    for (const { version } of this.#groups.values()) {
+      const { path, root } = version.settings;
+      if (!isManifest(path)) this.#bundler.warm(root);
+    }
   }
 
   /** Brings changed sources into force, one reload after the other. */
@@ -271,13 +282,6 @@ class ProcessRunner implements ScriptRunner {
     }
   }
 }
-
-const UNAVAILABLE: PolicyVerdict = {
-  kind: "fault",
-  fault: "policy-unavailable",
-  digest: null,
-  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
-};
 
 /** From the worst. */
 const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];

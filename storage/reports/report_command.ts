@@ -25,7 +25,7 @@ export function addReportCommand(
   options: StorageCommandOptions,
 ): void {
   withReportFlags(program.command("report"))
-    .description("Print calls, tokens, cost and latency")
+    .description("print calls, tokens, cost and latency")
     .argument("[sections...]", "sections to print; the usual ones when none is named")
     .option("--list", "print the names of the sections", false)
     .addHelpText("after", HELP)

@@ -38,14 +38,14 @@ export function addRetentionCommands(
   options: StorageCommandOptions,
 ): void {
   const surroundings = { world, ...options };
-  const command = program.command("retention").description("Delete rows that are old enough");
+  const command = program.command("retention").description("delete rows that are old enough");
   command.command("status")
-    .description("Count what a run would delete")
+    .description("count what a run would delete")
     .option("--config <path>", "configuration file")
     .addOption(classOption())
     .action((flags: RetentionFlags) => status(flags, surroundings));
   command.command("run")
-    .description("Delete what is old enough; counts only while server.retention.dry_run is on")
+    .description("delete what is old enough; counts only while server.retention.dry_run is on")
     .option("--config <path>", "configuration file")
     .addOption(classOption())
     .option("--batches <count>", "batches per class; until nothing is left when not given")
@@ -54,9 +54,9 @@ export function addRetentionCommands(
 }
 
 function addHoldCommands(program: Command, surroundings: Surroundings): void {
-  const command = program.command("hold").description("Keep rows that retention would delete");
+  const command = program.command("hold").description("keep rows that retention would delete");
   command.command("create")
-    .description("Make a hold; what is not given names everything")
+    .description("make a hold; what is not given names everything")
     .option("--config <path>", "configuration file")
     .addOption(classOption().makeOptionMandatory())
     .option("--request-id <id>", "one call", "")
@@ -69,13 +69,13 @@ function addHoldCommands(program: Command, surroundings: Surroundings): void {
     .action((flags: HoldFlags) => create(flags, surroundings));
   command.command("release")
     .argument("<id>", "id of the hold")
-    .description("End a hold")
+    .description("end a hold")
     .option("--config <path>", "configuration file")
     .requiredOption("--reason <text>", "why; recorded")
     .requiredOption("--actor <name>", "who; recorded")
     .action((id: string, flags: ReleaseFlags) => release(id, flags, surroundings));
   command.command("list")
-    .description("Print every hold")
+    .description("print every hold")
     .option("--config <path>", "configuration file")
     .action((flags: DatabaseFlags) => list(flags, surroundings));
 }

@@ -28,9 +28,9 @@ export function addRollupCommands(
   options: StorageCommandOptions,
 ): void {
   const surroundings = { world, ...options };
-  const command = program.command("rollup").description("Sums of usage by hour, day and month");
+  const command = program.command("rollup").description("sums of usage by hour, day and month");
   withDatabaseFlags(command.command("run"))
-    .description("Roll up windows, UTC; replaces their drafts")
+    .description("roll up windows, UTC; replaces their drafts")
     .addOption(
       new Option("--type <type>", "length of a window").choices(ROLLUP_TYPES).makeOptionMandatory(),
     )
@@ -41,11 +41,11 @@ export function addRollupCommands(
     .option("--actor <name>", "who finalises; recorded", "command line")
     .action((flags: RunFlags) => run(flags, surroundings));
   withDatabaseFlags(command.command("status"))
-    .description("Print the runs of each type, and how far they are final without a gap")
+    .description("print the runs of each type, and how far they are final without a gap")
     .action((flags: DatabaseFlags) => status(flags, surroundings));
   withDatabaseFlags(command.command("verify"))
     .argument("<run>", "id of a run")
-    .description("Compare a run with the calls it was made of; exit 1 on a difference")
+    .description("compare a run with the calls it was made of; exit 1 on a difference")
     .action((id: string, flags: DatabaseFlags) => verify(id, flags, surroundings));
 }
 

@@ -2,13 +2,11 @@ import { join } from "node:path";
 import { accept, mayCall } from "@/core/accept.ts";
 import { admit } from "@/core/admit.ts";
 import type { Call, Parts } from "@/core/call.ts";
-import { partsOf } from "@/core/gateway.ts";
 import { readWire } from "@/core/scan.ts";
 import { settle } from "@/core/settle.ts";
-import { createDecisionLog } from "@/core/telemetry/decision_log.ts";
 import { median } from "./measure.ts";
 import { configText, tokenOf, writeConfig } from "./processes.ts";
-import { quietOptions } from "./quiet_gateway.ts";
+import { openQuietGateway } from "./quiet_gateway.ts";
 
 /** Requests made before their admission is timed: few, so that each is as near as one that arrives. */
 const BATCH = 50;
@@ -24,7 +22,7 @@ const wire = readWire(
   })),
 );
 
-/** The engine of a configuration, with nothing that listens. */
+/** A gateway that nobody calls but the bench, from within. */
 interface Engine extends AsyncDisposable {
   readonly parts: Parts;
   readonly callers: number;
@@ -32,20 +30,22 @@ interface Engine extends AsyncDisposable {
 
 async function openEngine(dir: string, callers: number, callerKeys: string): Promise<Engine> {
   const text = configText(NOWHERE, { callerKeys, callers });
-  const options = await quietOptions(await writeConfig(text, join(dir, `admission ${callers}`)));
-  const decisions = createDecisionLog({ ...options, now: Date.now });
-  const parts = partsOf(options, decisions);
+  const path = await writeConfig(text, join(dir, `admission ${callers}`));
+  const started = Promise.withResolvers<Parts>();
+  const gateway = await openQuietGateway(path, [{
+    name: "bench",
+    routes: {},
+    start: started.resolve,
+    configure: () => {},
+    stop: () => Promise.resolve(),
+    onSettled: () => {},
+    onShipped: () => {},
+    onDenied: () => {},
+  }]);
   return {
-    parts,
+    parts: await started.promise,
     callers,
-    async [Symbol.asyncDispose]() {
-      parts.rollouts[Symbol.dispose]();
-      await options.ledgerStore.close();
-      await options.journal.close();
-      await options.policies.close();
-      options.state.close();
-      options.config[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: () => gateway.stop(),
   };
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { unpackContext, unpackStatics } from "@/core/telemetry/context_record.ts";
-import { type ConfigTree, type Loose, startTestGateway, type TestGateway } from "../gateway.ts";
+import { type ConfigTree, startTestGateway, type TestGateway } from "../gateway.ts";
+import { rowsOf } from "../recorded_rows.ts";
 import { echo, hang, reply, startUpstream } from "../upstream.ts";
 
 const EVERYTHING: ConfigTree = { decision_telemetry: { sample_percent: 100 } };
@@ -26,24 +26,6 @@ async function call(
   return response.status;
 }
 
-/** Rows of a table, when there are so many. */
-async function rowsOf(gateway: TestGateway, table: string, count: number): Promise<Loose[]> {
-  for (;;) {
-    await gateway.usageRows();
-    using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
-    const rows = db.prepare(`SELECT * FROM ${table} ORDER BY request_id`).all();
-    if (rows.length >= count) return rows;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-async function sourcesOf(gateway: TestGateway): Promise<Loose> {
-  await gateway.usageRows();
-  using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
-  const [row] = db.prepare("SELECT * FROM route_config_snapshots").all();
-  return row!;
-}
-
 Deno.test("a decision is recorded with all it saw, and read again", async () => {
   await using upstream = await startUpstream(echo("echo"));
   await using gateway = await startTestGateway({
@@ -54,10 +36,10 @@ Deno.test("a decision is recorded with all it saw, and read again", async () => 
   assert.equal(await call(gateway, { max_tokens: 9 }), 200);
   const [record] = await rowsOf(gateway, "request_decision_records", 1);
   const [decision] = await rowsOf(gateway, "request_routing_decisions", 1);
-  const { static_z } = await sourcesOf(gateway);
+  const [source] = await rowsOf(gateway, "route_config_snapshots", 1);
   const context = unpackContext(
     { z: record!.context_z, sha256: record!.context_sha256 },
-    unpackStatics(static_z),
+    unpackStatics(source!.static_z),
   );
   assert.equal(context.features.outputCap, 9);
   assert.equal(context.targets[0]!.provider, "p1-openai-chat");
@@ -83,6 +65,21 @@ Deno.test("a decision is recorded with all it saw, and read again", async () => 
   assert(signals.some(({ pass, int_value }) => pass === "availability" && int_value === 1));
   const events = Deno.readTextFileSync(join(gateway.dir, "state", "journal", "events.jsonl"));
   assert(!events.includes("canary-of-a-prompt"));
+});
+
+Deno.test("content that a policy may see is told apart by its digest, and not stored", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    server: EVERYTHING,
+    group: { include_request: true },
+  });
+  await call(gateway);
+  await call(gateway, { messages: [{ role: "user", content: "another one" }] });
+  const digests = (await rowsOf(gateway, "request_decision_records", 2))
+    .map(({ content_sha256 }) => content_sha256);
+  assert.match(digests.join(), /^[0-9a-f]{64},[0-9a-f]{64}$/);
+  assert.notEqual(digests[0], digests[1]);
 });
 
 Deno.test("of calls that are not sampled, the decision alone is recorded", async () => {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import type { RouteContext } from "@/core/strategy.ts";
@@ -14,6 +13,7 @@ import {
   TOKEN,
 } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
+import { rowsOf } from "../recorded_rows.ts";
 import { reply, startUpstream } from "../upstream.ts";
 
 /** Calls to each group. */
@@ -139,25 +139,17 @@ interface Recorded {
 }
 
 /** What was recorded, by the ids of calls, as soon as there is so much of it. */
-async function recordedOf({ dir }: TestGateway, count: number): Promise<Map<string, Recorded>> {
-  const lines = () =>
-    Deno.readTextFileSync(join(dir, "state/journal/events.jsonl")).split("\n").slice(0, -1)
-      .map((line): Loose => JSON.parse(line));
-  while (lines().filter((line) => "decision" in line).length < count) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+async function recordedOf(gateway: TestGateway, count: number): Promise<Map<string, Recorded>> {
+  const records = await rowsOf(gateway, "request_decision_records", count);
   const statics = new Map(
-    lines().filter(({ table }) => table === "route_config_snapshots")
-      .map(({ row }) => [row.group_name, unpackStatics(row.static_z)]),
+    (await rowsOf(gateway, "route_config_snapshots", GROUPS.length))
+      .map(({ group_name, static_z }) => [group_name, unpackStatics(static_z)]),
   );
-  return new Map(
-    lines().filter((line) => "decision" in line).map(({ decision, ...rows }) => {
-      const [record] = rows["request_decision_records"];
-      const { context_z: z, context_sha256: sha256, group_name } = record;
-      const context = unpackContext({ z, sha256 }, statics.get(group_name)!);
-      return [decision, { context, plan: record.plan_json }];
-    }),
-  );
+  return new Map(records.map((row) => {
+    const { request_id, group_name, context_z: z, context_sha256: sha256, plan_json: plan } = row;
+    const context = unpackContext({ z, sha256 }, statics.get(group_name)!);
+    return [request_id, { context, plan }];
+  }));
 }
 
 /** A target's scores, if it has any, are made of its terms. */

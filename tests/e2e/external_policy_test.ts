@@ -232,6 +232,22 @@ Deno.test("verdicts are used again for the same conversation, as long as they ar
   assert.equal(policy.requests.length, 2);
 });
 
+Deno.test("verdict that holds no more, since a target has another model now, is asked for again", async () => {
+  await using policy = await startUpstream([
+    reply({ target: { provider: "echo", model: "echo" } }),
+    reply({ targetIndex: 1 }),
+  ]);
+  const options = (model: string) => {
+    const targets = [{ provider: "echo", model, id: "a" }, { ...TARGETS[0], id: "b" }];
+    return asking(policy.url, { verdict_cache: { ttl_ms: 60_000 } }, { targets });
+  };
+  await using gateway = await startTestGateway(options("echo"));
+  assert.equal(modelOf(await ask(gateway)), "echo");
+  assert(await gateway.reload(options("echo-no-usage")));
+  assert.equal(modelOf(await ask(gateway)), "echo-reasoning");
+  assert.equal(policy.requests.length, 2);
+});
+
 Deno.test("caller that leaves ends the question to the policy, and that is no fault", async () => {
   await using policy = await startUpstream(hang());
   await using gateway = await startTestGateway(

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { rollbackKey } from "@/core/rollout_guard.ts";
 import { openPolicyBoard } from "@/storage/policy_board.ts";
-import { openStateKv } from "@/storage/state_kv.ts";
+import { openKv } from "@/storage/ledger_kv.ts";
+import { createStateKv } from "@/storage/state_kv.ts";
 import { type ConfigOptions, type ConfigTree, type Loose, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
+import { makeFolder, spawnGateway } from "../gateway_process.ts";
+import { told } from "../workers.ts";
 
 const CHAT = "openai-chat";
 const TARGETS = [
@@ -85,25 +88,48 @@ Deno.test("a policy that fails is taken back to the base, in all processes and u
   const rollout = { percent: 100, auto_rollback: LIMITS };
   await using gateway = await startTestGateway(options(rollout, true));
   const path = join(gateway.dir, "state/router.kv");
-  const state = await openStateKv(path);
-  try {
-    const line = await rolledBack(gateway.logs, () => call(gateway.url, CHAT));
-    assert.equal(line["reason"], "max_error_rate");
-    const runs = gateway.rows().filter(({ policy_arm }) => policy_arm === "rollout").length;
-    assert.equal(runs, LIMITS.min_decisions, "not one decision more than it takes");
-    assert.equal(await armOf(gateway.url, "any"), "base");
-    const stored = () => state.get(rollbackKey("fast"));
-    await until(async () => await stored() !== null);
-    const rollback = await stored();
-    const arm = async () =>
-      (await call(gateway.url, CHAT, { path: "/v1/route/explain" })).json()["arm"];
-    using board = await openPolicyBoard(path, Date.now);
-    await board.askToResume("fast");
-    await until(async () => await arm() === "rollout");
-    // What one process stores, another one finds.
-    await state.set(rollbackKey("fast"), rollback);
-    await until(async () => await arm() === "base");
-  } finally {
-    state.close();
-  }
+  using kv = await openKv(path);
+  const state = createStateKv(kv);
+  const line = await rolledBack(gateway.logs, () => call(gateway.url, CHAT));
+  assert.equal(line["reason"], "max_error_rate");
+  const runs = gateway.rows().filter(({ policy_arm }) => policy_arm === "rollout").length;
+  assert.equal(runs, LIMITS.min_decisions, "not one decision more than it takes");
+  assert.equal(await armOf(gateway.url, "any"), "base");
+  const stored = () => state.get(rollbackKey("fast"));
+  await until(async () => await stored() !== null);
+  const rollback = await stored();
+  const arm = async () =>
+    (await call(gateway.url, CHAT, { path: "/v1/route/explain" })).json()["arm"];
+  using board = await openPolicyBoard(path, Date.now);
+  await board.askToResume("fast");
+  await until(async () => await arm() === "rollout");
+  // What one process stores, another one finds.
+  await state.set(rollbackKey("fast"), rollback);
+  await until(async () => await arm() === "base");
 });
+
+Deno.test("a rollback reaches every worker, and is resumed in all of them", async () => {
+  const rollout = { percent: 100, auto_rollback: LIMITS };
+  await using folder = await makeFolder({ ...options(rollout, true), server: { workers: 2 } });
+  await using gateway = await spawnGateway(folder.dir);
+  for (let made = 0; told(gateway, "rollout_rolled_back") === 0; made++) {
+    assert(made < 500, "nothing was rolled back");
+    await call(gateway.url, CHAT);
+  }
+  await until(async () => await armsOf(gateway.url) === "base");
+  assert.equal(told(gateway, "rollout_rolled_back"), 1, "the other one was told");
+  using board = await openPolicyBoard(join(folder.dir, "state/router.kv"), Date.now);
+  await board.askToResume("fast");
+  await until(async () => await armsOf(gateway.url) === "rollout");
+});
+
+/** The arms that explain tells of over many connections: every worker takes some of them. */
+async function armsOf(url: string): Promise<string> {
+  const arms = new Set<string>();
+  for (let asked = 0; asked < 24; asked++) {
+    const path = "/v1/route/explain";
+    const answer = await call(url, CHAT, { path, headers: { connection: "close" } });
+    arms.add(answer.json()["arm"]);
+  }
+  return [...arms].sort().join(" and ");
+}

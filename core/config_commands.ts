@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import { type AddCommands, ExitError, type World } from "./command.ts";
-import { loadConfig, type LoadResult } from "./config/load.ts";
+import { configPath, loadForCommand, withConfigOption } from "./config_option.ts";
+import { loadConfig } from "./config/load.ts";
 import type { Parts } from "./config/parts.ts";
 import { formatProblems, type Problem } from "./config/problem.ts";
 import { configReference } from "./config/reference.ts";
@@ -9,26 +10,6 @@ import { configJsonSchema } from "./config/schema.ts";
 import { effectiveConfig, partAt } from "./config/show.ts";
 import { diskSources } from "./config/sources.ts";
 import type { Snapshot } from "./snapshot.ts";
-
-/** The config file in use: `--config`, else `POINTSMAN_CONFIG`, else `./config.yaml`. */
-export function configPath(flag: string | undefined, world: Pick<World, "env">): string {
-  return flag ?? (world.env("POINTSMAN_CONFIG") || "./config.yaml");
-}
-
-/**
- * Loads the configuration for a command.
- *
- * @throws {ExitError} code 1, with all problems, when it has errors
- */
-export function loadForCommand(
-  flag: string | undefined,
-  world: World,
-  parts: Parts,
-): LoadResult & { readonly ok: true } {
-  const result = loadConfig(configPath(flag, world), diskSources(world), parts);
-  if (result.ok) return result;
-  throw new ExitError(1, formatProblems(result.problems));
-}
 
 /** Tries the policies of a configuration as a start would; gives what is wrong with them. */
 export type CheckPolicies = (snapshot: Snapshot) => Promise<readonly Problem[]>;
@@ -41,14 +22,6 @@ export function configCommands(parts: Parts, checkPolicies: CheckPolicies): AddC
     addSchema(config, world, parts);
     addShow(config, world, parts);
   };
-}
-
-/** The option that every command with a configuration has. */
-export function withConfigOption(command: Command): Command {
-  return command.option(
-    "--config <path>",
-    "config file (default: $POINTSMAN_CONFIG, else ./config.yaml)",
-  );
 }
 
 interface ValidateOptions {
