@@ -2,6 +2,7 @@ import type { Bridge } from "./bridge.ts";
 import type { TargetEstimate } from "./calibration.ts";
 import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
+import type { Pass } from "./limits/upstream_shapes.ts";
 import { openBridge } from "./open_bridge.ts";
 import { openStream, type StreamReply } from "./open_stream.ts";
 import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
@@ -11,7 +12,7 @@ import { NetworkError, received } from "./upstream.ts";
 import { upstreamDetails } from "./upstream_details.ts";
 import { classifyAnswer, failure, retryAfterMs, type UpstreamError } from "./upstream_error.ts";
 import type { Edit, FieldEvent } from "./wire.ts";
-import { endPass } from "./withheld.ts";
+import { dropPass, endPass } from "./withheld.ts";
 
 /** Most bytes read of an answer that is an error. */
 const MAX_ERROR_BYTES = 65_536;
@@ -24,24 +25,33 @@ export interface AttemptPlan {
   readonly target: Target;
   readonly index: number;
   readonly timeoutMs: number;
+  /** It begins beside one that is slow. */
+  readonly hedge: boolean;
+  /** What it took of the pace of its target. */
+  readonly pass: Pass | null;
 }
 
 /**
+ * What came of a try: a reply, or why there is none. A `GatewayError`: the target cannot be sent the
+ * request; `null`: another target served first.
+ */
+export type Outcome = Reply | UpstreamError | GatewayError | null;
+
+/**
  * Tries one target: edits the request for it, sends it, and reads the answer until it is known to be
- * a reply.
+ * a reply. Of two that are tried at a time the first with a reply serves, and ends the other.
  *
- * @returns the reply, or why there is none: a `GatewayError` when the target cannot be sent the request
  * @throws {GatewayError} when the call was cut
  */
 export async function tryTarget(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-): Promise<Reply | UpstreamError | GatewayError> {
+): Promise<Outcome> {
   const request = writtenRequest(parts, call, plan);
   if (request instanceof GatewayError) return request;
   const attempt = beginAttempt(parts, call, plan, request);
-  call.onCut = () => attempt.abort.abort();
+  call.onCut = () => call.attempts.forEach(({ abort }) => abort.abort());
   const { url, headers, body } = request;
   const fetched = () => received(parts.fetch(url, { headers, body, signal: attempt.abort.signal }));
   try {
@@ -51,18 +61,43 @@ export async function tryTarget(
     attempt.status = response.status;
     attempt.upstreamRequestId = upstreamRequestId(response.headers);
     const reply = await readAnswer(parts, call, attempt, response);
+    if (attempt.stopped !== null) return abandon(reply);
     if ("class" in reply) endAttempt(parts, call, attempt, reply);
-    else if (reply.kind === "unary") endAttempt(parts, call, attempt, null);
-    else endPass(parts, call, attempt);
+    else serve(parts, call, attempt, reply);
     return reply;
   } catch (error) {
     attempt.abort.abort();
     const failed = error instanceof NetworkError ? networkFailure(attempt) : null;
     endAttempt(parts, call, attempt, failed, failed !== null);
     if (call.cut !== null) throw cutError(call.cut);
+    if (attempt.stopped !== null) return null;
     // A mistake of ours must not look like an outage of the provider.
     if (failed === null) throw error;
     return failed;
+  }
+}
+
+/** The reply goes to the caller: nothing else is needed any more. */
+function serve(parts: Parts, call: Call, attempt: Attempt, reply: Reply): void {
+  attempt.selected = true;
+  stopOthers(parts, call);
+  if (reply.kind === "unary") endAttempt(parts, call, attempt, null);
+  else endPass(parts, call, attempt);
+}
+
+/** An abort alone does not end a body that nobody is reading now. */
+function abandon(reply: Reply | UpstreamError): null {
+  if ("source" in reply) reply.source.cancel();
+  return null;
+}
+
+/** Ends every attempt that is under way and does not serve. */
+export function stopOthers(parts: Parts, call: Call): void {
+  for (const attempt of call.attempts) {
+    if (attempt.selected || attempt.endedAt !== null) continue;
+    attempt.stopped = call.cut === null ? "hedge_loser" : "cut";
+    endAttempt(parts, call, attempt, null);
+    attempt.abort.abort();
   }
 }
 
@@ -76,6 +111,7 @@ interface UpstreamRequest {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly bridge: Bridge | null;
   readonly events: readonly FieldEvent[];
+  readonly sentProofs: boolean;
   readonly estimate: TargetEstimate;
 }
 
@@ -88,6 +124,7 @@ function writtenRequest(
   try {
     return upstreamRequest(parts, call, plan);
   } catch (error) {
+    dropPass(parts, plan.pass);
     if (error instanceof GatewayError) return error;
     throw error;
   }
@@ -102,9 +139,10 @@ function upstreamRequest(
   const { wire, features } = call;
   if (!wire || !features) throw new RangeError("Cannot send a call that was not routed");
   const dialect = parts.dialects.get(target.dialect);
+  let sentProofs = false;
   const keeps = (proof: string) => {
     const kept = !call.withoutProofs && parts.proofs.accepts(proof, target.provider.name);
-    call.sentProofs ||= kept;
+    sentProofs ||= kept;
     return kept;
   };
   const estimate = parts.calibration.plain(target.key, { base: features.estimatedInputTokens });
@@ -118,9 +156,10 @@ function upstreamRequest(
     bridge,
     estimate,
   };
-  if (bridge) return { ...head, body: bridge.body, events: bridge.events };
+  if (bridge) return { ...head, body: bridge.body, events: bridge.events, sentProofs };
   const edits = dialect.edits(wire, features, target, keeps);
-  return { ...head, body: splice(wire.bytes, edits), events: edits.filter(takesAway).map(told) };
+  const events = edits.filter(takesAway).map(told);
+  return { ...head, body: splice(wire.bytes, edits), events, sentProofs };
 }
 
 /** What the gateway adds or renames for a provider's sake takes nothing from the caller. */
@@ -179,7 +218,7 @@ function beginAttempt(
   parts: Parts,
   call: Call,
   plan: AttemptPlan,
-  { body, bridge, events, estimate }: UpstreamRequest,
+  { body, bridge, events, sentProofs, estimate }: UpstreamRequest,
 ): Attempt {
   const attempt: Attempt = {
     ...plan,
@@ -189,12 +228,14 @@ function beginAttempt(
     requestBytes: body.length,
     bridge,
     events,
+    sentProofs,
     estimate,
     abort: new AbortController(),
     response: null,
     deadline: null,
     timedOut: false,
     endedAt: null,
+    stopped: null,
     firstByteAt: null,
     status: null,
     responseBytes: 0,
@@ -202,6 +243,7 @@ function beginAttempt(
     error: null,
     told: [],
     selected: false,
+    tap: null,
     facts: null,
     trace: null,
   };
@@ -215,7 +257,8 @@ function beginAttempt(
 }
 
 /**
- * Ends an attempt, once: its time, its error and, if it `counts`, what they say about the target.
+ * Ends an attempt, once: its time, its error and, if it `counts`, what they say about the target. One
+ * that was stopped says nothing.
  */
 export function endAttempt(
   parts: Parts,
@@ -227,15 +270,23 @@ export function endAttempt(
   if (attempt.endedAt !== null || !call.group) return;
   attempt.deadline?.cancel();
   attempt.endedAt = parts.clock();
-  attempt.error = call.cut === null ? error : null;
-  call.waitedMs += attempt.endedAt - attempt.startedAt;
+  if (call.cut !== null) attempt.stopped ??= "cut";
+  attempt.error = attempt.stopped === null ? error : null;
+  attempt.facts ??= attempt.tap?.facts() ?? null;
+  call.waitedMs += ownWaitMs(call, attempt, attempt.endedAt);
   attempt.trace?.end(attempt);
   endPass(parts, call, attempt);
   parts.health.end(call.group, attempt.target, {
     probe: attempt.probe,
     error,
-    counts: counts && call.cut === null,
+    counts: counts && attempt.stopped === null,
   });
+}
+
+/** The time of an attempt; what one that goes on waits for, too, is that one's. */
+function ownWaitMs({ attempts }: Call, { startedAt }: Attempt, endedAt: number): number {
+  const other = attempts.find((attempt) => attempt.endedAt === null);
+  return (other ? Math.max(startedAt, other.startedAt) : endedAt) - startedAt;
 }
 
 function readAnswer(

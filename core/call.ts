@@ -8,7 +8,7 @@ import type { Cost } from "./cost.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { Decision } from "./decision.ts";
-import type { DecodedRequest, Dialect, ReplyFacts } from "./dialect.ts";
+import type { DecodedRequest, Dialect, ReplyFacts, Tap } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
@@ -25,6 +25,7 @@ import type { ProofMemory } from "./proof_memory.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
 import type { RolloutGuard } from "./rollout_guard.ts";
 import type { Shadows } from "./shadow.ts";
+import type { HedgeBudget } from "./hedge_budget.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -75,6 +76,7 @@ export interface Parts {
   /** Addresses of a host name. */
   resolve(hostname: string, signal: AbortSignal): Promise<readonly string[]>;
   readonly retries: RetryBudget;
+  readonly hedges: HedgeBudget;
   readonly deadlines: Deadlines;
   /** Label of this replica; `null` when not set. */
   readonly replica: string | null;
@@ -145,6 +147,9 @@ export interface Build {
 /** Why a call was ended from outside. */
 export type Cut = "caller-gone" | "shutting-down";
 
+/** Why an attempt was ended although its provider had not: its call was, or another served first. */
+export type Stop = "cut" | "hedge_loser";
+
 /** One try at one target. */
 export interface Attempt {
   readonly target: Target;
@@ -156,12 +161,18 @@ export interface Attempt {
   readonly startedAt: number;
   /** To the last byte of a unary reply, or to the first content of a stream. */
   readonly timeoutMs: number;
+  /** It began beside one that was slow; the first with content serves. */
+  readonly hedge: boolean;
+  /** What it took of the pace of its target, until it gives that back. */
+  pass: Pass | null;
   readonly probe: boolean;
   readonly requestBytes: number;
   /** `null` when the target speaks the caller's dialect. */
   readonly bridge: Bridge | null;
   /** What became of the caller's fields, as far as it is worth telling. */
   readonly events: readonly FieldEvent[];
+  /** Reasoning of earlier turns was sent along. */
+  readonly sentProofs: boolean;
   /** What its tokens are where the provider does not report them. */
   readonly estimate: TargetEstimate;
   readonly abort: AbortController;
@@ -174,6 +185,8 @@ export interface Attempt {
   deadline: Deadline | null;
   timedOut: boolean;
   endedAt: number | null;
+  /** Why it was ended from this side; `null`: it was not. */
+  stopped: Stop | null;
   firstByteAt: number | null;
   status: number | null;
   responseBytes: number;
@@ -182,6 +195,8 @@ export interface Attempt {
   /** What its provider said of the failure, in known words. */
   told: readonly UpstreamDetail[];
   selected: boolean;
+  /** Reads its stream; `null` when that is not what it answers with. */
+  tap: Tap | null;
   /** What was learned of its reply; `null` when there was none. */
   facts: ReplyFacts | null;
   trace: AttemptTrace | null;
@@ -225,8 +240,6 @@ export interface Call {
   /** What it took of its caller's pace, and what came of that. */
   readonly shaped: Taken[];
   readonly shapings: Shaping[];
-  /** What its attempt took of the pace of its target; `null` between attempts. */
-  pass: Pass | null;
   /** What the shapes of its targets decided. */
   readonly upstreamShapings: TargetShaping[];
   /** What the cache did for it; `null` before it was asked. */
@@ -244,8 +257,8 @@ export interface Call {
   readonly policyRuns: PolicyRun[];
   /** Step send. */
   attempts: Attempt[];
-  /** Reasoning of earlier turns was sent to a provider. */
-  sentProofs: boolean;
+  /** Another target may still serve before this one: a stream is given to the caller from its content on. */
+  contested: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */
   withoutProofs: boolean;
   /** Time spent waiting for the caller's body, for providers and for policies' servers, ms. */
@@ -294,6 +307,29 @@ export function enter(call: Call, step: Step): void {
 /** The attempt whose reply reached the caller. */
 export function servingAttempt(call: Call): Attempt | null {
   return call.attempts.find((attempt) => attempt.selected) ?? null;
+}
+
+/** The attempt that tells how a call went: the one that served, else the one that failed last. */
+export function decidingAttempt(call: Call): Attempt | undefined {
+  const { attempts } = call;
+  if (attempts.length < 2) return attempts[0];
+  const failed = attempts.filter(({ error }) => error !== null)
+    .toSorted((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
+  return servingAttempt(call) ?? failed.at(-1) ?? attempts.at(-1);
+}
+
+/** Whether an attempt was needed because the one before it failed. */
+export function isFallback(call: Call, { index, hedge }: Attempt): boolean {
+  return index > 0 && (!hedge || call.attempts[index - 1]?.error !== null);
+}
+
+/** Why there was an attempt after the first, in one word of a closed list. */
+export function fallbackReason(
+  call: Call,
+  attempt: Attempt,
+): UpstreamError["class"] | "hedge" | undefined {
+  const reason = call.attempts[attempt.index - 1]?.error?.class;
+  return reason ?? (attempt.hedge ? "hedge" : undefined);
 }
 
 /** Ends a call from outside: what it waits for is aborted. */

@@ -1,4 +1,13 @@
-import { type Attempt, type Call, type Parts, servingAttempt, type Settlement } from "./call.ts";
+import {
+  type Attempt,
+  type Call,
+  decidingAttempt,
+  fallbackReason,
+  isFallback,
+  type Parts,
+  servingAttempt,
+  type Settlement,
+} from "./call.ts";
 import { clientLabel } from "./client_label.ts";
 import { contractColumns, validationAge } from "./contract_columns.ts";
 import { costOf } from "./cost.ts";
@@ -24,7 +33,7 @@ import { UPSTREAM_CLASSES, type UpstreamClass } from "./upstream_error.ts";
 
 /** The record of a call: pure, from what the steps left in it. What is NULL is left out. */
 export function callRecord(parts: Parts, call: Call, settlement: Settlement): CallRecord {
-  const target = (servingAttempt(call) ?? call.attempts.at(-1))?.target;
+  const target = decidingAttempt(call)?.target;
   return {
     usage: {
       request_id: call.id,
@@ -53,6 +62,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       timeColumns(call, settlement.at),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
+      billColumns(settlement),
       shapeColumns(call),
       cacheColumns(parts, call),
       limitColumns(parts, call, settlement.charge),
@@ -91,7 +101,7 @@ function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
     stream: flag(call.wireFeatures?.stream === true),
     cache: call.cache?.status ?? "bypass",
     attempts: call.attempts.length,
-    fallback_used: flag(call.attempts.length > 1),
+    fallback_used: flag(call.attempts.some((attempt) => isFallback(call, attempt))),
     partial: flag(partial),
     error: error?.type,
     error_class: error ? errorClass(error) : undefined,
@@ -115,7 +125,7 @@ function decisionColumns({ decision }: Call): Row {
 const NO_COLUMNS: Row = Object.freeze({});
 
 function bridgeColumns(call: Call): Row {
-  const attempt = servingAttempt(call) ?? call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   return attempt?.bridge ? { bridge: attempt.bridge.direction } : {};
 }
 
@@ -220,6 +230,17 @@ function costColumns(call: Call, { cost }: Settlement): Row {
   };
 }
 
+/** What the provider of the reply says it bills; apart from the cost, which the catalog says. */
+function billColumns({ facts }: Settlement): Row {
+  if (!facts?.bill) return NO_COLUMNS;
+  const { input, output, total } = facts.bill;
+  return {
+    upstream_reported_input_cost_nusd: input ?? undefined,
+    upstream_reported_output_cost_nusd: output ?? undefined,
+    upstream_reported_total_cost_nusd: total ?? undefined,
+  };
+}
+
 const NO_COST = {
   input_cost_nusd: 0,
   cached_input_cost_nusd: 0,
@@ -266,7 +287,7 @@ function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
     provider_key_id: target.provider.keyId || undefined,
     outcome: outcomeOf(call, attempt),
     error_class: error?.class,
-    fallback_reason: attempt.index > 0 ? call.attempts[attempt.index - 1]?.error?.class : undefined,
+    fallback_reason: fallbackReason(call, attempt),
     upstream_request_id: attempt.upstreamRequestId ?? undefined,
     retryable: flag(error !== null && UPSTREAM_CLASSES[error.class].next !== "none"),
     timed_out: flag(attempt.timedOut),
@@ -296,19 +317,20 @@ function attemptRow(call: Call, attempt: Attempt, settlement: Settlement): Row {
 export function outcomeOf(
   call: Call,
   attempt: Attempt,
-): UpstreamClass | "client_disconnect" | "internal_error" | "ok" {
+): UpstreamClass | "client_disconnect" | "hedge_loser" | "internal_error" | "ok" {
   if (attempt.error) return attempt.error.class;
+  if (attempt.stopped === "hedge_loser") return "hedge_loser";
   if (leftDuring(call, attempt)) return "client_disconnect";
   return attempt.selected ? "ok" : "internal_error";
 }
 
 /** Whether the caller left while this attempt was under way. */
-function leftDuring(call: Call, { index }: Attempt): boolean {
-  return call.cut === "caller-gone" && index === call.attempts.length - 1;
+function leftDuring(call: Call, { stopped, endedAt }: Attempt): boolean {
+  return call.cut === "caller-gone" && (stopped === "cut" || endedAt === null);
 }
 
 function errorRow(call: Call, error: GatewayError, status: number): Row {
-  const attempt = call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   return {
     ts: call.ts,
     status,

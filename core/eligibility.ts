@@ -179,9 +179,10 @@ function missing(
  * declared capability is a permission: absent means "no". Only unknown size limits differ.
  */
 export function rejections(target: Target, asked: Asked): readonly string[] {
-  let reasons: string[] | null = null;
+  let reasons: readonly string[] | null = null;
   for (const rule of RULES) {
-    for (const label of rule(target, asked)) (reasons ??= []).push(label);
+    const labels = rule(target, asked);
+    if (labels.length > 0) reasons = [...reasons ?? NONE, ...labels];
   }
   return reasons ?? NONE;
 }

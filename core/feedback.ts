@@ -1,4 +1,4 @@
-import { type Call, servingAttempt, type Settlement } from "./call.ts";
+import { type Call, decidingAttempt, type Settlement } from "./call.ts";
 import { errorClass } from "./call_record.ts";
 import { inputClasses } from "./cost.ts";
 
@@ -6,7 +6,7 @@ import { inputClasses } from "./cost.ts";
 export function feedbackLine(call: Call, settlement: Settlement, completedAt: number): string {
   const { decision } = call;
   const { status, usage, cost, error, at } = settlement;
-  const attempt = servingAttempt(call) ?? call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   const target = attempt?.target;
   const counted = usage.source !== "none";
   const input = inputClasses(usage);

@@ -19,6 +19,7 @@ import type { UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
 import { createProofMemory } from "./proof_memory.ts";
 import { policyGroups } from "./policy_groups.ts";
+import { createHedgeBudget } from "./hedge_budget.ts";
 import { createRetryBudget } from "./retry.ts";
 import { RolloutGuard } from "./rollout_guard.ts";
 import { Shadows } from "./shadow.ts";
@@ -145,6 +146,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     build: options.build,
     live: new Set(),
     retries: createRetryBudget(clock),
+    hedges: createHedgeBudget(),
     deadlines: createDeadlines(clock),
     now,
     clock,

@@ -36,6 +36,13 @@ export interface Health {
   observe(target: Target, observation: Observation): void;
   /** Whether calls should go elsewhere now: its breaker is open, or its provider limits us. */
   isFailing(group: Group, target: Target): boolean;
+  /** Whether nothing speaks against a target, nor is it being tried again. */
+  isSound(target: Target): boolean;
+  /**
+   * Time to the first content that 95 of 100 of a target's replies do not exceed, ms; `null` when none
+   * was seen. A reply that is no stream has its content at its end.
+   */
+  slowMs(target: Target, stream: boolean): number | null;
   /**
    * Targets in their order, those that fail now behind the others. A half-open target keeps its place
    * while its probe is free; when all fail, the order stands.
@@ -52,7 +59,7 @@ export interface HealthWorld {
   clock(): number;
   random(): number;
   /** Those that back off by themselves, so that it is not done here. */
-  readonly shapes: Pick<UpstreamShapes, "backoffUntil">;
+  readonly shapes: Pick<UpstreamShapes, "backoffUntil" | "isProbeDue">;
   readonly calibration: Pick<Calibration, "inputTokenRatio">;
   readonly log: Log;
 }
@@ -139,6 +146,16 @@ export function createHealth(world: HealthWorld): Health {
       };
     },
     isFailing,
+    isSound(target) {
+      const health = of(target);
+      const at = clock();
+      return health.breaker.state(at) === "closed" && backoffUntil(target, health, at) === null &&
+        !world.shapes.isProbeDue(target.trafficShapes);
+    },
+    slowMs(target, stream) {
+      const { observations } = of(target);
+      return stream ? observations.p95TtfbMs(clock()) : observations.observed(clock()).p95LatencyMs;
+    },
     observe: (target, observation) => of(target).observations.add(observation, clock()),
     readyFirst(group, plan) {
       if (plan.length === 1) return plan;

@@ -59,10 +59,17 @@ export const NOTHING_OBSERVED: Observed = Object.freeze({
   cachedInputShare: null,
 });
 
+interface Summary {
+  readonly observed: Observed;
+  readonly p95TtfbMs: number | null;
+}
+
+const NOTHING: Summary = { observed: NOTHING_OBSERVED, p95TtfbMs: null };
+
 /** The attempts of a target over a sliding window of ten minutes. All times are monotonic ms. */
 export class Observations {
   #slices: Slice[] = [];
-  #summary: Observed = NOTHING_OBSERVED;
+  #summary: Summary = NOTHING;
   #summedAt = -Infinity;
   #changed = false;
 
@@ -77,6 +84,15 @@ export class Observations {
 
   /** What the window says; at most a quarter of a second old. */
   observed(now: number): Observed {
+    return this.#summed(now).observed;
+  }
+
+  /** 95th percentile of the time to the first content, ms; `null` when there was none. */
+  p95TtfbMs(now: number): number | null {
+    return this.#summed(now).p95TtfbMs;
+  }
+
+  #summed(now: number): Summary {
     const oldest = this.#slices[0];
     const passed = oldest !== undefined && oldest.start <= now - WINDOW_MS;
     if (!passed && (!this.#changed || now - this.#summedAt < FRESH_MS)) return this.#summary;
@@ -126,7 +142,7 @@ function succeed(slice: Slice, { latencyMs, ttfbMs, usage }: Observation): void 
   if (usage.output > 0 && writingMs > 0) count(slice.rate, usage.output * 1_000 / writingMs);
 }
 
-function summaryOf(slices: readonly Slice[]): Observed {
+function summaryOf(slices: readonly Slice[]): Summary {
   const sum = (
     key: "successes" | "errors" | "timeouts" | "reported" | "input" | "cachedInput" | "output",
   ) => slices.reduce((total, slice) => total + slice[key], 0);
@@ -136,20 +152,22 @@ function summaryOf(slices: readonly Slice[]): Observed {
     return all;
   };
   const observations = sum("successes") + sum("errors");
-  if (observations === 0) return NOTHING_OBSERVED;
+  if (observations === 0) return NOTHING;
   const latency = merged("latency");
-  return {
+  const ttfb = merged("ttfb");
+  const observed = {
     observations,
     successes: sum("successes"),
     p50LatencyMs: whole(quantile(latency, 0.5)),
     p95LatencyMs: whole(quantile(latency, 0.95)),
-    p50TtfbMs: whole(quantile(merged("ttfb"), 0.5)),
+    p50TtfbMs: whole(quantile(ttfb, 0.5)),
     outputTokensPerSec: whole(quantile(merged("rate"), 0.5)),
     errorRate: share(sum("errors"), observations),
     timeoutRate: share(sum("timeouts"), observations),
     meanOutputTokens: sum("reported") === 0 ? null : Math.round(sum("output") / sum("reported")),
     cachedInputShare: share(sum("cachedInput"), sum("input")),
   };
+  return { observed, p95TtfbMs: whole(quantile(ttfb, 0.95)) };
 }
 
 function whole(value: number | null): number | null {

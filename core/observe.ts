@@ -5,13 +5,12 @@ import { UPSTREAM_CLASSES } from "./upstream_error.ts";
 
 /**
  * Tells the health of targets how a call's attempts went. What the caller caused says nothing about
- * a target: its leaving, and errors of its request.
+ * a target: its leaving, and errors of its request; nor does what served in the place of another.
  */
 export function observeAttempts(parts: Parts, call: Call, usage: Usage): void {
   const now = parts.clock();
   for (const attempt of call.attempts) {
-    const last = attempt === call.attempts.at(-1);
-    if (call.cut !== null && last) continue;
+    if (attempt.stopped !== null || (call.cut !== null && attempt.endedAt === null)) continue;
     const outcome = outcomeOf(attempt);
     if (outcome === null) continue;
     const content = attempt.selected ? call.firstContentAt : null;

@@ -41,12 +41,12 @@ export async function openStream(
   const body = await streamBody(parts, call, attempt, response);
   if (body === null) return failure("upstream_bad_response", response.status);
   const opening = opened(parts, call, attempt, body);
-  const peeked = await peek(parts, attempt, opening);
+  attempt.tap = opening.tap;
+  const peeked = await peek(parts, call, attempt, opening);
   if ("class" in peeked) {
     opening.source.cancel();
     return peeked;
   }
-  attempt.selected = true;
   return { kind: "stream", attempt, status: response.status, ...opening, ...peeked };
 }
 
@@ -100,6 +100,7 @@ type Opening = Pick<StreamReply, "source" | "frames" | "tap" | "outlet">;
 
 async function peek(
   parts: Parts,
+  call: Call,
   attempt: Attempt,
   opening: Opening,
 ): Promise<Pick<StreamReply, "held" | "pending"> | UpstreamError> {
@@ -107,10 +108,7 @@ async function peek(
   let commitAt = Infinity;
   for (;;) {
     const pending = opening.source.read();
-    const chunk = await (commitAt === Infinity ? pending : orLate(parts.deadlines, pending, {
-      ms: commitAt - parts.clock(),
-      late: () => null,
-    }));
+    const chunk = await (commitAt === Infinity ? pending : inTime(parts, call, pending, commitAt));
     if (chunk === null) {
       pending.catch(() => {}); // the relay awaits it again, unless the call ends before that
       return { held, pending };
@@ -126,6 +124,21 @@ async function peek(
     if (kinds.includes("error")) return faultOf(opening.tap, attempt);
     if (chunk.done || kinds.includes("terminal")) return failure("empty_stream", attempt.status);
     if (kinds.length > 0 && commitAt === Infinity) commitAt = parts.clock() + PREAMBLE_MS;
+  }
+}
+
+/** A chunk, or `null` when it is time to commit without one. */
+async function inTime(
+  parts: Parts,
+  call: Call,
+  pending: Promise<Chunk>,
+  commitAt: number,
+): Promise<Chunk | null> {
+  let ms = commitAt - parts.clock();
+  for (;;) {
+    const chunk = await orLate(parts.deadlines, pending, { ms, late: () => null });
+    if (chunk !== null || !call.contested) return chunk;
+    ms = PREAMBLE_MS;
   }
 }
 

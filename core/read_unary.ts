@@ -40,7 +40,6 @@ export async function readUnary(
   const translated = attempt.bridge?.reply(reply, facts) ?? reply.bytes;
   if ("class" in translated) return translated;
   attempt.facts = facts;
-  attempt.selected = true;
   const own = attempt.bridge === null && !streamed ? headers.get("content-type") : null;
   return {
     kind: "unary",

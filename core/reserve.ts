@@ -4,7 +4,7 @@ import { GatewayError } from "./errors.ts";
 import { estimated } from "./features.ts";
 import { type Charge, NO_CHARGE } from "./limits/charge.ts";
 import type { Reservation } from "./limits/ledger.ts";
-import { isLimited, type Need } from "./limits/limit.ts";
+import { isLimited, type LimitKey, type Need } from "./limits/limit.ts";
 import { type Refusal, refusalError } from "./limits/refusal.ts";
 import type { Scope } from "./limits/standing.ts";
 import type { Target } from "./snapshot.ts";
@@ -79,6 +79,8 @@ export function reserveSlot(parts: Parts, call: Call): Promise<void> | undefined
   return take(parts, call, ONE_SLOT);
 }
 
+const COST: readonly LimitKey[] = ["day.cost", "month.cost"];
+
 /** Replaces what is reserved for the cost of a call by the most a target may cost, if that fits. */
 export function reserveCost(
   parts: Parts,
@@ -86,9 +88,39 @@ export function reserveCost(
   target: Target,
 ): Refusal | null | Promise<Refusal | null> {
   const reservation = reservationOf(call);
-  parts.ledger.release(reservation, ["day.cost", "month.cost"]);
+  parts.ledger.release(reservation, COST);
+  return parts.ledger.take(reservation, costNeed(parts, call, target));
+}
+
+/**
+ * Reserves the most a second target may cost beside what is reserved for the first.
+ *
+ * @returns `null` when both do not fit
+ * @throws {GatewayError} `quota-store-unavailable`
+ */
+export async function reserveMoreCost(
+  parts: Parts,
+  call: Call,
+  target: Target,
+): Promise<Reservation | null> {
+  const more = parts.ledger.open(call.credential.caller.limits);
+  const refusal = await parts.ledger.take(more, costNeed(parts, call, target));
+  return refusal === null ? more : null;
+}
+
+/** What was reserved for the second target stands for the call, and what it held for the first is free. */
+export function adoptCost({ ledger }: Parts, call: Call, more: Reservation): void {
+  ledger.hand(more, reservationOf(call), COST);
+}
+
+/** The second target does not serve. */
+export function releaseCost({ ledger }: Parts, more: Reservation): void {
+  ledger.release(more, COST);
+}
+
+function costNeed(parts: Parts, call: Call, target: Target): Need {
   const nusd = largestCost(parts, call, target);
-  return parts.ledger.take(reservation, [["day.cost", nusd], ["month.cost", nusd]]);
+  return [["day.cost", nusd], ["month.cost", nusd]];
 }
 
 /** Input at its dearest, output to the cap and every image, rounded up to a nano-USD. */

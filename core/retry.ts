@@ -1,4 +1,19 @@
-import type { Group, RetryOptions } from "./snapshot.ts";
+/** How attempts of a call follow one another; times in ms. */
+export interface RetryOptions {
+  /** 0: the whole plan. */
+  readonly maxAttempts: number;
+  readonly totalDeadlineMs: number;
+  readonly jitterBaseMs: number;
+  readonly jitterMaxMs: number;
+  /** 0: off. */
+  readonly budgetPercent: number;
+}
+
+/** A group, as far as its retries go. */
+interface RetriedGroup {
+  readonly name: string;
+  readonly retry: RetryOptions;
+}
 
 /** Span over which retries are weighed against calls, ms, and how many are always free. */
 const WINDOW_MS = 10_000;
@@ -12,16 +27,16 @@ interface Window {
 
 /** Keeps retries of a group below a share of its calls, so that they cannot pile onto an outage. */
 export interface RetryBudget {
-  countCall(group: Group): void;
+  countCall(group: RetriedGroup): void;
   /** Takes one retry; false when the budget is spent. */
-  takeRetry(group: Group): boolean;
+  takeRetry(group: RetriedGroup): boolean;
 }
 
 /** Builds the budget; `clock` is monotonic ms. */
 export function createRetryBudget(clock: () => number): RetryBudget {
   const windows = new Map<string, Window>();
 
-  function windowOf(group: Group): Window {
+  function windowOf(group: RetriedGroup): Window {
     const now = clock();
     let window = windows.get(group.name);
     if (!window || now - window.startedAt >= WINDOW_MS) {

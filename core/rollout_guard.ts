@@ -37,6 +37,9 @@ interface Subject {
   readonly block: string;
 }
 
+/** A rollback, and whether the other processes can know of it. */
+type KnownRollback = Subject & { stored: boolean };
+
 /** What was counted of one subject, oldest first. */
 interface Counted {
   readonly of: Subject;
@@ -65,7 +68,7 @@ export function rollbackKey(group: string): string {
 export class RolloutGuard implements Disposable {
   readonly #world: GuardWorld;
   readonly #counted = new Map<string, Counted>();
-  readonly #rollbacks = new Map<string, Subject & { stored: boolean }>();
+  readonly #rollbacks = new Map<string, KnownRollback>();
   readonly #timer: ReturnType<typeof setInterval>;
   /** Whether it was read what other processes, and the last ones, did. */
   #known = false;
@@ -115,8 +118,10 @@ export class RolloutGuard implements Disposable {
       for (const group of this.#world.groups()) {
         if (!group.rollout?.autoRollback) continue;
         const stored = await this.#world.state.get(rollbackKey(group.name));
+        const known = this.#rollbacks.get(group.name);
         if (isRollback(stored)) this.#rollbacks.set(group.name, { ...stored, stored: true });
-        else if (this.#rollbacks.get(group.name)?.stored) this.#resume(group.name);
+        else if (known?.stored) this.#resume(group.name);
+        else if (known) await this.#store(group, known).catch(() => {});
       }
       this.#known = true;
     } catch {
@@ -166,7 +171,7 @@ export class RolloutGuard implements Disposable {
   }
 
   #rollBack(group: Group, reason: string): void {
-    const { log, state } = this.#world;
+    const { log } = this.#world;
     const { name } = group;
     const rollback = this.#subjectOf(group);
     const known = { ...rollback, stored: false };
@@ -177,12 +182,19 @@ export class RolloutGuard implements Disposable {
       policy: rollback.digest?.slice(0, 12),
       reason,
     });
-    const path = `models.${name}.rollout`;
-    state.set(rollbackKey(name), rollback).then(
-      () => known.stored = true,
-      () =>
-        log.write("warn", "config_warning", "Cannot tell other processes of a rollback", { path }),
-    );
+    this.#store(group, known).catch(() => {
+      const path = `models.${name}.rollout`;
+      const words = "Cannot tell other processes of a rollback: it is tried again";
+      log.write("warn", "config_warning", words, { path });
+    });
+  }
+
+  /** Makes a rollback known to all; one that answers for what was changed since is forgotten. */
+  async #store(group: Group, known: KnownRollback): Promise<void> {
+    const { digest, block } = known;
+    if (!isSame(known, this.#subjectOf(group))) return this.#resume(group.name);
+    await this.#world.state.set(rollbackKey(group.name), { digest, block });
+    known.stored = true;
   }
 }
 

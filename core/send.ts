@@ -1,12 +1,21 @@
 import { type Reply, tryTarget } from "./attempt.ts";
-import { type Call, cutError, type Parts } from "./call.ts";
+import {
+  type Attempt,
+  type Call,
+  cutError,
+  decidingAttempt,
+  isFallback,
+  type Parts,
+} from "./call.ts";
 import { GatewayError } from "./errors.ts";
+import { hedgeDelayMs, tryHedged } from "./hedge.ts";
+import { contextExceeded } from "./no_target.ts";
 import { pause } from "./pause.ts";
 import { retryDelayMs } from "./retry.ts";
-import { contextExceeded } from "./no_target.ts";
 import type { Group, Target } from "./snapshot.ts";
-import { UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
-import { endPass, openTargets, type Withheld, withheldError } from "./withheld.ts";
+import { failure, UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
+import { attemptPlan, follow, hasTriesLeft, timeLeftMs, type Walk } from "./walk.ts";
+import { openTargets, withheldError } from "./withheld.ts";
 
 /**
  * Step 5: walks the plan until a target replies. Each failure decides which targets may follow.
@@ -21,79 +30,54 @@ export async function send(
   const { group } = call;
   if (!group) throw new TypeError("Cannot send a call that was not admitted");
   parts.retries.countCall(group);
-  let left = plan;
-  let last: UpstreamError | null = null;
-  const withheld: Withheld[] = [];
-  let refusal: GatewayError | null = null;
-  for (let index = 0; mayTry(parts, call, group, left, index); index = call.attempts.length) {
-    if (index > 0) await pause(call, retryDelayMs(group.retry, index - 1, parts.random()));
-    if (call.cut !== null) throw cutError(call.cut);
-    left = await openTargets(parts, call, parts.health.readyFirst(group, left), withheld);
-    const [target] = left;
-    if (!target) break;
-    const timeoutMs = attemptTimeout(parts, call, group, target);
-    const outcome = await tryTarget(parts, call, { target, index, timeoutMs });
-    if (outcome instanceof GatewayError) {
-      endPass(parts, call, null);
-      refusal = outcome;
-      left = left.slice(1);
-    } else if ("class" in outcome) {
-      last = outcome;
-      left = following(call, left, outcome);
-    } else return outcome;
+  parts.hedges.countCall(group);
+  const walk: Walk = { left: plan, failure: null, refusal: null, withheld: [] };
+  while (mayTry(parts, call, group, walk)) {
+    const reply = await tryNext(parts, call, group, walk);
+    if (reply !== null) return reply;
   }
-  if (last === null && withheld.length > 0) throw withheldError(parts, call, withheld);
-  if (refusal && last === null) throw refusal;
-  throw upstreamFailure(call, last ?? { class: "upstream_timeout", ...NOTHING });
+  throw noReply(parts, call, walk);
 }
 
-const NOTHING = { status: null, code: null, retryAfterMs: null } as const;
+function mayTry(parts: Parts, call: Call, group: Group, { left }: Walk): boolean {
+  if (left.length === 0) return false;
+  if (call.attempts.length === 0) return true;
+  return hasTriesLeft(call, group) && timeLeftMs(parts, call, group) > 0 &&
+    parts.retries.takeRetry(group);
+}
 
-function mayTry(
+/** Tries the next target that may be tried now, and another beside it where that is slow. */
+async function tryNext(
   parts: Parts,
   call: Call,
   group: Group,
-  left: readonly Target[],
-  index: number,
-): boolean {
-  if (left.length === 0) return false;
-  if (index === 0) return true;
-  const { maxAttempts, totalDeadlineMs } = group.retry;
-  // Sending the request again without its reasoning is part of the same try.
-  const tries = call.withoutProofs ? index - 1 : index;
-  if (maxAttempts > 0 && tries >= maxAttempts) return false;
-  if (parts.clock() - call.startedAt >= totalDeadlineMs) return false;
-  return parts.retries.takeRetry(group);
+  walk: Walk,
+): Promise<Reply | null> {
+  if (call.attempts.length > 0) {
+    await pause(call, retryDelayMs(group.retry, retriesOf(call), parts.random()));
+  }
+  if (call.cut !== null) throw cutError(call.cut);
+  const ready = parts.health.readyFirst(group, walk.left);
+  const opened = await openTargets(parts, call, ready, walk.withheld);
+  walk.left = opened?.left ?? [];
+  const [target] = walk.left;
+  if (!opened || !target) return null;
+  const first = attemptPlan(parts, call, group, { target, pass: opened.pass, hedge: false });
+  const delayMs = hedgeDelayMs(parts, call, group, walk);
+  if (delayMs !== null) return await tryHedged(parts, call, walk, { first, group, delayMs });
+  return follow(call, walk, first, await tryTarget(parts, call, first));
 }
 
-function following(
-  call: Call,
-  plan: readonly Target[],
-  error: UpstreamError,
-): readonly Target[] {
-  const [failed, ...rest] = plan;
-  const { next } = UPSTREAM_CLASSES[error.class];
-  if (next === "same") return withoutProofs(call, plan);
-  if (next === "none") return [];
-  if (next === "any") return rest;
-  const size = failed?.contextTokens ?? null;
-  return rest.filter(({ contextTokens }) =>
-    size === null || contextTokens === null || contextTokens > size
-  );
+/** Retries of a call before the one that is due: a hedge follows nothing. */
+function retriesOf({ attempts }: Call): number {
+  return attempts.filter(({ hedge }) => !hedge).length - 1;
 }
 
-/** The same plan, once: without its reasoning the request is another one. */
-function withoutProofs(call: Call, plan: readonly Target[]): readonly Target[] {
-  if (call.withoutProofs || !call.sentProofs) return [];
-  call.withoutProofs = true;
-  return plan;
-}
-
-/** Never more than what is left of the total deadline; at least 1 ms. */
-function attemptTimeout(parts: Parts, call: Call, group: Group, target: Target): number {
-  const left = group.retry.totalDeadlineMs - (parts.clock() - call.startedAt);
-  const own = target.timeoutMs ?? group.attemptTimeoutMs;
-  return Math.max(1, own > 0 ? Math.min(own, left) : left);
+/** Why a walk ended without a reply. */
+function noReply(parts: Parts, call: Call, { failure: last, refusal, withheld }: Walk) {
+  if (last === null && withheld.length > 0) return withheldError(parts, call, withheld);
+  if (last === null && refusal) return refusal;
+  return upstreamFailure(call, last ?? failure("upstream_timeout"));
 }
 
 const MESSAGES: Readonly<Record<string, string>> = {
@@ -107,6 +91,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
 /** What the caller is told about the failure that ended its call. */
 export function upstreamFailure(call: Call, error: UpstreamError): GatewayError {
   const { group, features } = call;
+  const attempt = decidingAttempt(call);
   if (error.class === "upstream_context_length" && group && features) {
     return contextExceeded(group, features.estimatedInputTokens);
   }
@@ -114,13 +99,13 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
   return new GatewayError(type, MESSAGES[type] ?? "Cannot finish the call", {
     model: group?.name ?? null,
     dialect: call.dialect.name,
-    ...targetDialect(call),
+    ...targetDialect(call, attempt),
     attempts: call.attempts.length,
     error_class: error.class,
     upstream_status: error.status,
     reason_code: error.code,
-    fallback_used: call.attempts.length > 1,
-    ...(type === "upstream-timeout" ? { deadline: deadlineOf(call) } : {}),
+    fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
+    ...(type === "upstream-timeout" ? { deadline: deadlineOf(call, attempt) } : {}),
     ...(error.retryAfterMs === null ? {} : { retry_after_ms: error.retryAfterMs }),
     ...(isAtFault(error) ? { retryable: false } : {}),
   });
@@ -139,13 +124,12 @@ function errorType(call: Call, error: UpstreamError) {
   return type === "upstream-quota-exhausted" && limited ? "upstream-rate-limited" : type;
 }
 
-function targetDialect(call: Call) {
-  const dialect = call.attempts.at(-1)?.target.dialect;
+function targetDialect(call: Call, attempt: Attempt | undefined) {
+  const dialect = attempt?.target.dialect;
   return call.snapshot.server.exposeRouteHeaders && dialect ? { target_dialect: dialect } : {};
 }
 
-function deadlineOf(call: Call): "attempt" | "total" {
-  const attempt = call.attempts.at(-1);
+function deadlineOf(call: Call, attempt: Attempt | undefined): "attempt" | "total" {
   const own = attempt?.target.timeoutMs ?? call.group?.attemptTimeoutMs ?? 0;
   return attempt && own > 0 && attempt.timeoutMs === own ? "attempt" : "total";
 }

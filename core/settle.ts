@@ -1,5 +1,6 @@
 import {
   type Call,
+  decidingAttempt,
   type Ending,
   enter,
   type Parts,
@@ -48,7 +49,7 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
       parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
     }
     if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
-    endPass(parts, call, null);
+    for (const attempt of call.attempts) endPass(parts, call, attempt);
     if (call.cache?.key) parts.cache.land(call.cache.key, call);
     if (call.reservation) parts.ledger.settle(call.reservation, charge);
   });
@@ -113,7 +114,7 @@ function recordOf(parts: Parts, call: Call, settlement: Settlement): CallRecord 
 /** A call that ends well is in the journal, and in the log only for those who debug. */
 function tell(parts: Parts, call: Call, { status, error, at, step }: Settlement): void {
   if (error === null && call.snapshot.server.logging.level !== "debug") return;
-  const attempt = call.attempts.at(-1);
+  const attempt = decidingAttempt(call);
   const fields = {
     step: error === null ? undefined : step,
     request_id: call.id,

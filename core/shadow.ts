@@ -7,15 +7,24 @@ import type { CheckedPlan, PolicyRun, RouteContext } from "./strategy.ts";
 import { runRow } from "./telemetry/run_row.ts";
 import { isSampled } from "./telemetry/sample.ts";
 
-/** Decisions of shadow policies under way at once. */
+/** Decisions of the shadow policy of a group under way at once. */
 const MAX_RUNNING = 4;
 /** Number of a shadow's run among those of its call. */
 const SEQ = 100;
+
+/** A decision that was made. */
+type Offered = Pick<Decision, "group" | "context" | "checked">;
 
 interface Waiting {
   readonly shadow: Shadow;
   readonly context: RouteContext;
   readonly served: CheckedPlan;
+}
+
+/** Decisions of one group: a shadow that is slow keeps no other waiting. */
+interface Queue {
+  readonly waiting: Waiting[];
+  running: number;
 }
 
 /** What shadow policies did so far, by group. */
@@ -30,34 +39,34 @@ export interface ShadowCounts {
 /** Lets policies decide beside those that serve; nothing of it reaches a call. */
 export class Shadows {
   readonly counts = new Map<string, ShadowCounts>();
-  readonly #waiting: Waiting[] = [];
+  readonly #queues = new Map<string, Queue>();
   readonly #journal: Pick<Journal, "appendDecision">;
-  #running = 0;
 
   constructor(journal: Pick<Journal, "appendDecision">) {
     this.#journal = journal;
   }
 
   /** Takes a decision that is made, if it is one of the sample, with its context as it is now. */
-  offer({ group, context, checked }: Decision, plain: () => RouteContext): void {
+  offer({ group, context, checked }: Offered, plain: () => RouteContext): void {
     const { shadow } = group;
     if (!shadow || !checked || !isSampled(context.requestId, shadow.samplePercent)) return;
-    if (this.#waiting.length >= shadow.maxQueue) {
+    const queue = this.#queueOf(group.name);
+    if (queue.waiting.length >= shadow.maxQueue) {
       this.#countsOf(group.name).dropped += 1;
       return;
     }
-    this.#waiting.push({ shadow, context: plain(), served: checked });
-    setTimeout(() => this.#next(), 0);
+    queue.waiting.push({ shadow, context: plain(), served: checked });
+    setTimeout(() => this.#next(queue), 0);
   }
 
-  #next(): void {
-    if (this.#running >= MAX_RUNNING) return;
-    const next = this.#waiting.shift();
+  #next(queue: Queue): void {
+    if (queue.running >= MAX_RUNNING) return;
+    const next = queue.waiting.shift();
     if (!next) return;
-    this.#running += 1;
+    queue.running += 1;
     this.#run(next).finally(() => {
-      this.#running -= 1;
-      this.#next();
+      queue.running -= 1;
+      this.#next(queue);
     });
   }
 
@@ -86,6 +95,12 @@ export class Shadows {
         request_policy_executions: run ? [{ seq: SEQ, ...runRow(run, undefined) }] : [],
       },
     });
+  }
+
+  #queueOf(group: string): Queue {
+    let queue = this.#queues.get(group);
+    if (!queue) this.#queues.set(group, queue = { waiting: [], running: 0 });
+    return queue;
   }
 
   #countsOf(group: string): ShadowCounts {

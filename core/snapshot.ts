@@ -3,11 +3,13 @@ import type { Contract, Validation } from "./contract_terms.ts";
 import type { DialectName } from "./dialect_name.ts";
 import type { ListedModel } from "./listed_model.ts";
 import type { GroupEstimates } from "./features.ts";
+import type { HedgeOptions } from "./hedge_budget.ts";
 import type { CallerShape } from "./limits/caller_shapes.ts";
 import type { UpstreamShape } from "./limits/upstream_shapes.ts";
 import type { ScopeLimits } from "./limits/limit.ts";
 import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
+import type { RetryOptions } from "./retry.ts";
 import type { Decider, GroupChoice } from "./strategy.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
@@ -112,17 +114,6 @@ export interface Target {
   readonly trafficShapes: readonly UpstreamShape[];
   /** How it was evaluated; `null` when that is not stated. */
   readonly validation: Validation | null;
-}
-
-/** How attempts of a call follow one another; times in ms. */
-export interface RetryOptions {
-  /** 0: the whole plan. */
-  readonly maxAttempts: number;
-  readonly totalDeadlineMs: number;
-  readonly jitterBaseMs: number;
-  readonly jitterMaxMs: number;
-  /** 0: off. */
-  readonly budgetPercent: number;
 }
 
 /** Who may be given a reply that was made for somebody else. */
@@ -234,6 +225,8 @@ export interface Group extends Decider {
   readonly streamIdleTimeoutMs: number;
   readonly unknownLimits: "allow" | "reject";
   readonly retry: RetryOptions;
+  /** `null`: off. */
+  readonly hedge: HedgeOptions | null;
   readonly breaker: BreakerOptions;
   readonly affinity: AffinityOptions;
   /** From the lowest pressure. */

@@ -59,7 +59,7 @@ export interface MemberEditor {
   /** Removes a member with one adjoining comma; does nothing when it is absent. */
   remove(key: string, field: string): void;
   /** The edits so far, in byte order. */
-  list(): Edit[];
+  list(): readonly Edit[];
 }
 
 /**
@@ -155,6 +155,7 @@ function insertFirst(
 }
 
 /** By start; what is inserted at a place stands before what begins there. */
-function inOrder(edits: readonly Edit[]): Edit[] {
+function inOrder(edits: readonly Edit[]): readonly Edit[] {
+  if (edits.length < 2) return edits;
   return edits.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }

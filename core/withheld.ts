@@ -2,7 +2,7 @@ import { type Attempt, type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import type { Refusal } from "./limits/refusal.ts";
 import { tokenCharge } from "./limits/shape.ts";
-import type { Throttled, UpstreamShaping } from "./limits/upstream_shapes.ts";
+import type { Pass, Throttled, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import { limitError, reserveCost, reservedTokens } from "./reserve.ts";
 import type { Target } from "./snapshot.ts";
 
@@ -11,10 +11,17 @@ export type Withheld =
   | { readonly reason: "cost-budget"; readonly refusal: Refusal }
   | Throttled;
 
+/** What is left of a plan whose first target may be tried now, and what that took of its pace. */
+export interface Opened {
+  readonly left: readonly Target[];
+  readonly pass: Pass | null;
+}
+
 /**
  * Drops targets from the front of a plan until one may be tried now: what it needs is taken then.
  * Those that were dropped are added to `withheld`.
  *
+ * @returns `null` when none is left
  * @throws {GatewayError} that the call was cut meanwhile, `quota-store-unavailable`
  */
 export async function openTargets(
@@ -22,7 +29,7 @@ export async function openTargets(
   call: Call,
   plan: readonly Target[],
   withheld: Withheld[],
-): Promise<readonly Target[]> {
+): Promise<Opened | null> {
   for (const [place, target] of plan.entries()) {
     const refusal = await reserveCost(parts, call, target);
     if (call.cut !== null) throw cutError(call.cut);
@@ -30,14 +37,15 @@ export async function openTargets(
       withheld.push({ reason: "cost-budget", refusal });
       continue;
     }
-    const throttled = enter(parts, call, target);
-    if (throttled === null) return plan.slice(place);
-    withheld.push(throttled);
+    const pass = enter(parts, call, target);
+    if (pass === null || "probes" in pass) return { left: plan.slice(place), pass };
+    withheld.push(pass);
   }
-  return [];
+  return null;
 }
 
-function enter(parts: Parts, call: Call, target: Target): Withheld | null {
+/** Takes what an attempt needs of the pace of its target; `null`: that has none. */
+export function enter(parts: Parts, call: Call, target: Target): Pass | Throttled | null {
   const { trafficShapes } = target;
   if (trafficShapes.length === 0) return null;
   const charge = { request_start_per_sec: 1, ...tokenCharge(reservedTokens(call)) };
@@ -51,8 +59,7 @@ function enter(parts: Parts, call: Call, target: Target): Withheld | null {
   for (const { scope } of trafficShapes) {
     note(parts, call, target, { decision: "admitted", scope, ...NO_REASON });
   }
-  call.pass = entered;
-  return null;
+  return entered;
 }
 
 const NO_REASON = { bucket: "", backoff: "", retryAfterMs: 0 } as const;
@@ -61,18 +68,20 @@ function note({ now }: Parts, call: Call, target: Target, shaping: UpstreamShapi
   call.upstreamShapings.push({ ...shaping, target, ts: now() });
 }
 
-/** Ends what an attempt took of the pace of its target; without an attempt it was none. */
-export function endPass(parts: Parts, call: Call, attempt: Attempt | null): void {
-  const { pass } = call;
+/** Ends what was taken for an attempt that there never was. */
+export function dropPass({ upstreamShapes }: Parts, pass: Pass | null): void {
+  if (pass) upstreamShapes.end([], pass, { startedAt: 0, error: null, reached: false });
+}
+
+/** Ends what an attempt took of the pace of its target. */
+export function endPass(parts: Parts, call: Call, attempt: Attempt): void {
+  const { pass, target, error, startedAt, selected } = attempt;
   if (pass === null) return;
-  call.pass = null;
-  const target = attempt?.target;
-  const cooldown = parts.upstreamShapes.end(target?.trafficShapes ?? [], pass, {
-    startedAt: attempt?.startedAt ?? 0,
-    error: attempt?.error ?? null,
-    reached: attempt?.selected === true && attempt.error === null,
-  });
-  if (!target || !cooldown) return;
+  attempt.pass = null;
+  const reached = selected && error === null;
+  const { trafficShapes } = target;
+  const cooldown = parts.upstreamShapes.end(trafficShapes, pass, { startedAt, error, reached });
+  if (!cooldown) return;
   const { scope, backoff, waitMs, began } = cooldown;
   const started = { decision: "cooldown_started", scope, bucket: "", backoff } as const;
   note(parts, call, target, { ...started, retryAfterMs: waitMs });
@@ -80,7 +89,7 @@ export function endPass(parts: Parts, call: Call, attempt: Attempt | null): void
   parts.log.write("warn", "backoff_started", "Target is spared: its provider limits us", {
     provider: target.provider.name,
     model: target.model,
-    error: attempt.error?.class,
+    error: error?.class,
     wait_ms: waitMs,
   });
 }

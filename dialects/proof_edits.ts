@@ -87,7 +87,7 @@ function isOwn(item: Json): boolean {
   return type === "reasoning" || (typeof type === "string" && type.endsWith("_call"));
 }
 
-function withoutId(bytes: Uint8Array, { start, end }: Span): Edit[] {
+function withoutId(bytes: Uint8Array, { start, end }: Span): readonly Edit[] {
   const edit = editMembers(bytes, scanMembers(bytes, start, end), start);
   edit.remove("id", "id");
   return edit.list();

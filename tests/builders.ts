@@ -3,6 +3,7 @@ import type { ChatRequest } from "@/core/chat.ts";
 import type { Contract } from "@/core/contract_terms.ts";
 import { completeFeatures, type RequestFeatures, type WireFeatures } from "@/core/features.ts";
 import { NOTHING_OBSERVED } from "@/core/observations.ts";
+import type { RetryOptions } from "@/core/retry.ts";
 import type {
   Caller,
   Credential,
@@ -10,7 +11,6 @@ import type {
   Prices,
   Provider,
   RequestShapeSupport,
-  RetryOptions,
   Target,
 } from "@/core/snapshot.ts";
 import type {
@@ -132,6 +132,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
     streamIdleTimeoutMs: 120_000,
     unknownLimits: "allow",
     retry: { ...RETRY, ...retry },
+    hedge: null,
     breaker: { ...BREAKER, ...breaker },
     budgetRules: [],
     contract: null,

@@ -25,7 +25,7 @@ function healthAt({ random = 0.5 } = {}) {
     clock: () => clock.now,
     random: () => random,
     calibration: new Calibration(),
-    shapes: { backoffUntil: () => null },
+    shapes: { backoffUntil: () => null, isProbeDue: () => false },
     log: {
       configure: () => {},
       write: (_level, event, _msg, fields) => void lines.push({ event, fields: fields ?? {} }),

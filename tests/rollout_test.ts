@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isMember } from "@/core/rollout.ts";
 import { createLog } from "@/core/log.ts";
-import { RolloutGuard } from "@/core/rollout_guard.ts";
+import { rollbackKey, RolloutGuard } from "@/core/rollout_guard.ts";
 import type { Rollout } from "@/core/snapshot.ts";
 import type { StateStore } from "@/core/state_store.ts";
 import { groupOf } from "./builders.ts";
@@ -132,4 +132,29 @@ Deno.test("rollout forgets faults that left the window, and compares failed call
   }
   for (let made = 0; made < 20; made++) guard.count(GROUP, "rollout", { ...FINE, failed: true });
   assert(guard.isRolledBack(GROUP), "14 % fail, of the base's 5 %");
+});
+
+Deno.test("rollback that could not be stored is stored later, and ends when it is resumed", async () => {
+  const shared = sharedState();
+  let down = true;
+  const state: StateStore = {
+    ...shared,
+    set: (name, value) => down ? Promise.reject(new Error("down")) : shared.set(name, value),
+  };
+  using guard = guardOf(state);
+  using other = guardOf(shared);
+  const look = () => Promise.all([guard.look(), other.look()]);
+  await look();
+  for (let made = 0; made < 100; made++) {
+    guard.count(GROUP, "rollout", { ...FINE, fault: "policy-threw" });
+  }
+  await look();
+  assert.deepEqual([guard, other].map((it) => it.isRolledBack(GROUP)), [true, false]);
+  down = false;
+  await guard.look();
+  await look();
+  assert.deepEqual([guard, other].map((it) => it.isRolledBack(GROUP)), [true, true]);
+  await shared.delete(rollbackKey(GROUP.name));
+  await look();
+  assert.deepEqual([guard, other].map((it) => it.isRolledBack(GROUP)), [false, false]);
 });

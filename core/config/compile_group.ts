@@ -46,6 +46,7 @@ export function compileGroup(
     streamIdleTimeoutMs: group.stream_idle_timeout_ms ?? upstream.stream_idle_timeout_ms,
     unknownLimits: group.unknown_limits ?? eligibility.unknown_limits,
     retry: retry(group, upstream.timeout_ms),
+    hedge: hedge(group),
     breaker: breaker(group),
     ...compileDelivery(group),
     rollout: group.rollout
@@ -167,6 +168,15 @@ function retry({ retry }: GroupConfig, totalDeadlineMs: number): Group["retry"] 
     jitterBaseMs: retry.jitter_base_ms,
     jitterMaxMs: retry.jitter_max_ms,
     budgetPercent: retry.budget_percent,
+  };
+}
+
+function hedge({ hedge }: GroupConfig): Group["hedge"] {
+  if (!hedge.enabled) return null;
+  return {
+    afterMs: hedge.after_ms === "p95" ? null : hedge.after_ms,
+    maxPercent: hedge.max_percent,
+    maxPressure: hedge.max_pressure,
   };
 }
 

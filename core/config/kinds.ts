@@ -41,6 +41,13 @@ export function ms(): z.ZodInt {
   return whole().register(notation, { type: "ms" });
 }
 
+/** Whole milliseconds, or the 95th percentile of what was measured. */
+export function msOrP95() {
+  const error = 'expected a whole number >= 0 or "p95"';
+  return z.union([z.int({ error }).min(0, { error }), z.literal("p95", { error })], { error })
+    .register(notation, { type: "ms\\|p95" });
+}
+
 /** A duration such as `15m`, read as milliseconds. */
 export function dur() {
   const error = 'expected a duration such as "90s" or "15m"';

@@ -10,6 +10,7 @@ import {
   flag,
   list,
   ms,
+  msOrP95,
   name,
   notYet,
   numeric,
@@ -55,6 +56,15 @@ const retry = block({
     .describe("share of calls that may be retries; 0 = off"),
 });
 
+const hedge = block({
+  enabled: flag().default(false).describe("whether a slow target gets another one beside it"),
+  after_ms: msOrP95().default("p95")
+    .describe("time without content; `p95`: the target's own 95th percentile"),
+  max_percent: numeric("pct", 0, 100).default(5).describe("share of calls that may have one"),
+  max_pressure: numeric("ratio", 0).default(0.8)
+    .describe("none above this pressure on the caller's budget"),
+});
+
 const breaker = block({
   enabled: flag().default(true).describe("whether failing targets are put behind the others"),
   consecutive_failures: whole(1).default(5).describe("failures in a row that open it"),
@@ -93,6 +103,7 @@ export const groupSchema = block({
   include_request: flag().default(false)
     .describe("policies see `text` and `request`, 262,144 bytes of both at most"),
   retry: retry.prefault({}).describe("how attempts follow one another"),
+  hedge: hedge.prefault({}).describe("a second target beside one that is slow: the first serves"),
   breaker: breaker.prefault({}).describe("when a target counts as broken"),
   affinity: affinitySchema.prefault({}).describe("a conversation stays with its target"),
   budget_pressure: list(budgetRuleSchema).default([])
@@ -104,7 +115,6 @@ export const groupSchema = block({
     .describe("exactly one policy that decides about a sample of calls and serves none"),
 }, [
   "content_capture",
-  "hedge",
   "routing_policy",
   "pii_filter",
 ]);

@@ -171,6 +171,20 @@ export class Account {
     }
   }
 
+  /** Hands what is held under some limits on, in the place of what is held there. */
+  hand(from: Held, to: Held, keys: readonly LimitKey[], steady: number): void {
+    this.release(to, keys, steady);
+    for (const key of keys) {
+      const place = placeOf(key);
+      to.units[place] = from.units[place]!;
+      to.windows[place] = from.windows[place]!;
+      from.windows[place] = NOT_HELD;
+      if (to.leases === null || from.leases === null) continue;
+      to.leases[place] = from.leases[place];
+      from.leases[place] = undefined;
+    }
+  }
+
   /** Adds what a call was charged with at a time (epoch ms). */
   add(charge: Charge, time: number, at: Moment): void {
     for (const key of LIMIT_KEYS) {

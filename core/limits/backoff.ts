@@ -33,10 +33,14 @@ export class Backoff {
     return now < this.#until ? this.#until : null;
   }
 
+  /** Whether the next attempt would be its probe. */
+  isProbeDue(now: number): boolean {
+    return this.#until !== 0 && !this.#probing && now >= this.#until;
+  }
+
   /** Takes the place of the probe if one is due; its end gives it back. */
   claim(now: number): boolean {
-    if (this.#until === 0 || this.#probing || now < this.#until) return false;
-    return this.#probing = true;
+    return this.isProbeDue(now) && (this.#probing = true);
   }
 
   /** The provider refused an attempt that began at a time; `random` in [0, 1) spreads the end upwards. */

@@ -151,6 +151,15 @@ export class Ledger {
     }
   }
 
+  /** Hands what one reservation holds under some limits to another, in the place of what that holds. */
+  hand(from: Reservation, to: Reservation, keys: readonly LimitKey[]): void {
+    if (to.settled) return this.release(from, keys);
+    const steady = this.#leaseTime();
+    for (let scope = 0; scope < to.accounts.length; scope++) {
+      to.accounts[scope]!.hand(from.held[scope]!, to.held[scope]!, keys, steady);
+    }
+  }
+
   /** Ends a reservation: what was not used returns, what was used above it is charged in full. */
   settle(reservation: Reservation, charge: Charge): void {
     if (reservation.settled) return;

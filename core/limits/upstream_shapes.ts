@@ -136,6 +136,14 @@ export class UpstreamShapes {
     return untils.length === 0 ? null : Math.max(...untils);
   }
 
+  /** Whether the next attempt would be the probe that ends a backoff. */
+  isProbeDue(shapes: readonly UpstreamShape[]): boolean {
+    const now = this.#world.clock();
+    return shapes.some(({ id }) =>
+      KINDS.some((kind) => this.#backoffs.get(`${kind} ${id}`)?.isProbeDue(now) === true)
+    );
+  }
+
   #throttled(
     shapes: readonly UpstreamShape[],
     charge: ShapeCharge,

@@ -10,13 +10,12 @@ export const availability: Pass = {
   isFor: () => true,
   apply({ health }, decision, order) {
     const { group, eligible, context } = decision;
-    const failing = new Set(
-      order.filter((index) =>
-        health.isFailing(group, eligible[index]!) ||
-        context.targets[index]?.signals.backoffUntil !== null
-      ),
+    const found = order.filter((index) =>
+      health.isFailing(group, eligible[index]!) ||
+      context.targets[index]?.signals.backoffUntil !== null
     );
-    if (failing.size === 0) return order;
+    if (found.length === 0) return order;
+    const failing = new Set(found);
     decision.deferredCount = failing.size;
     decision.panic = failing.size === order.length;
     if (decision.panic) return order;

@@ -1,4 +1,4 @@
-import type { Attempt, Call } from "../call.ts";
+import { type Attempt, type Call, fallbackReason } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Row } from "../record.ts";
 import type { SeenContext } from "./context_record.ts";
@@ -79,19 +79,21 @@ export function runRows({ runs, error }: Decision): readonly Row[] {
 }
 
 /** Rows of `request_fallback_transitions`: from each attempt to the next. */
-export function transitionRows({ attempts }: Call): readonly Row[] {
-  return numbered(attempts.slice(1).map((attempt, place) => transition(attempts[place]!, attempt)));
+export function transitionRows(call: Call): readonly Row[] {
+  const { attempts } = call;
+  return numbered(attempts.slice(1).map((next, place) => transition(call, attempts[place]!, next)));
 }
 
-function transition(failed: Attempt, next: Attempt): Row {
+function transition(call: Call, failed: Attempt, next: Attempt): Row {
   const name = failed.error?.class;
   return {
     attempt_index: next.index,
     failed_target_id: failed.target.id,
     fallback_target_id: next.target.id,
-    fallback_reason: name,
+    fallback_reason: fallbackReason(call, next),
     error_class: name,
     retryable: name !== undefined && UPSTREAM_CLASSES[name].next !== "none" ? 1 : 0,
+    hedged: next.hedge ? 1 : 0,
     fallback_succeeded: next.selected ? 1 : 0,
   };
 }

@@ -34,7 +34,7 @@ function repairBudget(
   features: RequestFeatures,
   target: Target,
   edit: MemberEditor,
-): Edit[] {
+): readonly Edit[] {
   const member = members.get("thinking");
   const { budgetTokens } = features.reasoning;
   if (!member || !isObject(body["thinking"]) || budgetTokens === null) return [];

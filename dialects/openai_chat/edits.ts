@@ -58,7 +58,7 @@ function askForUsage(
   { stream }: RequestFeatures,
   target: Target,
   edit: MemberEditor,
-): Edit[] {
+): readonly Edit[] {
   const options = body["stream_options"];
   const member = members.get("stream_options");
   if (!stream || target.shape.unsupportedRequestFeatures.has("stream_options")) return [];

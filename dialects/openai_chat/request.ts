@@ -111,9 +111,12 @@ function legacyToolChoice(mode: ToolChoiceMode, body: JsonObject): ToolChoiceMod
   return mode === "omitted" ? openAiToolChoice(body["function_call"]) : mode;
 }
 
+const TEXT = ["text"];
+
 function outputModalities(body: JsonObject): readonly string[] {
-  const asked = (listField(body, "modalities") ?? []).filter((item) => typeof item === "string");
-  return [...new Set(["text", ...asked])];
+  const modalities = listField(body, "modalities");
+  if (modalities === null) return TEXT;
+  return [...new Set(["text", ...modalities.filter((item) => typeof item === "string")])];
 }
 
 function readFormat(tally: Tally, body: JsonObject): WireFeatures["structuredOutput"] {

@@ -1,4 +1,11 @@
-import { type Attempt, type Call, servingAttempt, type Settlement } from "@/core/call.ts";
+import {
+  type Attempt,
+  type Call,
+  fallbackReason,
+  isFallback,
+  servingAttempt,
+  type Settlement,
+} from "@/core/call.ts";
 import { errorOrigin, outcomeOf } from "@/core/call_record.ts";
 import { inputClasses } from "@/core/cost.ts";
 import type { Target } from "@/core/snapshot.ts";
@@ -80,8 +87,10 @@ function countEnd(
     series.errors(error.type)(origin).value += 1;
     if (partial) series.interruptions(origin).value += 1;
   }
-  for (let index = 1; index < call.attempts.length; index++) {
-    series.fallbacks(call.attempts[index - 1]?.error?.class ?? OTHER).value += 1;
+  for (const attempt of call.attempts) {
+    if (isFallback(call, attempt)) {
+      series.fallbacks(fallbackReason(call, attempt) ?? OTHER).value += 1;
+    }
   }
 }
 

@@ -6,6 +6,8 @@ import { openKv } from "@/storage/ledger_kv.ts";
 import { createStateKv } from "@/storage/state_kv.ts";
 import { type ConfigOptions, type ConfigTree, type Loose, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
+import { makeFolder, spawnGateway } from "../gateway_process.ts";
+import { told } from "../workers.ts";
 
 const CHAT = "openai-chat";
 const TARGETS = [
@@ -105,3 +107,29 @@ Deno.test("a policy that fails is taken back to the base, in all processes and u
   await state.set(rollbackKey("fast"), rollback);
   await until(async () => await arm() === "base");
 });
+
+Deno.test("a rollback reaches every worker, and is resumed in all of them", async () => {
+  const rollout = { percent: 100, auto_rollback: LIMITS };
+  await using folder = await makeFolder({ ...options(rollout, true), server: { workers: 2 } });
+  await using gateway = await spawnGateway(folder.dir);
+  for (let made = 0; told(gateway, "rollout_rolled_back") === 0; made++) {
+    assert(made < 500, "nothing was rolled back");
+    await call(gateway.url, CHAT);
+  }
+  await until(async () => await armsOf(gateway.url) === "base");
+  assert.equal(told(gateway, "rollout_rolled_back"), 1, "the other one was told");
+  using board = await openPolicyBoard(join(folder.dir, "state/router.kv"), Date.now);
+  await board.askToResume("fast");
+  await until(async () => await armsOf(gateway.url) === "rollout");
+});
+
+/** The arms that explain tells of over many connections: every worker takes some of them. */
+async function armsOf(url: string): Promise<string> {
+  const arms = new Set<string>();
+  for (let asked = 0; asked < 24; asked++) {
+    const path = "/v1/route/explain";
+    const answer = await call(url, CHAT, { path, headers: { connection: "close" } });
+    arms.add(answer.json()["arm"]);
+  }
+  return [...arms].sort().join(" and ");
+}

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
-import { join } from "node:path";
-import { type ConfigOptions, startTestGateway, type TestGateway } from "../gateway.ts";
+import { type ConfigOptions, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
+import { rowsOf } from "../recorded_rows.ts";
 import { after, reply, startUpstream } from "../upstream.ts";
 
 const CHAT = "openai-chat";
@@ -28,20 +27,6 @@ function options(url: string, shadow: object = {}): ConfigOptions {
   };
 }
 
-/** Rows of shadows in the usage database, as soon as there are so many. */
-async function results(gateway: TestGateway, count: number) {
-  for (let looked = 0; looked < 200; looked++) {
-    await gateway.usageRows();
-    const path = join(gateway.dir, "state", "usage.sqlite");
-    const db = new DatabaseSync(path, { readOnly: true });
-    const rows = db.prepare("SELECT * FROM request_shadow_results").all();
-    db.close();
-    if (rows.length >= count) return rows;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error("Shadows left no rows");
-}
-
 Deno.test("a slow shadow delays no call, and what it would have done is told when it is known", async () => {
   const gate = Promise.withResolvers<void>();
   await using server = await startUpstream(after(gate.promise, reply({ targetIndex: 1 })));
@@ -52,7 +37,7 @@ Deno.test("a slow shadow delays no call, and what it would have done is told whe
     assert.equal(answer.status, 200, "the shadow still waits");
   }
   gate.resolve();
-  const rows = await results(gateway, CALLS);
+  const rows = await rowsOf(gateway, "request_shadow_results", CALLS);
   for (const row of rows) {
     assert.deepEqual([row["same_first"], row["same_order"], row["shadow_candidate_index"]], [
       0,
