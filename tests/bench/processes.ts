@@ -92,7 +92,8 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-function configText(
+/** A configuration with one group of one target. */
+export function configText(
   upstream: string,
   { strategy = "weighted", serverKeys = "", callerKeys = "", callers = 1 }: ConfigChanges = {},
 ): string {
