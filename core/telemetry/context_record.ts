@@ -36,7 +36,7 @@ export class RecordError extends Error {
 }
 
 /** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
-const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4_096 };
+const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
 
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };

@@ -153,6 +153,19 @@ export async function cpuMs(pid: number): Promise<number | null> {
   return used.reduce<number>((sum, ms) => sum + (ms ?? 0), own);
 }
 
+/** CPU that each thread of a process has used so far, us, by its name; empty where the system does not tell. */
+export async function threadsUs(pid: number): Promise<ReadonlyMap<string, number>> {
+  const each = `for t in /proc/${pid}/task/*; do cat $t/comm $t/schedstat; done`;
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", each], stderr: "null" }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  const used = new Map<string, number>();
+  for (let place = 0; place + 1 < lines.length; place += 2) {
+    const name = lines[place]!;
+    used.set(name, (used.get(name) ?? 0) + Number(lines[place + 1]!.split(" ")[0]) / 1_000);
+  }
+  return used;
+}
+
 /** Resident memory of a process, MB; `null` where the system does not tell. */
 export async function residentMb(pid: number): Promise<number | null> {
   const kb = /VmRSS:\s+(\d+)/.exec(await proc(pid, "status") ?? "")?.[1];
