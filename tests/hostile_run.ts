@@ -17,6 +17,9 @@ const LOOKS = 300;
 /** What may happen to any decision while processes are killed on a busy machine. */
 const ANY_END = ["policy-unavailable", "policy-busy", "policy-timeout", "policy-killed"];
 
+/** A cap that no hostile case has. */
+const HARMLESS = 1;
+
 const TARGETS = ["echo-reasoning", "echo"].map((model) => ({ provider: "echo", model }));
 
 const CONFIG = {
@@ -58,8 +61,8 @@ export async function runHostile(
   await using folder = await makeFolder(CONFIG);
   await using gateway = await spawnGateway(folder.dir);
   const { url, pid } = gateway;
-  while ((await ask(url, 1)).status !== 200);
   await settledHosts(pid);
+  if (!await decides(url)) throw new Error("Cannot begin: the policy does not decide");
   const before = residentMb(pid);
   const wrong: string[] = [];
   const ends = new Map<string, number>();
@@ -81,8 +84,8 @@ export async function runHostile(
   const lanes = Promise.all(Array.from({ length: LANES }, lane));
   const watched = watchOthers(url, { others, wrong, isOver: () => done >= runs });
   await Promise.all([lanes, watched]);
-  if ((await ask(url, 1)).status !== 200) wrong.push("the next decision is not the policy's");
   await settledHosts(pid);
+  if (!await decides(url)) wrong.push("the policy does not decide any more");
   const after = await memoryBelow(pid, before + 64);
   const ticks = cpuTicksOf([pid, ...hostsOf(pid)]);
   await pause(1_000);
@@ -95,6 +98,14 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const ask = (url: string, cap: number) =>
   call(url, "openai-chat", { body: { model: "policed", max_tokens: cap } });
+
+/** Whether what is harmless is decided; a busy machine may be too slow for it, but not each time. */
+async function decides(url: string): Promise<boolean> {
+  for (let round = 0; round < 20; round++) {
+    if (endOf(await ask(url, HARMLESS)) === "plan") return true;
+  }
+  return false;
+}
 
 function endOf(answer: Answer): string {
   if (answer.status === 200) return "plan";
