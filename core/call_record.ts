@@ -198,7 +198,7 @@ function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
 /** What the cache holds now, and what it saved. */
 function cacheColumns({ cache }: Parts, call: Call): Row {
   const { enabled, maxBytes } = call.snapshot.server.cache;
-  if (!enabled) return {};
+  if (!enabled) return NO_COLUMNS;
   const { items, bytes } = cache.size;
   const reply = call.cache?.reply;
   return {

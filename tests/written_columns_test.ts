@@ -6,7 +6,6 @@ import { entries } from "./recordings.ts";
 /** Columns nobody writes, by what they wait for: its keys are "not available yet". */
 const WAITING: Readonly<Record<string, readonly string[]>> = {
   "sign-in of administrators": ["auth_subject", "admin_subject", "admin_domain"],
-  "hedged attempts": ["hedged"],
   "licences": [
     "license_status",
     "license_reason",

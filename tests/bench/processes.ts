@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { tokenDigestHex } from "@/core/tokens.ts";
+import deno from "../../deno.json" with { type: "json" };
 
 /** Obviously no secret. */
 export const TOKEN = `rtr_bench_${"A".repeat(43)}`;
@@ -71,7 +72,15 @@ export function startCollector(): Promise<Running> {
 }
 
 function gatewayFlags(...writable: readonly string[]): readonly string[] {
-  const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
+  const engine = deno.tasks.start.split(" ").filter((word) => word.startsWith("--v8-flags="));
+  const flags = [
+    ...engine,
+    "--no-remote",
+    "--no-prompt",
+    "--allow-net",
+    "--allow-env",
+    "--allow-read",
+  ];
   return [...flags, `--allow-write=${writable}`, `--allow-run=${Deno.execPath()}`];
 }
 
@@ -83,7 +92,8 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-function configText(
+/** A configuration with one group of one target. */
+export function configText(
   upstream: string,
   { strategy = "weighted", serverKeys = "", callerKeys = "", callers = 1 }: ConfigChanges = {},
 ): string {
