@@ -249,6 +249,25 @@ Deno.test("a caller that leaves ends both targets", async () => {
   });
 });
 
+Deno.test("a caller that leaves after the hedge failed ends the first target", async () => {
+  await inGateway(
+    { "up-1": hang(), "up-2": errorReply(CHAT, 503) },
+    {},
+    async (gateway, upstream) => {
+      const stop = new AbortController();
+      const left = send(gateway.url, CHAT, { signal: stop.signal });
+      await (await upstream.request(2)).ended;
+      // What was sent is read soon after.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      stop.abort();
+      await assert.rejects(left);
+      assert.equal(await upstream.requests[0]!.ended, "aborted");
+      const [row] = await gateway.settled(1);
+      assert.deepEqual(outcomes(row!), ["client_disconnect", "upstream_overloaded"]);
+    },
+  );
+});
+
 Deno.test("a gateway that ends cuts both targets, and begins no hedge", async () => {
   await inGateway(hang(), { server: { shutdown_grace_ms: 300 } }, async (gateway, upstream) => {
     const answering = call(gateway.url, CHAT);
