@@ -8,7 +8,15 @@ import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
 import type { Gateway } from "./core/gateway.ts";
-import { createLog, FIRST_LOG, type Log, print, printError, progress } from "./core/log.ts";
+import {
+  createLog,
+  FIRST_LOG,
+  type Log,
+  print,
+  printError,
+  progress,
+  terminalWidth,
+} from "./core/log.ts";
 import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { probeListen } from "./core/server.ts";
@@ -31,6 +39,9 @@ const world: World = {
   print,
   printError,
   progress,
+  get width() {
+    return terminalWidth();
+  },
   now: Date.now,
 };
 

@@ -16,6 +16,8 @@ export interface Bridge {
   readonly events: readonly FieldEvent[];
   /** What the target was asked, for replies that come in another form than asked for. */
   readonly asked: ChatRequest;
+  /** The field that limits the output there, and its tokens; `null`: the request has none. */
+  readonly outputCap: { readonly field: string; readonly tokens: number } | null;
   /** The caller's bytes of a whole reply, or what it reports to have failed. */
   reply(body: WireBody, facts: ReplyFacts): Uint8Array<ArrayBuffer> | UpstreamError;
   /** The caller's bytes of a stream; `facts`: what is known of the reply when it ends. */

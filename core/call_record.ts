@@ -62,6 +62,7 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       timeColumns(call, settlement.at),
       tokenColumns(call, settlement),
       costColumns(call, settlement),
+      billColumns(settlement),
       shapeColumns(call),
       cacheColumns(parts, call),
       limitColumns(parts, call, settlement.charge),
@@ -197,7 +198,7 @@ function limitColumns({ ledger }: Parts, call: Call, charge: Charge): Row {
 /** What the cache holds now, and what it saved. */
 function cacheColumns({ cache }: Parts, call: Call): Row {
   const { enabled, maxBytes } = call.snapshot.server.cache;
-  if (!enabled) return {};
+  if (!enabled) return NO_COLUMNS;
   const { items, bytes } = cache.size;
   const reply = call.cache?.reply;
   return {
@@ -226,6 +227,17 @@ function costColumns(call: Call, { cost }: Settlement): Row {
     image_cost_nusd: stored(cost.image),
     total_cost_nusd: stored(cost.total),
     other_attempts_cost_nusd: stored(other),
+  };
+}
+
+/** What the provider of the reply says it bills; apart from the cost, which the catalog says. */
+function billColumns({ facts }: Settlement): Row {
+  if (!facts?.bill) return NO_COLUMNS;
+  const { input, output, total } = facts.bill;
+  return {
+    upstream_reported_input_cost_nusd: input ?? undefined,
+    upstream_reported_output_cost_nusd: output ?? undefined,
+    upstream_reported_total_cost_nusd: total ?? undefined,
   };
 }
 

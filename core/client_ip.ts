@@ -1,4 +1,5 @@
 import { isWithin, readAddress } from "./address.ts";
+import type { Row } from "./record.ts";
 import type { ClientIpSettings } from "./snapshot.ts";
 
 /**
@@ -19,6 +20,21 @@ export function clientAddress(
     if (caller !== undefined && readAddress(caller)) return caller;
   }
   return peer;
+}
+
+/** What a row says of the address of a stranger; `peer` is who connected. */
+export function addressColumns(address: string | null, peer: string): Row {
+  if (address === null) return {};
+  const range = readAddress(address)?.range();
+  return {
+    ip_source: address === peer ? "peer" : "forwarded",
+    ip_address: address,
+    ip_version: address.includes(":") ? 6 : 4,
+    trusted_proxy_applied: address === peer ? 0 : 1,
+    request_is_private: range === "private" || range === "uniqueLocal" ? 1 : 0,
+    request_is_loopback: range === "loopback" ? 1 : 0,
+    request_is_reserved: range === "reserved" ? 1 : 0,
+  };
 }
 
 function isTrusted(text: string, { trustedProxyCidrs }: ClientIpSettings): boolean {

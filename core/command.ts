@@ -10,6 +10,8 @@ export interface World {
   printError(text: string): void;
   /** Shows how far a long command is, in place of what it showed before; absent where nobody looks. */
   progress?(text: string): void;
+  /** Columns of the terminal that shows what is printed; absent where there is none. */
+  readonly width?: number;
   /** Epoch ms. */
   now(): number;
 }

@@ -9,7 +9,7 @@ import type { CatalogModel, ListedModel } from "./listed_model.ts";
 import type { Target } from "./snapshot.ts";
 import type { Stepper } from "./stream.ts";
 import type { ToolLimits } from "./tool_names.ts";
-import type { UsageReport } from "./usage.ts";
+import type { UpstreamBill, UsageReport } from "./usage.ts";
 import type { Edit, FieldEvent, SseFrame, WireBody, WireRequest } from "./wire.ts";
 
 /**
@@ -28,6 +28,8 @@ export interface Dialect {
   readonly requestIdHeaders: readonly string[];
   /** How a provider of this dialect takes its credential unless configured otherwise. */
   readonly authScheme: "bearer" | "x-api-key";
+  /** Fields of a request that limit its output, in tokens; of several the first is meant. */
+  readonly outputCapFields: readonly string[];
   /** Whether a request that is no call of any dialect (an unknown path, a model list) speaks this one. */
   speaks(path: string, headers: Headers): boolean;
 
@@ -158,6 +160,8 @@ export interface ReplyFacts {
   readonly toolCalls: number;
   /** What the provider attached to its reasoning, one for each piece; empty: it came unsigned. */
   readonly proofs: readonly string[];
+  /** What the provider says it bills, where it does. */
+  readonly bill?: UpstreamBill;
 }
 
 /** How a tap is asked to read. */

@@ -16,12 +16,16 @@ export function expectedCostNusd(
   const { estimatedInputTokens, imageCount, outputCap } = context.features;
   const input = Math.ceil(estimatedInputTokens * (signals.inputTokenRatio ?? 1));
   const cached = input * (signals.cachedInputShare ?? 0);
-  const known = [outputCap, signals.meanOutputTokens].filter((tokens) => tokens !== null);
-  const output = known.length > 0 ? Math.min(...known) : UNKNOWN_OUTPUT_TOKENS;
+  const output = smaller(outputCap, signals.meanOutputTokens) ?? UNKNOWN_OUTPUT_TOKENS;
   const cachedPrice = prices.cachedInput ?? prices.input;
   const perImage = imageCount > 0 ? prices.perImage : 0;
   if (prices.input === null || prices.output === null) return null;
   if (cachedPrice === null || perImage === null) return null;
   const tokens = (input - cached) * prices.input + cached * cachedPrice + output * prices.output;
   return tokens / 1e6 + imageCount * perImage;
+}
+
+function smaller(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
 }

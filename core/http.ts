@@ -2,7 +2,7 @@ import type { Arrival } from "./accept.ts";
 import { errorAnswer, json } from "./answer.ts";
 import { Unauthorized } from "./auth.ts";
 import type { Parts, Watcher } from "./call.ts";
-import { clientAddress } from "./client_ip.ts";
+import { addressColumns, clientAddress } from "./client_ip.ts";
 import { clientLabel } from "./client_label.ts";
 import type { Dialect } from "./dialect.ts";
 import {
@@ -189,11 +189,15 @@ function recordStranger(
     outcome: "denied",
     reason_code: error.reason,
     client: clientLabel(request.headers.get("user-agent")),
-    ip_source: address === null ? "" : address === peer ? "peer" : "forwarded",
-    ip_address: address,
-    ip_version: address === null ? 0 : address.includes(":") ? 6 : 4,
+    auth_source: authSource(request.headers),
+    ...addressColumns(address, peer),
     status_code: error.status,
   });
+}
+
+function authSource(headers: Headers): string {
+  if (headers.has("authorization")) return "authorization";
+  return headers.has("x-api-key") ? "x-api-key" : "none";
 }
 
 const surfaceOf = (found: Found | null) => found?.surface ?? "api";

@@ -114,6 +114,11 @@ export function progress(text: string): void {
   if (Deno.stderr.isTerminal()) writeAll(Deno.stderr, `\r\x1b[K${text}`);
 }
 
+/** Columns of the terminal on stdout; no end of them where it is none. */
+export function terminalWidth(): number {
+  return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : Infinity;
+}
+
 /** A console that is gone or full must not end the process, nor what was about to be logged. */
 function writeAll(out: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes: Uint8Array = encoder.encode(text);

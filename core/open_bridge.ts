@@ -5,6 +5,7 @@ import type { ChatRequest, Message, Part, Proof } from "./chat.ts";
 import type { DecodedRequest, Dialect, ReplyContext, ReplyFacts } from "./dialect.ts";
 import type { DialectName } from "./dialect_name.ts";
 import { GatewayError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
 import { settleUsage } from "./settle_usage.ts";
 import type { Target } from "./snapshot.ts";
 import { createStreamTranslator, OPAQUE_LEFT_OUT } from "./stream_translator.ts";
@@ -79,8 +80,17 @@ export function openBridge(call: Call, far: Far): Bridge {
     body: jsonBytes(encoded.body),
     events,
     asked: lowered.request,
+    outputCap: capOf(dialect, encoded.body),
     ...wayBack(call, far, { lowered, note }),
   };
+}
+
+function capOf({ outputCapFields }: Dialect, body: JsonObject): Bridge["outputCap"] {
+  for (const field of outputCapFields) {
+    const tokens = body[field];
+    if (typeof tokens === "number") return { field, tokens };
+  }
+  return null;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Call, Parts } from "./call.ts";
 import type { Cost } from "./cost.ts";
 import { GatewayError } from "./errors.ts";
 import { estimated } from "./features.ts";
+import type { Account } from "./limits/account.ts";
 import { type Charge, NO_CHARGE } from "./limits/charge.ts";
 import type { Reservation } from "./limits/ledger.ts";
 import { isLimited, type LimitKey, type Need } from "./limits/limit.ts";
@@ -20,6 +21,11 @@ export function reservedTokens({ features, estimate }: Call): {
   readonly output: number;
 } {
   return { input: estimate?.upper ?? 0, output: features?.reservedOutputTokens ?? 0 };
+}
+
+/** The counters of the caller itself. */
+export function ownAccount({ ledger }: Parts, { credential: { caller } }: Call): Account {
+  return ledger.account(caller.limits[0]?.id ?? caller.id);
 }
 
 /**

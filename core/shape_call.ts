@@ -1,8 +1,15 @@
 import { type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
-import { type ShapeCharge, type Shaping, type Shortage, tokenCharge } from "./limits/shape.ts";
+import type { CallerShape } from "./limits/caller_shapes.ts";
+import {
+  pacesTokens,
+  type ShapeCharge,
+  type Shaping,
+  type Shortage,
+  tokenCharge,
+} from "./limits/shape.ts";
 import { pause } from "./pause.ts";
-import { reservedTokens } from "./reserve.ts";
+import { ownAccount, reservedTokens } from "./reserve.ts";
 
 const ONE_START: ShapeCharge = { request_start_per_sec: 1 };
 
@@ -12,7 +19,9 @@ const ONE_START: ShapeCharge = { request_start_per_sec: 1 };
  * @throws {GatewayError} `traffic-shaped`, or that the call was cut while it waited
  */
 export function shapeStart(parts: Parts, call: Call): Promise<void> | undefined {
-  return shapeBy(parts, call, ONE_START);
+  const { shape } = call.credential.caller;
+  if (shape?.sizes.request_start_per_sec === undefined) return undefined;
+  return shapeBy(parts, call, { shape, charge: ONE_START, cost: 1 });
 }
 
 /**
@@ -21,32 +30,39 @@ export function shapeStart(parts: Parts, call: Call): Promise<void> | undefined 
  * @throws {GatewayError} `traffic-shaped`, or that the call was cut while it waited
  */
 export function shapeTokens(parts: Parts, call: Call): Promise<void> | undefined {
-  return shapeBy(parts, call, tokenCharge(reservedTokens(call)));
+  const { shape } = call.credential.caller;
+  if (shape === null || !pacesTokens(shape.sizes)) return undefined;
+  const tokens = reservedTokens(call);
+  const cost = tokens.input + tokens.output;
+  return shapeBy(parts, call, { shape, charge: tokenCharge(tokens), cost });
 }
 
-function shapeBy(parts: Parts, call: Call, charge: ShapeCharge): Promise<void> | undefined {
-  const { id, shape } = call.credential.caller;
-  if (shape === null) return undefined;
-  const taken = parts.callerShapes.enter(id, shape, charge);
-  const cost = charge.request_start_per_sec ?? charge.total_reserved_tokens_per_sec ?? 0;
-  const shaping = { ts: parts.now(), bucket: "", retryAfterMs: 0, cost, queuedMs: 0 };
+interface Pacing {
+  readonly shape: CallerShape;
+  readonly charge: ShapeCharge;
+  /** Units asked for: calls, or tokens. */
+  readonly cost: number;
+}
+
+function shapeBy(
+  parts: Parts,
+  call: Call,
+  { shape, charge, cost }: Pacing,
+): Promise<void> | undefined {
+  const ts = parts.now();
+  const taken = parts.callerShapes.enter(ownAccount(parts, call).pace, shape, charge);
   if ("bucket" in taken) {
-    call.shapings.push({
-      ...shaping,
-      decision: "rejected",
-      bucket: `caller.${taken.bucket}`,
-      retryAfterMs: Number.isFinite(taken.waitMs) ? taken.waitMs : 0,
-    });
+    const retryAfterMs = Number.isFinite(taken.waitMs) ? taken.waitMs : 0;
+    const bucket = `caller.${taken.bucket}`;
+    call.shapings.push({ decision: "rejected", bucket, retryAfterMs, cost, ts, queuedMs: 0 });
     throw shapedError(call, taken);
   }
   call.shaped.push(taken);
-  if (taken.waitMs === 0) {
-    call.shapings.push({ ...shaping, decision: "admitted" });
-    return undefined;
-  }
-  const queued: Shaping = { ...shaping, decision: "queued" };
-  call.shapings.push(queued);
-  return wait(parts, call, queued, taken.waitMs).finally(taken.done);
+  const decision = taken.waitMs === 0 ? "admitted" : "queued";
+  const shaping: Shaping = { decision, bucket: "", retryAfterMs: 0, cost, ts, queuedMs: 0 };
+  call.shapings.push(shaping);
+  if (taken.waitMs === 0) return undefined;
+  return wait(parts, call, shaping, taken.waitMs).finally(() => taken.done());
 }
 
 /** Who leaves the queue gives its place and its charge back when the call is settled. */

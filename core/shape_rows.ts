@@ -8,20 +8,24 @@ import { queuedMs } from "./shape_call.ts";
 /** What the pace of its caller did to a call, in its row. */
 export function shapeColumns(call: Call): Row {
   const shaping = decisive(call.shapings);
-  if (!shaping) return {};
-  const { estimated_input_tokens, reserved_output_tokens, total_reserved_tokens } = tokens(call);
+  if (!shaping) return NOT_SHAPED;
+  const { input, output } = reservedTokens(call);
+  const straight = shaping.decision === "admitted";
   return {
     traffic_shape_applied: 1,
     traffic_shape_decision: shaping.decision,
-    traffic_shape_scope: shaping.bucket === "" ? "" : "caller",
-    traffic_shape_bucket: shaping.bucket,
-    traffic_shape_retry_after_ms: shaping.retryAfterMs,
-    traffic_shape_estimated_input_tokens: estimated_input_tokens,
-    traffic_shape_reserved_output_tokens: reserved_output_tokens,
-    traffic_shape_total_reserved_tokens: total_reserved_tokens,
-    queue_wait_ms: Math.round(queuedMs(call)),
+    traffic_shape_scope: shaping.bucket === "" ? undefined : "caller",
+    traffic_shape_bucket: shaping.bucket || undefined,
+    traffic_shape_retry_after_ms: shaping.retryAfterMs || undefined,
+    traffic_shape_estimated_input_tokens: input,
+    traffic_shape_reserved_output_tokens: output,
+    traffic_shape_total_reserved_tokens: input + output,
+    queue_wait_ms: straight ? undefined : Math.round(queuedMs(call)),
   };
 }
+
+/** Frozen, so that it is encoded once. */
+const NOT_SHAPED: Row = Object.freeze({});
 
 /** Of several decisions the one that mattered most to the caller. */
 function decisive(shapings: readonly Shaping[]): Shaping | undefined {

@@ -28,13 +28,14 @@ function shapeOf(call: Call, { target, bridge, requestBytes, events }: Attempt):
   const asked = bridge?.asked;
   const count = (actions: readonly FieldEvent["action"][]) =>
     events.filter(({ action }) => actions.includes(action)).length;
-  const cap = asked?.maxOutputTokens;
+  const cap = bridge?.outputCap;
   return {
     dialect: target.dialect,
     bridge_direction: bridge?.direction,
     endpoint_path: call.dialect.paths[0],
     translated_tool_choice_mode: asked?.toolChoice?.mode ?? "omitted",
-    translated_output_cap_bucket: cap === undefined ? "omitted" : capBucket(cap),
+    translated_output_cap_field: cap?.field,
+    translated_output_cap_bucket: cap ? capBucket(cap.tokens) : "omitted",
     translated_reasoning_control: asked?.reasoning?.mode ?? "none",
     translated_request_bytes_bucket: sizeBucket(requestBytes),
     translated_stream: asked?.stream ? 1 : undefined,

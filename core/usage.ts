@@ -26,6 +26,13 @@ export interface Usage {
   readonly source: UsageSource;
 }
 
+/** What a provider says it bills for a reply, nano-USD; never mixed with what Pointsman calculates. */
+export interface UpstreamBill {
+  readonly input: number | null;
+  readonly output: number | null;
+  readonly total: number | null;
+}
+
 /** A usage report in which nothing was reported. */
 export const NO_USAGE: UsageReport = Object.freeze({
   input: null,

@@ -1,7 +1,12 @@
-import type { TargetView } from "./strategy.ts";
+/** What has a weight. */
+interface Weighted {
+  readonly weight: number;
+}
 
 /** Targets in their order, those of weight 0 behind the others. */
-export function behindWeightless(targets: readonly TargetView[]): readonly TargetView[] {
+export function behindWeightless<Target extends Weighted>(
+  targets: readonly Target[],
+): readonly Target[] {
   if (targets.every(({ weight }) => weight > 0)) return targets;
   return [
     ...targets.filter(({ weight }) => weight > 0),
@@ -15,13 +20,13 @@ export function behindWeightless(targets: readonly TargetView[]): readonly Targe
  *
  * @param random numbers in [0, 1)
  */
-export function drawByWeight(
-  targets: readonly TargetView[],
+export function drawByWeight<Target extends Weighted>(
+  targets: readonly Target[],
   random: () => number,
-): readonly TargetView[] {
+): readonly Target[] {
   const order = behindWeightless(targets);
   const pool = order.filter(({ weight }) => weight > 0);
-  const drawn: TargetView[] = [];
+  const drawn: Target[] = [];
   while (pool.length > 1) {
     let rest = random() * pool.reduce((sum, { weight }) => sum + weight, 0);
     const at = pool.findIndex(({ weight }) => (rest -= weight) < 0);

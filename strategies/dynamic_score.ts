@@ -9,7 +9,7 @@ import type {
 } from "../core/strategy.ts";
 import { behindWeightless, drawByWeight } from "../core/weighted_order.ts";
 import { type ScoreKeys, type ScoreOptions, scoreOptions } from "./score_options.ts";
-import { broken, rank, summandsOf } from "./score_ranking.ts";
+import { broken, hasLimits, rank, summandsOf } from "./score_ranking.ts";
 import { isCold } from "./scores.ts";
 
 /** Targets by weight and score: what they cost, how fast and how reliable they were. */
@@ -65,7 +65,7 @@ function orderOf(
   const { final, cold } = rank(context, options);
   const draws = options.selection === "proportional" || cold.includes(true);
   const byFinal = draws
-    ? drawByWeight(targets.map((target) => ({ ...target, weight: final[target.index]! })), random)
+    ? drawByWeight(targets.map(({ index }) => ({ index, weight: final[index]! })), random)
       .map(({ index }) => targets[index]!)
     : targets.toSorted((a, b) => final[b.index]! - final[a.index]!);
   return withinThresholdsFirst(behindWeightless(byFinal), options);
@@ -76,6 +76,7 @@ function withinThresholdsFirst(
   order: readonly TargetView[],
   options: ScoreOptions,
 ): readonly TargetView[] {
+  if (!hasLimits(options.thresholds)) return order;
   const flaws = new Map(
     order.map((target) =>
       [target, isCold(target, options) ? null : broken(target, options.thresholds)] as const

@@ -1,5 +1,5 @@
 import type { RouteContext, ScoreSummand, TargetView } from "../core/strategy.ts";
-import { readExpression, type ScoreName } from "./score_expression.ts";
+import { readExpression, type ScoreName, type ScoreTerm } from "./score_expression.ts";
 import type { ScoreOptions, ScoreThresholds, ScoreWhen } from "./score_options.ts";
 import { isCold, scoresOf } from "./scores.ts";
 
@@ -20,8 +20,10 @@ export function rank(context: RouteContext, options: ScoreOptions): Ranking {
   const raw = rawScores(context, options);
   const cold = targets.map((target) => isCold(target, options));
   const p = options.max_score_adjustment_percent / 100;
-  const weights = targets.reduce((sum, { weight }) => sum + weight, 0);
-  const rawSum = raw.reduce((sum, score) => sum + score, 0);
+  let weights = 0;
+  for (const { weight } of targets) weights += weight;
+  let rawSum = 0;
+  for (const score of raw) rawSum += score;
   const final = targets.map(({ weight }, index) => {
     const share = weights === 0 ? 1 / targets.length : weight / weights;
     if (cold[index] || rawSum === 0) return share;
@@ -33,9 +35,12 @@ export function rank(context: RouteContext, options: ScoreOptions): Ranking {
 function rawScores(context: RouteContext, options: ScoreOptions): readonly number[] {
   const sums = context.targets.map(() => 0);
   for (const { coefficient, values } of summandsOf(context, options)) {
-    values.forEach((value, index) => sums[index]! += coefficient * value);
+    for (let index = 0; index < sums.length; index += 1) {
+      sums[index]! += coefficient * values[index]!;
+    }
   }
-  return sums.map((sum) => Math.max(0, sum));
+  for (let index = 0; index < sums.length; index += 1) sums[index] = Math.max(0, sums[index]!);
+  return sums;
 }
 
 /** What the scores are made of: the summands of all terms that count for this call, in their order. */
@@ -50,16 +55,39 @@ export function summandsOf(
     return found;
   };
   const summands: ScoreSummand[] = [];
-  for (const { name: term, expression, require_tags: tags, when } of options.score_terms) {
-    const parts = holds(context, when) ? readExpression(expression) : [];
-    if (typeof parts === "string") continue;
-    const counts = context.targets.map((target) => tags.every((tag) => target.tags.includes(tag)));
-    for (const { coefficient, score } of parts) {
-      const values = scoreOf(score).map((value, index) => counts[index] ? value : 0);
-      summands.push({ term, score, coefficient, values });
+  for (const term of options.score_terms) {
+    if (!holds(context, term.when)) continue;
+    for (const { coefficient, score } of partsOf(term)) {
+      const values = forTagged(term.require_tags, context.targets, scoreOf(score));
+      summands.push({ term: term.name, score, coefficient, values });
     }
   }
   return summands;
+}
+
+type StatedTerm = ScoreOptions["score_terms"][number];
+
+/** Read once each: options live as long as their snapshot. */
+const parts = new WeakMap<StatedTerm, readonly ScoreTerm[]>();
+
+function partsOf(term: StatedTerm): readonly ScoreTerm[] {
+  let found = parts.get(term);
+  if (!found) {
+    const read = readExpression(term.expression);
+    parts.set(term, found = typeof read === "string" ? [] : read);
+  }
+  return found;
+}
+
+function forTagged(
+  tags: readonly string[],
+  targets: readonly TargetView[],
+  values: readonly number[],
+): readonly number[] {
+  if (tags.length === 0) return values;
+  return targets.map((target, index) =>
+    tags.every((tag) => target.tags.includes(tag)) ? values[index]! : 0
+  );
 }
 
 function holds({ features, caller, budget }: RouteContext, when: ScoreWhen | undefined): boolean {
@@ -79,6 +107,11 @@ function holds({ features, caller, budget }: RouteContext, when: ScoreWhen | und
     is(when.reasoning, features.reasoning.requested) &&
     budget.pressure >= (when.budget_gte ?? 0) &&
     (when.projects === undefined || when.projects.includes(caller.project ?? ""));
+}
+
+/** Whether there is any threshold. */
+export function hasLimits(limits: ScoreThresholds): boolean {
+  return Object.values(limits).some((limit) => limit !== undefined);
 }
 
 /**

@@ -63,20 +63,27 @@ export function scoresOf(
 
 /** The lowest value over each; 1 for 0. */
 function relativeLow(values: readonly (number | null)[]): readonly (number | null)[] {
-  const least = Math.min(...values.filter((value) => value !== null));
+  let least = Infinity;
+  for (const value of values) if (value !== null) least = Math.min(least, value);
   return values.map((value) => value === null ? null : value === 0 ? 1 : least / value);
 }
 
 /** Each value over the highest; 1 when that is 0. */
 function relativeHigh(values: readonly (number | null)[]): readonly (number | null)[] {
-  const most = Math.max(...values.filter((value) => value !== null));
+  let most = -Infinity;
+  for (const value of values) if (value !== null) most = Math.max(most, value);
   return values.map((value) => value === null ? null : most === 0 ? 1 : value / most);
 }
 
 function known(enabled: boolean, scores: readonly (number | null)[]): readonly number[] {
-  const stated = enabled ? scores.filter((score) => score !== null) : [];
-  const mean = stated.length === 0
-    ? NOTHING_KNOWN
-    : stated.reduce((sum, score) => sum + score, 0) / stated.length;
-  return scores.map((score) => enabled ? score ?? mean : mean);
+  if (!enabled) return scores.map(() => NOTHING_KNOWN);
+  let sum = 0;
+  let count = 0;
+  for (const score of scores) {
+    if (score === null) continue;
+    sum += score;
+    count += 1;
+  }
+  const mean = count === 0 ? NOTHING_KNOWN : sum / count;
+  return scores.map((score) => score ?? mean);
 }

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { checkPlan, readPlan } from "@/core/plan.ts";
 import { planJson } from "@/core/plan_json.ts";
-import type { Asking, Plan, RouteContext } from "@/core/strategy.ts";
+import type { Plan, RouteContext } from "@/core/strategy.ts";
 import { packContext, unpackContext } from "@/core/telemetry/context_record.ts";
 import { route as byCost } from "@/policies/examples/cost_tiering.ts";
 import { route as sticky } from "@/policies/examples/latency_sticky.ts";
+import { ASKING } from "@/policies/replay/plans.ts";
 import { ReplaySandbox } from "@/policies/replay/sandbox.ts";
 import { createBundler } from "@/policies/sandbox/bundler.ts";
 import { outcomeOf } from "@/policies/sdk/policy_case.ts";
@@ -14,14 +15,6 @@ import { strategies } from "@/strategies/mod.ts";
 import { contextOf, staticsOf, type TestStrategy } from "./replay_calls.ts";
 
 const EXAMPLES = new URL("../policies/examples/", import.meta.url).pathname;
-
-const ASKING: Asking = {
-  trial: true,
-  remote: false,
-  role: "serve",
-  signal: new AbortController().signal,
-  runs: [],
-};
 
 /** A context as a record gives it back. */
 function again(given: RouteContext): RouteContext {

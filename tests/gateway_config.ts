@@ -36,6 +36,15 @@ export interface ConfigOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+/** The echo, in every dialect. */
+export const ECHO: ConfigOptions = {
+  upstreams: [],
+  providers: Object.fromEntries(
+    DIALECTS.map((dialect) => [dialect, { base_url: "builtin:echo", dialect }]),
+  ),
+  group: { targets: DIALECTS.map((provider) => ({ provider, model: "echo" })) },
+};
+
 /** The configuration of a test: one group `fast`, every upstream in each dialect, one caller. */
 export function testConfig(options: ConfigOptions): ConfigTree {
   const { upstreams, server, group, models, providers, callers, top } = options;

@@ -25,6 +25,7 @@ function bridge(from: DialectName, to: DialectName): Bridge {
     body: new Uint8Array(0),
     events: [],
     asked: request,
+    outputCap: null,
     reply: () => new Uint8Array(0),
     stream: () =>
       createStreamTranslator({

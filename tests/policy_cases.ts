@@ -137,6 +137,22 @@ export const HOSTILE: readonly HostileCase[] = [
   ),
 ];
 
+/** Cases by the output cap of the call that asks for them. */
+export const HOSTILE_BY_CAP: ReadonlyMap<number, HostileCase> = new Map(
+  HOSTILE.map((hostile, index) => [1_000 + index, hostile]),
+);
+
+const caseOf = (cap: number, body: string) => `case ${cap}: { ${body}; return; }`;
+
+/** One policy with every trick; a call chooses by its cap, and any other is decided well. */
+export const HOSTILE_POLICY = `
+export function route(ctx: any): any {
+  switch (ctx.features.outputCap) {
+    ${[...HOSTILE_BY_CAP].map(([cap, { body }]) => caseOf(cap, body)).join("\n")}
+  }
+  return { targetIndex: 1, fallbackIndexes: [], classLabel: "decided" };
+}`;
+
 function loop(name: string, body: string): HostileCase {
   // A busy machine may see the end of the margin before the end of the running time.
   return { name, body, ends: ["policy-timeout", "policy-killed"], host: "either" };

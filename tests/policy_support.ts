@@ -70,6 +70,22 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
+/** Two processes for the one policy of a gateway, and the spare. */
+const HOSTS = 3;
+
+/** Ends when the hosts are as many as configured and none of them does anything. */
+export async function settledHosts(pid: number): Promise<void> {
+  let before = NaN;
+  await until(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const hosts = hostsOf(pid);
+    const ticks = cpuTicksOf(hosts);
+    const idle = ticks - before < 5;
+    before = ticks;
+    return hosts.length === HOSTS && idle;
+  });
+}
+
 /** A host of its own for a test. */
 export interface TestHost extends AsyncDisposable {
   readonly host: PolicyHost;

@@ -4,9 +4,10 @@ import { checkPlan } from "@/core/plan.ts";
 import { planJson } from "@/core/plan_json.ts";
 import { randomFrom } from "@/core/random.ts";
 import type { CallRecord, DecisionRecord } from "@/core/record.ts";
-import type { Asking, Plan, RouteContext } from "@/core/strategy.ts";
+import type { Plan, RouteContext } from "@/core/strategy.ts";
 import { type GroupStatics, packContext, packStatics } from "@/core/telemetry/context_record.ts";
 import { ENGINE } from "@/core/telemetry/engine.ts";
+import { ASKING } from "@/policies/replay/plans.ts";
 import { context } from "@/policies/sdk/context.ts";
 import { openJournal } from "@/storage/journal.ts";
 import { strategies } from "@/strategies/mod.ts";
@@ -25,14 +26,6 @@ export type TestStrategy =
 /** The settings that test calls were decided under. */
 export const FINGERPRINT = "f".repeat(32);
 export const GROUP = "general";
-
-const ASKING: Asking = {
-  trial: true,
-  remote: false,
-  role: "serve",
-  signal: new AbortController().signal,
-  runs: [],
-};
 
 /** Three targets, from cheap to dear. */
 const TARGETS = context({

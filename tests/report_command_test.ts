@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { BaselinePrices } from "../core/snapshot.ts";
 import { sections } from "../storage/reports/sections.ts";
 import { DAY_MS, MONDAY, shipCalls, someCalls } from "./report_calls.ts";
-import { run, runAt } from "./storage_commands.ts";
+import { run, runAt, runAtTerminal } from "./storage_commands.ts";
 import { countRows, onEachDriver, openPlace, writeRecords } from "./storage_drivers.ts";
 import { makePlace, type Place, record, requestId } from "./storage_fixture.ts";
 
@@ -79,6 +79,21 @@ onEachDriver("report for a terminal draws its hours", async (place) => {
   const { out } = await run(place, "report", "hourly", ...WEEK, "--format", "table");
   assert.match(out, /^Calls {7,}[ ▁▂▃▄▅▆▇█]+ {2}at most \d+$/m);
   assert.doesNotMatch(out, /\|/);
+});
+
+onEachDriver("report for a terminal puts columns that do not fit below", async (place) => {
+  await withCalls(place);
+  const words = ["report", "groups", "hourly", ...WEEK, "--format", "table"];
+  const [wide, narrow] = [await run(place, ...words), await runAtTerminal(80, place, ...words)];
+  const [all, fitted] = [wide.out, narrow.out].map((out) => out.split("\n"));
+  assert.ok(all!.some((line) => line.length > 80), "or there is nothing to fit");
+  const tables = fitted!.filter((line) => !line.startsWith("Window"));
+  assert.deepEqual(tables.filter((line) => line.length > 80), []);
+  const cells = (lines: readonly string[]) =>
+    new Set(lines.filter((line) => !/[▁-█]/.test(line)).join("  ").split(/ {2,}/));
+  assert.deepEqual(cells(all!).difference(cells(fitted!)), new Set(), "nothing is left out");
+  const heads = fitted!.filter((line) => line.startsWith("Group "));
+  assert.ok(heads.length > 1, "each band says whose row it is");
 });
 
 onEachDriver("report names what it was asked for", async (place) => {

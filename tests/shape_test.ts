@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Backoff, type BackoffOptions } from "@/core/limits/backoff.ts";
 import { type CallerShape, CallerShapes, type Taken } from "@/core/limits/caller_shapes.ts";
-import { TokenBucket } from "@/core/limits/token_bucket.ts";
+import { Pace } from "@/core/limits/pace.ts";
+import { TokenBuckets } from "@/core/limits/token_bucket.ts";
+import type { ShapeCharge } from "@/core/limits/shape.ts";
 import { type UpstreamShape, UpstreamShapes } from "@/core/limits/upstream_shapes.ts";
 import { failure } from "@/core/upstream_error.ts";
 
@@ -11,13 +13,13 @@ Deno.test("bucket never lets more through than its burst and what refilled since
   const step = fc.record({ units: fc.integer({ min: 1, max: 25 }), pass: fc.nat(3_000) });
   fc.assert(
     fc.property(fc.array(step), (steps) => {
-      const bucket = new TokenBucket(0);
+      const bucket = new TokenBuckets(1);
       let now = 0;
       let taken = 0;
       for (const { units, pass } of steps) {
         now += pass;
-        if (units <= size.burst && bucket.waitMs(units, size, now) === 0) {
-          bucket.take(units, size, now);
+        if (units <= size.burst && bucket.waitMs(0, units, size, now) === 0) {
+          bucket.take(0, units, size, now);
           taken += units;
         }
         assert(taken <= size.burst + size.rate * now / 1_000 + 1e-6);
@@ -26,13 +28,13 @@ Deno.test("bucket never lets more through than its burst and what refilled since
   );
 });
 
-/** Shapes of callers at a clock that tests move. */
+/** One caller at a clock that tests move. */
 function callers(processes = 1) {
   const clock = { now: 1_000 };
-  return {
-    clock,
-    shapes: new CallerShapes({ clock: () => clock.now, processes: () => processes }),
-  };
+  const shapes = new CallerShapes({ clock: () => clock.now, processes: () => processes });
+  const pace = new Pace();
+  const ci = (shape: CallerShape, charge: ShapeCharge) => shapes.enter(pace, shape, charge);
+  return { clock, shapes, ci };
 }
 
 const START = { request_start_per_sec: 1 };
@@ -42,9 +44,13 @@ const paced = (queue: CallerShape["queue"]): CallerShape => ({
 });
 
 /** Waits of calls at once; `null` for a refusal. */
-function enter(shapes: CallerShapes, shape: CallerShape, calls: number): (Taken | null)[] {
+function enter(
+  ci: ReturnType<typeof callers>["ci"],
+  shape: CallerShape,
+  calls: number,
+): (Taken | null)[] {
   return Array.from({ length: calls }, () => {
-    const taken = shapes.enter("ci", shape, START);
+    const taken = ci(shape, START);
     return "bucket" in taken ? null : taken;
   });
 }
@@ -52,41 +58,41 @@ function enter(shapes: CallerShapes, shape: CallerShape, calls: number): (Taken 
 const waits = (taken: readonly (Taken | null)[]) => taken.map((one) => one?.waitMs ?? null);
 
 Deno.test("caller's burst passes, then its rate does; without a queue the rest is refused", () => {
-  const { shapes, clock } = callers();
-  assert.deepEqual(waits(enter(shapes, paced(null), 5)), [0, 0, 0, null, null]);
-  const refused = shapes.enter("ci", paced(null), START);
+  const { ci, clock } = callers();
+  assert.deepEqual(waits(enter(ci, paced(null), 5)), [0, 0, 0, null, null]);
+  const refused = ci(paced(null), START);
   assert.deepEqual(refused, { bucket: "request_start_per_sec", waitMs: 500, neverFits: false });
   clock.now += 500;
-  assert.deepEqual(waits(enter(shapes, paced(null), 2)), [0, null]);
+  assert.deepEqual(waits(enter(ci, paced(null), 2)), [0, null]);
 });
 
 Deno.test("queue is first in, first out, as deep as configured, and no wait is longer", () => {
-  const { shapes } = callers();
+  const { shapes, ci } = callers();
   const deep = paced({ maxWaitMs: 10_000, maxDepth: 3 });
-  assert.deepEqual(waits(enter(shapes, deep, 7)), [0, 0, 0, 500, 1_000, 1_500, null]);
+  assert.deepEqual(waits(enter(ci, deep, 7)), [0, 0, 0, 500, 1_000, 1_500, null]);
   assert.equal(shapes.depth, 3);
-  const { shapes: others } = callers();
+  const { ci: others } = callers();
   const short = paced({ maxWaitMs: 1_000, maxDepth: 9 });
   assert.deepEqual(waits(enter(others, short, 6)), [0, 0, 0, 500, 1_000, null]);
 });
 
 Deno.test("whoever leaves the queue gives back its place and its charge, once", () => {
-  const { shapes } = callers();
+  const { shapes, ci } = callers();
   const shape = paced({ maxWaitMs: 10_000, maxDepth: 2 });
-  const taken = enter(shapes, shape, 5);
+  const taken = enter(ci, shape, 5);
   for (const one of taken.slice(3)) {
     one?.undo();
     one?.done();
   }
   assert.equal(shapes.depth, 0);
-  assert.deepEqual(waits(enter(shapes, shape, 2)), [500, 1_000]);
+  assert.deepEqual(waits(enter(ci, shape, 2)), [500, 1_000]);
 });
 
 Deno.test("charge above the burst never fits, and with N processes one below it still does", () => {
-  const { shapes } = callers(3);
+  const { ci } = callers(3);
   const sizes = { total_reserved_tokens_per_sec: { rate: 30, burst: 90 } };
   const enter = (units: number) =>
-    shapes.enter("ci", { sizes, queue: null }, { total_reserved_tokens_per_sec: units });
+    ci({ sizes, queue: null }, { total_reserved_tokens_per_sec: units });
   assert.deepEqual(enter(91), {
     bucket: "total_reserved_tokens_per_sec",
     waitMs: Infinity,

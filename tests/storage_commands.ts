@@ -6,19 +6,34 @@ import type { Place } from "./storage_fixture.ts";
 /** An hour after the first test call. */
 const NOW = 1_763_640_000_000 + 3_600_000;
 
-/** Runs a command line in a place at a time (epoch ms); gives what it printed and its exit code. */
-export async function runAt(
-  now: number,
+/** What a command line printed, and its exit code. */
+interface Ran {
+  readonly out: string;
+  readonly code: number;
+}
+
+/** Runs a command line in a place at a time (epoch ms). */
+export function runAt(now: number, place: Place, ...words: string[]): Promise<Ran> {
+  return runIn({ now: () => now }, place, ...words);
+}
+
+/** Runs a command line in a place, at a terminal of so many columns. */
+export function runAtTerminal(width: number, place: Place, ...words: string[]): Promise<Ran> {
+  return runIn({ now: () => NOW, width }, place, ...words);
+}
+
+async function runIn(
+  seen: Pick<World, "now" | "width">,
   place: Place,
   ...words: string[]
-): Promise<{ out: string; code: number }> {
+): Promise<Ran> {
   let out = "";
   const world: World = {
     env: () => undefined,
     stdin: () => Promise.resolve(""),
     print: (text) => void (out += `${text}\n`),
     printError: (text) => void (out += `${text}\n`),
-    now: () => now,
+    ...seen,
   };
   const program = new Command().exitOverride();
   storageCommands({ settingsOf: () => place, routerVersion: "test" })(program, world);
@@ -32,6 +47,6 @@ export async function runAt(
 }
 
 /** Runs a command line in a place, an hour after the first test call. */
-export function run(place: Place, ...words: string[]): Promise<{ out: string; code: number }> {
+export function run(place: Place, ...words: string[]): Promise<Ran> {
   return runAt(NOW, place, ...words);
 }

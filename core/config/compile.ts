@@ -2,12 +2,13 @@ import type { Caller, Credential, Snapshot } from "../snapshot.ts";
 import { limitsCost } from "../limits/limit.ts";
 import { deepFreeze, fingerprint } from "./canonical.ts";
 import { compileGroup, withoutSecrets } from "./compile_group.ts";
-import { compileScopes } from "./compile_limits.ts";
+import { scopesCompiler } from "./compile_limits.ts";
 import { compileProvider } from "./compile_provider.ts";
 import { compileCallerShape } from "./compile_shapes.ts";
 import { compileServer } from "./compile_server.ts";
 import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
+import { sharedParts } from "./shared_parts.ts";
 import type { CallerConfig } from "./schema_accounts.ts";
 
 /** Turns a configuration without errors into the snapshot that calls run on. */
@@ -22,7 +23,8 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
       [name, compileGroup(name, config, providers, facts)] as const
     ),
   );
-  const callers = config.callers.map((caller) => [compileCaller(caller, config), caller] as const);
+  const compileCaller = callerCompiler(config);
+  const callers = config.callers.map((caller) => [compileCaller(caller), caller] as const);
   const targets = [...groups.values()].flatMap((group) => group.targets);
   const server = compileServer(config, facts);
   return deepFreeze({
@@ -50,24 +52,29 @@ export function compile(config: Config, facts: CompileFacts): Snapshot {
   });
 }
 
-function compileCaller(config: CallerConfig, accounts: Config): Caller {
-  const limits = compileScopes(config, accounts);
-  const shaped = accounts.server.traffic_shape;
-  return {
-    id: config.id,
-    ownerUser: config.owner_user,
-    project: config.project,
-    environment: config.environment,
-    status: config.status,
-    expiresAt: config.expires_at?.getTime() ?? null,
-    allow: new Set(config.allow),
-    metricsAdmin: config.metrics_admin,
-    limits,
-    costLimited: limits.some(limitsCost),
-    shape: compileCallerShape(
-      config.traffic_shape,
-      shaped.enabled ? shaped.default_caller : undefined,
-    ),
+function callerCompiler(config: Config): (caller: CallerConfig) => Caller {
+  const { enabled, default_caller } = config.server.traffic_shape;
+  const compileScopes = scopesCompiler(config);
+  const shapeOf = sharedParts<Caller["shape"]>();
+  const allowed = sharedParts<Caller["allow"]>();
+  return (caller) => {
+    const limits = compileScopes(caller);
+    return {
+      id: caller.id,
+      ownerUser: caller.owner_user,
+      project: caller.project,
+      environment: caller.environment,
+      status: caller.status,
+      expiresAt: caller.expires_at?.getTime() ?? null,
+      allow: allowed(caller.allow, () => new Set(caller.allow)),
+      metricsAdmin: caller.metrics_admin,
+      limits,
+      costLimited: limits.some(limitsCost),
+      shape: shapeOf(
+        caller.traffic_shape,
+        () => compileCallerShape(caller.traffic_shape, enabled ? default_caller : undefined),
+      ),
+    };
   };
 }
 

@@ -1,21 +1,29 @@
 import { isLimited, type ScopeKind, type ScopeLimits } from "../limits/limit.ts";
 import type { CallerConfig } from "./schema_accounts.ts";
 import type { Config } from "./schema.ts";
+import { sharedParts } from "./shared_parts.ts";
 import type { KeyConfig, QuotaConfig, RateConfig } from "./schema_limits.ts";
 
-/** Whose limits a call of this caller must respect: its own, and those it shares. */
-export function compileScopes(
-  caller: CallerConfig,
+/** Compiles whose limits a call of a caller must respect: its own, and those it shares. */
+export function scopesCompiler(
   { projects, users }: Pick<Config, "projects" | "users">,
-): readonly ScopeLimits[] {
-  const shared = (kind: ScopeKind, accounts: readonly LimitedAccount[], id: string) =>
-    accounts.filter((account) => account.id === id)
-      .map((account) => scopeLimits(kind, account)).filter(isLimited);
-  return [
-    scopeLimits("caller", caller),
-    ...shared("project", projects, caller.project),
-    ...shared("user", users, caller.owner_user),
-  ];
+): (caller: CallerConfig) => readonly ScopeLimits[] {
+  const sharedMax = sharedParts<ScopeLimits["max"]>();
+  const scopeOf = (kind: ScopeKind, account: LimitedAccount): ScopeLimits => {
+    const scope = scopeLimits(kind, account);
+    return { ...scope, max: sharedMax(scope.max, () => scope.max) };
+  };
+  const shared = (kind: ScopeKind, accounts: readonly LimitedAccount[]) =>
+    new Map(
+      accounts.map((account) => [account.id, scopeOf(kind, account)] as const)
+        .filter(([, scope]) => isLimited(scope)),
+    );
+  const ofProjects = shared("project", projects);
+  const ofUsers = shared("user", users);
+  return (caller) => {
+    const scopes = [ofProjects.get(caller.project), ofUsers.get(caller.owner_user)];
+    return [scopeOf("caller", caller), ...scopes.filter((scope) => scope !== undefined)];
+  };
 }
 
 interface LimitedAccount {

@@ -1,6 +1,6 @@
 import { limitsCost } from "../limits/limit.ts";
 import { builtinOf } from "./check_providers.ts";
-import { compileScopes } from "./compile_limits.ts";
+import { scopesCompiler } from "./compile_limits.ts";
 import type { Finding } from "./diagnose.ts";
 import type { Expansion } from "./expand.ts";
 import type { CompileFacts } from "./parts.ts";
@@ -83,8 +83,10 @@ function unpricedWarnings(config: Config): readonly Finding[] {
       targets.some((target) => target.enabled && isUnpriced(config, target)) ? [name] : []
     ),
   );
+  const compileScopes = scopesCompiler(config);
+
   return config.callers.flatMap((caller, index): Finding[] => {
-    if (!compileScopes(caller, config).some(limitsCost)) return [];
+    if (!compileScopes(caller).some(limitsCost)) return [];
     const groups = caller.allow.filter((group) => unpriced.has(group));
     if (groups.length === 0) return [];
     const message = `its cost is limited, so it never gets the unpriced targets of ${

@@ -6,6 +6,8 @@ export interface WatchOptions {
   readonly files: readonly string[];
   /** Quiet time before a change counts, ms. */
   readonly debounceMs: number;
+  /** Something happened to one of them; what counts may follow. */
+  onTouch?(): void;
   onChange(): void;
   /** The system cannot watch, or no longer. */
   onFailure(error: unknown): void;
@@ -24,7 +26,7 @@ export function watchFiles(options: WatchOptions): Disposable {
   }
 }
 
-function watch({ files, debounceMs, onChange, onFailure }: WatchOptions): Disposable {
+function watch({ files, debounceMs, onTouch, onChange, onFailure }: WatchOptions): Disposable {
   const folders = [...new Set(files.map((file) => dirname(file)))];
   const names = new Set(files.map((file) => basename(file)));
   const watcher = Deno.watchFs(folders, { recursive: false });
@@ -36,6 +38,7 @@ function watch({ files, debounceMs, onChange, onFailure }: WatchOptions): Dispos
   async function listen(): Promise<void> {
     for await (const { kind, paths } of watcher) {
       if (kind === "access" || !paths.some(concerns)) continue;
+      onTouch?.();
       clearTimeout(timer);
       timer = setTimeout(onChange, debounceMs);
     }

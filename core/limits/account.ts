@@ -1,9 +1,12 @@
 import { type Period, periodAt, type PeriodName } from "../period.ts";
 import { isRolling, LeaseBook, type LeaseCell, type RollingKey } from "./lease_book.ts";
 import { type Charge, chargedUnits } from "./charge.ts";
+import { NumberBlocks, type NumberPlace } from "./number_blocks.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, placeOf } from "./limit.ts";
 import type { Moment } from "./moment.ts";
-import { type Lane, type RollingState, RollingWindow } from "./rolling_window.ts";
+import { Pace } from "./pace.ts";
+import { type Lane, type RollingState, RollingWindow, WINDOW_NUMBERS } from "./rolling_window.ts";
+import { SHAPE_NUMBERS } from "./shape.ts";
 
 /** Settled units of one day or month: its begin (epoch ms) and the units. */
 export type PeriodState = readonly [start: number, used: number];
@@ -42,10 +45,18 @@ export function holdsNothing(shared: boolean): Held {
   };
 }
 
-// The numbers of an account: begin and end of its day and its month, epoch ms, then used and reserved
-// units of each limit. Those of a minute are in its rolling window.
+// The numbers of an account: begin and end of its day and its month, epoch ms, used and reserved units
+// of each limit, the rolling window with those of a minute, and the buckets of its pace.
 const [DAY, MONTH, UNITS] = [0, 2, 4];
-const NUMBERS = UNITS + 2 * LIMIT_KEYS.length;
+const WINDOW = UNITS + 2 * LIMIT_KEYS.length;
+const PACE = WINDOW + WINDOW_NUMBERS;
+/** Whole cache lines of 64 bytes. */
+const NUMBERS = 8 * Math.ceil((PACE + SHAPE_NUMBERS) / 8);
+
+/** Gives places to the numbers of accounts. */
+export function accountBlocks(): NumberBlocks {
+  return new NumberBlocks(NUMBERS);
+}
 
 /** Where the period of a limit begins in the numbers; -1: it has none. By place. */
 const PERIOD_AT = LIMIT_KEYS.map((key) =>
@@ -62,24 +73,33 @@ function laneOf(key: RollingKey): Lane {
 const NOBODY: ReadonlyMap<LimitKey, number> = new Map();
 
 /**
- * The counters of one caller, project or user. Everything is counted, whatever is limited. The numbers
- * lie side by side: with many callers, most of what a call costs is fetching those of its own.
+ * The counters of one caller, project or user. Everything is counted, whatever is limited.
  *
  * A call belongs to the day and month it was charged in, however long it runs; a clock that steps back
  * never opens a closed period again.
  */
 export class Account {
   readonly id: string;
-  readonly #numbers = new Float64Array(NUMBERS).fill(-Infinity, DAY, UNITS);
-  readonly #minute = new RollingWindow();
+  readonly #numbers: Float64Array<ArrayBuffer>;
+  readonly #begin: number;
+  readonly #minute: RollingWindow;
+  #pace: Pace | null = null;
   #lease: LeaseBook | null = null;
   /** Units of other processes, as last seen. */
   foreign = NOBODY;
   /** Whether the ledger has it among those that are to be stored. */
   changed = false;
 
-  constructor(id: string) {
+  constructor(id: string, { numbers, begin }: NumberPlace) {
     this.id = id;
+    this.#numbers = numbers.fill(-Infinity, begin + DAY, begin + UNITS);
+    this.#begin = begin;
+    this.#minute = new RollingWindow({ numbers, begin: begin + WINDOW });
+  }
+
+  /** How its calls are paced, where they are. */
+  get pace(): Pace {
+    return this.#pace ??= new Pace({ numbers: this.#numbers, begin: this.#begin + PACE });
   }
 
   /** What this process holds of the limits, when several count in one store. */
@@ -99,7 +119,7 @@ export class Account {
     const lane = LANES[place]!;
     if (lane !== null) return this.#minute.taken(lane, at.steady);
     this.#turn(at.wall);
-    const used = UNITS + 2 * place;
+    const used = this.#usedAt(place);
     return this.#numbers[used]! + this.#numbers[used + 1]!;
   }
 
@@ -109,7 +129,7 @@ export class Account {
     const lane = LANES[place]!;
     if (lane !== null) return this.#minute.reserved(lane, at.steady);
     this.#turn(at.wall);
-    return this.#numbers[UNITS + 2 * place + 1]!;
+    return this.#numbers[this.#usedAt(place) + 1]!;
   }
 
   /** Time until the minute of a limit is empty, ms. */
@@ -125,7 +145,7 @@ export class Account {
   /** The day or month that is open now. */
   period(name: PeriodName, { wall }: Moment): Period {
     this.#turn(wall);
-    const begin = name === "day" ? DAY : MONTH;
+    const begin = this.#begin + (name === "day" ? DAY : MONTH);
     return { start: this.#numbers[begin]!, end: this.#numbers[begin + 1]! };
   }
 
@@ -224,13 +244,13 @@ export class Account {
   }
 
   #used(key: LimitKey): number {
-    return this.#numbers[UNITS + 2 * placeOf(key)]!;
+    return this.#numbers[this.#usedAt(placeOf(key))]!;
   }
 
   #reserve(place: number, units: number, { steady }: Moment): number {
     const lane = LANES[place]!;
     if (lane !== null) return this.#minute.reserve(lane, units, steady);
-    this.#numbers[UNITS + 2 * place + 1]! += units;
+    this.#numbers[this.#usedAt(place) + 1]! += units;
     return this.#startOf(place);
   }
 
@@ -242,7 +262,7 @@ export class Account {
     const lane = LANES[place]!;
     if (lane !== null) return this.#minute.settle(lane, window, { reserved, actual });
     if (window !== this.#startOf(place)) return;
-    const used = UNITS + 2 * place;
+    const used = this.#usedAt(place);
     this.#numbers[used]! += actual;
     this.#numbers[used + 1]! -= reserved;
   }
@@ -251,28 +271,34 @@ export class Account {
   #add(key: Exclude<LimitKey, RollingKey>, units: number, time: number, at: Moment): void {
     this.#turn(Math.max(at.wall, time));
     const place = placeOf(key);
-    if (time >= this.#startOf(place)) this.#numbers[UNITS + 2 * place]! += units;
+    if (time >= this.#startOf(place)) this.#numbers[this.#usedAt(place)]! += units;
   }
 
   /** Opens the day and month of a time, if they have not begun yet. */
   #turn(wall: number): void {
-    if (wall < this.#numbers[DAY + 1]!) return;
+    if (wall < this.#numbers[this.#begin + DAY + 1]!) return;
     this.#open("day", DAY, wall);
-    if (wall >= this.#numbers[MONTH + 1]!) this.#open("month", MONTH, wall);
+    if (wall >= this.#numbers[this.#begin + MONTH + 1]!) this.#open("month", MONTH, wall);
   }
 
   #open(name: PeriodName, begin: number, wall: number): void {
     const { start, end } = periodAt(name, wall);
-    this.#numbers[begin] = start;
-    this.#numbers[begin + 1] = end;
+    this.#numbers[this.#begin + begin] = start;
+    this.#numbers[this.#begin + begin + 1] = end;
     for (const [place, from] of PERIOD_AT.entries()) {
-      if (from === begin) this.#numbers.fill(0, UNITS + 2 * place, UNITS + 2 * place + 2);
+      const used = this.#usedAt(place);
+      if (from === begin) this.#numbers.fill(0, used, used + 2);
     }
   }
 
   /** Begin of the open period of a limit, epoch ms; 0 where there is none. */
   #startOf(place: number): number {
     const begin = PERIOD_AT[place]!;
-    return begin < 0 ? 0 : this.#numbers[begin]!;
+    return begin < 0 ? 0 : this.#numbers[this.#begin + begin]!;
+  }
+
+  /** Where the used units of a limit are; the reserved ones follow. */
+  #usedAt(place: number): number {
+    return this.#begin + UNITS + 2 * place;
   }
 }

@@ -1,4 +1,5 @@
-import { type ShapeCharge, ShapeLevels, type ShapeSizes, type Shortage } from "./shape.ts";
+import type { Pace } from "./pace.ts";
+import type { ShapeCharge, ShapeSizes, Shortage } from "./shape.ts";
 
 /** How the calls of one caller are paced. */
 export interface CallerShape {
@@ -8,16 +9,42 @@ export interface CallerShape {
 }
 
 /** A charge that was taken: at once, or ahead of time, so that its call waits. */
-export interface Taken {
+export class Taken {
   readonly waitMs: number;
+  readonly #pace: Pace;
+  readonly #charge: ShapeCharge;
+  /** Counts those that wait; `null`: it does not. */
+  #queue: Queue | null;
+
+  constructor(pace: Pace, charge: ShapeCharge, wait: { ms: number; queue: Queue } | null) {
+    this.waitMs = wait?.ms ?? 0;
+    this.#pace = pace;
+    this.#charge = charge;
+    this.#queue = wait?.queue ?? null;
+    this.#count(1);
+  }
+
   /** The call waits no longer. */
-  done(): void;
+  done(): void {
+    this.#count(-1);
+    this.#queue = null;
+  }
+
+  #count(calls: 1 | -1): void {
+    if (this.#queue === null) return;
+    this.#queue.waiting += calls;
+    this.#pace.waiting += calls;
+  }
+
   /** Gives back what was taken, too. */
-  undo(): void;
+  undo(): void {
+    this.done();
+    this.#pace.levels.give(this.#charge);
+  }
 }
 
-interface State {
-  readonly levels: ShapeLevels;
+/** Calls that wait for their turn. */
+interface Queue {
   waiting: number;
 }
 
@@ -25,8 +52,7 @@ interface State {
 export class CallerShapes {
   readonly #clock: () => number;
   readonly #processes: () => number;
-  readonly #states = new Map<string, State>();
-  #depth = 0;
+  readonly #queue: Queue = { waiting: 0 };
 
   /** @param world monotonic ms, and how many processes share the rates */
   constructor(world: { clock(): number; processes(): number }) {
@@ -36,50 +62,25 @@ export class CallerShapes {
 
   /** Calls of all callers that wait for their turn. */
   get depth(): number {
-    return this.#depth;
+    return this.#queue.waiting;
   }
 
   /**
    * Takes a charge. Whoever has to wait takes ahead: the next one waits behind, so the queue is first
    * in, first out.
    */
-  enter(id: string, { sizes, queue }: CallerShape, charge: ShapeCharge): Taken | Shortage {
-    const state = this.#stateOf(id);
+  enter(pace: Pace, { sizes, queue }: CallerShape, charge: ShapeCharge): Taken | Shortage {
     const at = { now: this.#clock(), processes: this.#processes() };
-    const shortage = state.levels.shortage(charge, sizes, at);
-    if (shortage !== null && (shortage.neverFits || !hasPlace(queue, shortage, state))) {
+    const shortage = pace.levels.shortage(charge, sizes, at);
+    if (shortage !== null && (shortage.neverFits || !hasPlace(queue, shortage, pace))) {
       return shortage;
     }
-    state.levels.take(charge, sizes, at);
-    const waits = shortage !== null;
-    if (waits) this.#wait(state, 1);
-    let ended = !waits;
-    const done = () => {
-      if (!ended) this.#wait(state, -1);
-      ended = true;
-    };
-    return {
-      waitMs: shortage?.waitMs ?? 0,
-      done,
-      undo() {
-        done();
-        state.levels.give(charge);
-      },
-    };
-  }
-
-  #wait(state: State, calls: 1 | -1): void {
-    state.waiting += calls;
-    this.#depth += calls;
-  }
-
-  #stateOf(id: string): State {
-    let state = this.#states.get(id);
-    if (!state) this.#states.set(id, state = { levels: new ShapeLevels(), waiting: 0 });
-    return state;
+    pace.levels.take(charge, sizes, at);
+    const wait = shortage === null ? null : { ms: shortage.waitMs, queue: this.#queue };
+    return new Taken(pace, charge, wait);
   }
 }
 
-function hasPlace(queue: CallerShape["queue"], { waitMs }: Shortage, { waiting }: State): boolean {
+function hasPlace(queue: CallerShape["queue"], { waitMs }: Shortage, { waiting }: Pace): boolean {
   return queue !== null && waitMs <= queue.maxWaitMs && waiting < queue.maxDepth;
 }

@@ -1,4 +1,4 @@
-import { Account, type AccountState, type Held, holdsNothing } from "./account.ts";
+import { Account, accountBlocks, type AccountState, type Held, holdsNothing } from "./account.ts";
 import { type Charge, chargedUnits } from "./charge.ts";
 import { type Period, periodAt } from "../period.ts";
 import type { Waiting } from "./lease_entry.ts";
@@ -45,6 +45,7 @@ export interface LedgerWorld {
 export class Ledger {
   readonly #world: LedgerWorld;
   readonly #accounts = new Map<string, Account>();
+  readonly #blocks = accountBlocks();
   /** Epoch ms at which the monotonic clock was 0, as far as this process is concerned. */
   readonly #origin: number;
   /** Whether the processes that count with this one agree on that. */
@@ -75,7 +76,7 @@ export class Ledger {
 
   account(id: string): Account {
     let account = this.#accounts.get(id);
-    if (!account) this.#accounts.set(id, account = new Account(id));
+    if (!account) this.#accounts.set(id, account = new Account(id, this.#blocks.take()));
     return account;
   }
 

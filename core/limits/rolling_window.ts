@@ -1,3 +1,5 @@
+import { numberPlace } from "./number_blocks.ts";
+
 /** Length of the window and of a slot, ms. */
 const WINDOW_MS = 60_000;
 const SLOT_MS = 100;
@@ -12,7 +14,9 @@ export type RollingState = readonly number[];
 const WIDTH = 5;
 /** Before the slots: the sum of all units of each lane, and of those that are reserved. */
 const SUMS = 4;
-const FEWEST_SLOTS = 2;
+const FEWEST_SLOTS = 12;
+/** Numbers of a window that has grown no further: most never do. */
+export const WINDOW_NUMBERS = SUMS + FEWEST_SLOTS * WIDTH;
 
 /**
  * Units of the last 60 s in slots of 100 ms: a slot leaves when its end is 60 s old, so no span of
@@ -31,21 +35,29 @@ const FEWEST_SLOTS = 2;
  * ```
  */
 export class RollingWindow {
-  #numbers = new Float64Array(SUMS + FEWEST_SLOTS * WIDTH);
+  #numbers: Float64Array<ArrayBuffer>;
+  /** Where its own begin in the numbers. */
+  #begin: number;
   #slots = FEWEST_SLOTS;
   #first = 0;
   #count = 0;
 
+  /** With a place among the numbers of others, which is all zero: `WINDOW_NUMBERS` of them. */
+  constructor({ numbers, begin } = numberPlace(WINDOW_NUMBERS)) {
+    this.#numbers = numbers;
+    this.#begin = begin;
+  }
+
   /** Units that stand against the limit now: used and reserved. */
   taken(lane: Lane, steady: number): number {
     this.#leave(steady);
-    return this.#numbers[lane]!;
+    return this.#numbers[this.#begin + lane]!;
   }
 
   /** Those of them that are reserved. */
   reserved(lane: Lane, steady: number): number {
     this.#leave(steady);
-    return this.#numbers[2 + lane]!;
+    return this.#numbers[this.#begin + 2 + lane]!;
   }
 
   /** Reserves units; gives the slot where they are settled. */
@@ -54,8 +66,7 @@ export class RollingWindow {
     const at = this.#newest(Math.floor(steady / SLOT_MS));
     const numbers = this.#numbers;
     numbers[at + 2 + 2 * lane]! += units;
-    numbers[lane]! += units;
-    numbers[2 + lane]! += units;
+    this.#sum(lane, units, units);
     return numbers[at]!;
   }
 
@@ -66,8 +77,7 @@ export class RollingWindow {
     const numbers = this.#numbers;
     numbers[at + 1 + 2 * lane]! += units.actual;
     numbers[at + 2 + 2 * lane]! -= units.reserved;
-    numbers[lane]! += units.actual - units.reserved;
-    numbers[2 + lane]! -= units.reserved;
+    this.#sum(lane, units.actual - units.reserved, -units.reserved);
   }
 
   /** Time until `units` more fit under a limit they fit under at all, ms. */
@@ -107,7 +117,7 @@ export class RollingWindow {
     if (units === 0 || leavesAt(slot) <= steady) return;
     const at = this.#insert(slot);
     this.#numbers[at + 1 + 2 * lane]! += units;
-    this.#numbers[lane]! += units;
+    this.#sum(lane, units, 0);
   }
 
   restore(lane: Lane, state: RollingState, steady: number): void {
@@ -116,16 +126,19 @@ export class RollingWindow {
     }
   }
 
+  #sum(lane: Lane, taken: number, reserved: number): void {
+    this.#numbers[this.#begin + lane]! += taken;
+    this.#numbers[this.#begin + 2 + lane]! += reserved;
+  }
+
   #leave(steady: number): void {
     const numbers = this.#numbers;
     while (this.#count > 0) {
       const at = this.#offset(0);
       if (leavesAt(numbers[at]!) > steady) return;
-      numbers[0]! -= numbers[at + 1]! + numbers[at + 2]!;
-      numbers[1]! -= numbers[at + 3]! + numbers[at + 4]!;
-      numbers[2]! -= numbers[at + 2]!;
-      numbers[3]! -= numbers[at + 4]!;
-      this.#first = (this.#first + 1) % this.#slots;
+      this.#sum(0, -numbers[at + 1]! - numbers[at + 2]!, -numbers[at + 2]!);
+      this.#sum(1, -numbers[at + 3]! - numbers[at + 4]!, -numbers[at + 4]!);
+      this.#first = this.#first + 1 < this.#slots ? this.#first + 1 : 0;
       this.#count -= 1;
     }
   }
@@ -162,12 +175,13 @@ export class RollingWindow {
 
   #grow(): void {
     const numbers = new Float64Array(SUMS + 2 * this.#slots * WIDTH);
-    numbers.set(this.#numbers.subarray(0, SUMS));
+    numbers.set(this.#numbers.subarray(this.#begin, this.#begin + SUMS));
     for (let place = 0; place < this.#count; place++) {
       const at = this.#offset(place);
       numbers.set(this.#numbers.subarray(at, at + WIDTH), SUMS + place * WIDTH);
     }
     this.#numbers = numbers;
+    this.#begin = 0;
     this.#slots *= 2;
     this.#first = 0;
   }
@@ -186,7 +200,8 @@ export class RollingWindow {
   }
 
   #offset(place: number): number {
-    return SUMS + (this.#first + place) % this.#slots * WIDTH;
+    const slot = this.#first + place;
+    return this.#begin + SUMS + (slot < this.#slots ? slot : slot - this.#slots) * WIDTH;
   }
 
   #slotAt(place: number): number {

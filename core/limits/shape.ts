@@ -1,4 +1,5 @@
-import { type BucketSize, TokenBucket } from "./token_bucket.ts";
+import type { NumberPlace } from "./number_blocks.ts";
+import { BUCKET_NUMBERS, type BucketSize, TokenBuckets } from "./token_bucket.ts";
 
 /** The four buckets of a traffic shape, by the name of their rate. */
 export const BUCKETS = [
@@ -13,6 +14,13 @@ export type BucketName = typeof BUCKETS[number];
 
 /** Sizes of the buckets that are on. */
 export type ShapeSizes = Readonly<Partial<Record<BucketName, BucketSize>>>;
+
+/** Whether any bucket holds tokens. */
+export function pacesTokens(sizes: ShapeSizes): boolean {
+  return sizes.input_tokens_per_sec !== undefined ||
+    sizes.output_reservation_tokens_per_sec !== undefined ||
+    sizes.total_reserved_tokens_per_sec !== undefined;
+}
 
 /** What a call takes from some buckets, units. */
 export type ShapeCharge = Readonly<Partial<Record<BucketName, number>>>;
@@ -48,50 +56,55 @@ export interface Shaping {
   queuedMs: number;
 }
 
+/** When a shape is asked: monotonic ms, and how many processes share its rates. */
+export interface ShapeMoment {
+  readonly now: number;
+  readonly processes: number;
+}
+
+/** Numbers of the levels of one shape. */
+export const SHAPE_NUMBERS = BUCKETS.length * BUCKET_NUMBERS;
+
 /** The levels of one shape. With several processes each has its part of rate and burst. */
 export class ShapeLevels {
-  readonly #buckets = new Map<BucketName, TokenBucket>();
+  readonly #buckets: TokenBuckets;
+
+  /** With a place among the numbers of others: `SHAPE_NUMBERS` of them. */
+  constructor(place?: NumberPlace) {
+    this.#buckets = new TokenBuckets(BUCKETS.length, place);
+  }
 
   /** The bucket that has to be waited for longest; `null` when all have room. */
-  shortage(
-    charge: ShapeCharge,
-    sizes: ShapeSizes,
-    at: { readonly now: number; readonly processes: number },
-  ): Shortage | null {
+  shortage(charge: ShapeCharge, sizes: ShapeSizes, at: ShapeMoment): Shortage | null {
     let worst: Shortage | null = null;
-    for (const bucket of BUCKETS) {
+    for (let place = 0; place < BUCKETS.length; place++) {
+      const bucket = BUCKETS[place]!;
       const [units, size] = [charge[bucket], sizes[bucket]];
       if (units === undefined || size === undefined) continue;
       if (units > size.burst) return { bucket, waitMs: Infinity, neverFits: true };
-      const waitMs = this.#of(bucket, at.now).waitMs(units, part(size, at.processes), at.now);
+      const waitMs = this.#buckets.waitMs(place, units, part(size, at.processes), at.now);
       if (waitMs > (worst?.waitMs ?? 0)) worst = { bucket, waitMs, neverFits: false };
     }
     return worst;
   }
 
-  take(
-    charge: ShapeCharge,
-    sizes: ShapeSizes,
-    at: { readonly now: number; readonly processes: number },
-  ): void {
-    for (const bucket of BUCKETS) {
+  take(charge: ShapeCharge, sizes: ShapeSizes, at: ShapeMoment): void {
+    for (let place = 0; place < BUCKETS.length; place++) {
+      const bucket = BUCKETS[place]!;
       const [units, size] = [charge[bucket], sizes[bucket]];
       if (units === undefined || size === undefined) continue;
-      this.#of(bucket, at.now).take(units, part(size, at.processes), at.now);
+      this.#buckets.take(place, units, part(size, at.processes), at.now);
     }
   }
 
   give(charge: ShapeCharge): void {
-    for (const bucket of BUCKETS) this.#buckets.get(bucket)?.give(charge[bucket] ?? 0);
-  }
-
-  #of(name: BucketName, now: number): TokenBucket {
-    let bucket = this.#buckets.get(name);
-    if (!bucket) this.#buckets.set(name, bucket = new TokenBucket(now));
-    return bucket;
+    for (const [place, bucket] of BUCKETS.entries()) {
+      this.#buckets.give(place, charge[bucket] ?? 0);
+    }
   }
 }
 
-function part({ rate, burst }: BucketSize, processes: number): BucketSize {
-  return processes <= 1 ? { rate, burst } : { rate: rate / processes, burst: burst / processes };
+function part(size: BucketSize, processes: number): BucketSize {
+  if (processes <= 1) return size;
+  return { rate: size.rate / processes, burst: size.burst / processes };
 }

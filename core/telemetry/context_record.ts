@@ -36,7 +36,7 @@ export class RecordError extends Error {
 }
 
 /** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
-const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, chunkSize: 4_096 };
+const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
 
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };
@@ -82,9 +82,20 @@ export function unpackContext(
     targets: context.targets.map(({ groupIndex, validation, signals }, index) => {
       const statics = targets[groupIndex];
       if (!statics) throw new RecordError("Cannot read a record: its target is not configured");
-      return { index, groupIndex, ...statics, validation, signals };
+      // A literal that begins with a spread is a plain copy.
+      return { ...placed(statics, groupIndex), index, groupIndex, validation, signals };
     }),
   };
+}
+
+/** Made once each: the same statics stand for a target in many records. */
+const placedTargets = new WeakMap<TargetStatics, Omit<TargetView, "validation" | "signals">>();
+
+/** A target in the order of members that a decision saw. */
+function placed(statics: TargetStatics, groupIndex: number) {
+  let target = placedTargets.get(statics);
+  if (!target) placedTargets.set(statics, target = { index: 0, groupIndex, ...statics });
+  return target;
 }
 
 function parseContext(z: string, sha256: string): SeenContext {

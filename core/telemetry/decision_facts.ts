@@ -68,7 +68,6 @@ export function factsJson(
   const { decisionTelemetry } = snapshot.server;
   const { context, group, eligible } = decision;
   const rejected = new Set(context.rejected.map(({ id }) => id));
-  const others = group.targets.filter(({ id }) => rejected.has(id));
   const record = plan === null ? null : {
     contract_version: CONTRACT,
     config_fingerprint: snapshot.fingerprint,
@@ -77,8 +76,8 @@ export function factsJson(
     content_sha256: group.includeRequest ? contentDigest(call) : undefined,
     plan_json: plan,
   };
-  const facts: Omit<DecisionFacts, "eligible" | "rejected"> = {
-    context: seenContext(plainContext(context)),
+  const seen = JSON.stringify(seenContext(plainContext(context)));
+  const others: Omit<DecisionFacts, "eligible" | "rejected" | "context"> = {
     passes: decision.passes,
     pinState: decision.pinState,
     budgetRule: decision.budgetRule?.name ?? null,
@@ -89,9 +88,10 @@ export function factsJson(
     ...limitsOf(decisionTelemetry),
   };
   const listed = (targets: readonly Target[]) => `[${targets.map(targetJson).join()}]`;
-  return `{"eligible":${listed(eligible)},"rejected":${listed(others)},${
-    JSON.stringify(facts).slice(1)
-  }`;
+  // In pieces: as one, the engine takes twice as long (seen on V8 15).
+  return `{"eligible":${listed(eligible)},"rejected":${
+    listed(group.targets.filter(({ id }) => rejected.has(id)))
+  },"context":${seen},${JSON.stringify(others).slice(1)}`;
 }
 
 function limitsOf({ candidates, maxCandidates, maxFilterReasons }: TelemetrySettings) {

@@ -18,6 +18,7 @@ export function workerCommand(main: URL, folders: readonly string[]): Deno.Comma
     command: WORKER,
     script: [fileURLToPath(main), WORKER],
     flags: [
+      "--v8-flags=--max-semi-space-size=8",
       "--frozen",
       "--allow-net",
       `--deny-net=${NEVER}`,

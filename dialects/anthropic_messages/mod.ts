@@ -26,6 +26,7 @@ export const anthropicMessages: Dialect = {
   countPaths: PATHS.map((path) => `${path}/count_tokens`),
   requestIdHeaders: ["x-request-id", "request-id"],
   authScheme: "x-api-key",
+  outputCapFields: ["max_tokens"],
   speaks: (path, headers) =>
     headers.has("anthropic-version") || /^\/(anthropic|v1\/messages)(\/|$)/.test(path),
   features: messagesFeatures,

@@ -15,6 +15,7 @@ import {
 } from "../fields.ts";
 import { isEffort, isReasoningOff } from "../reasoning_amount.ts";
 import { isForced } from "../tool_choice.ts";
+import { toolFields } from "../tool_fields.ts";
 import { readChatMessages } from "./decode_turns.ts";
 import { type Barriers, CHAT, chatExtra } from "./parts.ts";
 import { readChatToolChoice, readChatTools } from "./tools.ts";
@@ -88,7 +89,10 @@ export function decodeChatRequest(wire: WireRequest): DecodedRequest {
     model: textField(body, "model") ?? "",
     instructions: [],
     messages: readChatMessages(body, barriers),
-    ...readToolFields(body, barriers),
+    ...toolFields(body, {
+      toolChoice: readChatToolChoice(body, barriers),
+      tools: readChatTools(body, barriers),
+    }),
     output,
     ...readLimits(body, barriers),
     sampling: readSampling(body),
@@ -100,19 +104,6 @@ export function decodeChatRequest(wire: WireRequest): DecodedRequest {
   };
   if (demandsBoth(request)) barriers.add("forced-choice-with-reasoning");
   return { request, barriers: [...barriers].sort() };
-}
-
-function readToolFields(
-  body: JsonObject,
-  barriers: Barriers,
-): Pick<ChatRequest, "tools" | "toolChoice" | "parallelToolCalls"> {
-  const toolChoice = readChatToolChoice(body, barriers);
-  const parallelToolCalls = booleanField(body, "parallel_tool_calls");
-  return {
-    tools: readChatTools(body, barriers),
-    ...(toolChoice && { toolChoice }),
-    ...(parallelToolCalls !== null && { parallelToolCalls }),
-  };
 }
 
 function readLimits(

@@ -22,6 +22,7 @@ export const openAiChat: Dialect = {
   countPaths: [],
   requestIdHeaders: ["x-request-id"],
   authScheme: "bearer",
+  outputCapFields: ["max_tokens", "max_completion_tokens"],
   // What clients expect where nothing says otherwise.
   speaks: () => true,
   readAsOther: readAsResponses,

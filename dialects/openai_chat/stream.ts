@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { encodeOpenAiError } from "../error_body.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
+import { upstreamBill } from "../upstream_bill.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { callsOf, chatUsage, messageBytes } from "./reply.ts";
 
@@ -15,6 +16,7 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
   const calls = callCounter();
   const open = new Set<Json>();
   let usage: UsageReport | null = null;
+  let bill: ReturnType<typeof upstreamBill> = {};
   let servedModel: string | null = null;
   let finishReason: string | null = null;
   let contentBytes = 0;
@@ -41,7 +43,10 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
   function readChunk(chunk: JsonObject): FrameKind {
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
     const reported = isObject(chunk["usage"]);
-    if (reported) usage = chatUsage(chunk["usage"]) ?? usage;
+    if (reported) {
+      usage = chatUsage(chunk["usage"]) ?? usage;
+      bill = upstreamBill(chunk["usage"]);
+    }
     if (servedModel === null && typeof chunk["model"] === "string") servedModel = chunk["model"];
     let hasContent = false;
     for (const choice of choices) if (isObject(choice) && readChoice(choice)) hasContent = true;
@@ -72,6 +77,7 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
       contentBytes,
       toolCalls: calls.count(),
       proofs: [],
+      ...bill,
     }),
     fault: () => fault,
     complete: () => done || (finishReason !== null && open.size === 0),

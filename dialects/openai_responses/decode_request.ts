@@ -7,6 +7,7 @@ import { withExactSchemas } from "../exact_json.ts";
 import { booleanField, countField, numberField, objectListField, textField } from "../fields.ts";
 import { isReasoningOff } from "../reasoning_amount.ts";
 import { isForced } from "../tool_choice.ts";
+import { toolFields } from "../tool_fields.ts";
 import { readTurns } from "./decode_turns.ts";
 import { omit, RESPONSES } from "./items.ts";
 import { readReasoning, readText } from "./settings.ts";
@@ -75,7 +76,10 @@ export function decodeResponsesRequest(wire: WireRequest): DecodedRequest {
     model: textField(body, "model") ?? "",
     instructions: instructions === null ? [] : [{ type: "text", text: instructions, extra: {} }],
     messages: readTurns(body, barriers),
-    ...readToolFields(body, barriers),
+    ...toolFields(body, {
+      toolChoice: readToolChoice(body, barriers),
+      tools: readTools(objectListField(body, "tools"), barriers),
+    }),
     output,
     ...(reasoning && { reasoning }),
     ...(cap !== null && { maxOutputTokens: cap }),
@@ -91,19 +95,6 @@ export function decodeResponsesRequest(wire: WireRequest): DecodedRequest {
   if (output.type === "json") barriers.add("json-object");
   if (demandsBoth(request)) barriers.add("forced-choice-with-reasoning");
   return { request, barriers: [...barriers].sort() };
-}
-
-function readToolFields(
-  body: JsonObject,
-  barriers: Barriers,
-): Pick<ChatRequest, "tools" | "toolChoice" | "parallelToolCalls"> {
-  const toolChoice = readToolChoice(body, barriers);
-  const parallelToolCalls = booleanField(body, "parallel_tool_calls");
-  return {
-    tools: readTools(objectListField(body, "tools"), barriers),
-    ...(toolChoice && { toolChoice }),
-    ...(parallelToolCalls !== null && { parallelToolCalls }),
-  };
 }
 
 function readSampling(body: JsonObject): Sampling {

@@ -46,6 +46,8 @@ export function writeTurns(request: ChatRequest, writing: TurnWriting): WrittenT
   const asItem = lead.some(({ type }) => type !== "text") || (lead.length > 0 &&
     (turns.pending || (writing.markers !== null && lead.some(({ cache }) => cache))));
   if (asItem) turns.add({ role: "developer", parts: lead, extra: {} });
+  // A text has no place for markers: that they are left out is told.
+  else for (const { cache } of lead) turns.mark(cache);
   for (const message of messages.slice(leading.length)) turns.add(message);
   const instructions = asItem || texts.length === 0 ? null : texts.join("\n\n");
   return { instructions, input: turns.items };

@@ -22,6 +22,7 @@ export const openAiResponses: Dialect = {
   countPaths: ["/v1/responses/input_tokens"],
   requestIdHeaders: ["x-request-id"],
   authScheme: "bearer",
+  outputCapFields: ["max_output_tokens"],
   speaks: (path) => path === "/v1/responses" || path.startsWith("/v1/responses/"),
   features: responsesFeatures,
   edits: responsesEdits,

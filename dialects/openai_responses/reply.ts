@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { failure } from "@/core/upstream_error.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { textBytes, utf8Bytes } from "../content_bytes.ts";
+import { upstreamBill } from "../upstream_bill.ts";
 import { objectOrEmpty, usageReport } from "../usage_report.ts";
 
 /**
@@ -23,6 +24,7 @@ export function readResponse(body: Json): ReplyFacts | null {
     contentBytes: itemsBytes(items),
     toolCalls: items.filter(isCall).length,
     proofs: proofsOf(items),
+    ...upstreamBill(body["usage"]),
   };
 }
 

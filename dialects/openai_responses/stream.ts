@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
+import { upstreamBill } from "../upstream_bill.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { responseErrorCode } from "./errors.ts";
 import { finishOf, isCall, itemBytes, itemsBytes, proofsOf, responseUsage } from "./reply.ts";
@@ -66,6 +67,7 @@ export function tapResponses(): Tap {
         contentBytes: Math.max(streamed, state.terminalBytes),
         toolCalls: state.toolCalls,
         proofs: proofsOf(state.items),
+        ...upstreamBill(state.response["usage"]),
       };
     },
     fault: () => state.fault,

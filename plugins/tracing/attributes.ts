@@ -10,6 +10,7 @@ import {
 import { errorOrigin } from "@/core/call_record.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import type { Json } from "@/core/json.ts";
+import type { Provider } from "@/core/snapshot.ts";
 import type { UsageReport } from "@/core/usage.ts";
 
 /** Whose conventions a dialect is, in the words of the semantic conventions. */
@@ -34,7 +35,7 @@ export function attemptAttributes(attempt: Attempt): Attributes {
     "gen_ai.response.finish_reasons": facts?.finishReason && [facts.finishReason],
     "gen_ai.response.time_to_first_chunk": seconds(startedAt, firstByteAt),
     ...usageAttributes(facts?.usage ?? null),
-    ...serverAttributes(target.provider.baseUrl),
+    ...serverAttributes(target.provider),
     "error.type": error?.class,
   });
 }
@@ -88,8 +89,17 @@ function usageAttributes(usage: UsageReport | null) {
   };
 }
 
+/** Reading an address takes as long as the rest of an attempt's attributes. */
+const servers = new WeakMap<Provider, Attributes>();
+
+function serverAttributes(provider: Provider): Attributes {
+  let server = servers.get(provider);
+  if (!server) servers.set(provider, server = addressOf(provider.baseUrl));
+  return server;
+}
+
 /** A target in this process has no address. */
-function serverAttributes(baseUrl: string) {
+function addressOf(baseUrl: string): Attributes {
   const url = URL.parse(baseUrl);
   if (!url?.hostname) return {};
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
@@ -106,6 +116,10 @@ type Stated = Attributes[string] | null | "";
 
 /** Attributes that have a value. */
 function stated(attributes: Readonly<Record<string, Stated>>): Attributes {
-  const known = Object.entries(attributes).filter(([, value]) => value != null && value !== "");
-  return Object.fromEntries(known) as Attributes;
+  const known: Attributes = {};
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (value != null && value !== "") known[name] = value;
+  }
+  return known;
 }

@@ -46,7 +46,7 @@ async function builtinPlan(
 }
 
 /** Nobody is served, and nobody is asked. */
-const ASKING: Asking = {
+export const ASKING: Asking = {
   trial: true,
   remote: false,
   role: "serve",

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { RecordedDecision } from "../../core/decision_store.ts";
 import type { RouteContext } from "../../core/strategy.ts";
 import {
@@ -31,7 +30,7 @@ export async function readRecord<Record extends RecordedDecision>(
   const context = unpackContext({ z: record.contextZ, sha256: record.contextSha256 }, statics);
   const isWhole = context.requestId === record.requestId && context.group === record.group &&
     context.seed === record.seed &&
-    (record.planSha256 === null || record.planSha256 === hash("sha256", record.planJson, "hex"));
+    (record.planSha256 === null || record.planSha256 === deciders.planDigest(record.planJson));
   if (!isWhole) throw new RecordError("Cannot read a record: its parts do not belong together");
   const found = await deciders.of(record, statics);
   const seesContent = record.contentSha256 !== null && record.policyDigest !== null;

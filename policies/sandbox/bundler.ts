@@ -17,10 +17,15 @@ export interface Bundler extends Disposable {
    * @param root absolute folder that all its sources must lie in
    */
   bundle(path: string, root: string): Promise<BundleResult>;
+  /** Starts the thread of a folder, for a bundle that will be asked for. */
+  warm(root: string): void;
 }
 
-/** A thread that has nothing to do for so long is ended: it holds 100 MB. */
-const IDLE_MS = 5_000;
+/**
+ * A thread that has nothing to do for so long is ended: it holds 100 MB, and takes a second of processor
+ * time to start. Who edits a policy comes back within a minute.
+ */
+const IDLE_MS = 60_000;
 
 interface BundleThread {
   readonly worker: Worker;
@@ -59,6 +64,13 @@ export function createBundler(): Bundler {
       const busy = [...threads.values()].some(({ waiting }) => waiting.size > 0);
       if (!busy) Deno.unrefTimer(idle = setTimeout(stop, IDLE_MS));
       return result;
+    },
+    warm(root) {
+      try {
+        threadFor(Deno.realPathSync(root));
+      } catch {
+        // Who asks for a bundle is told what is wrong with the folder.
+      }
     },
     [Symbol.dispose]: stop,
   };

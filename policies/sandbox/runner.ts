@@ -15,6 +15,7 @@ import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts"
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
 import { readPolicy } from "../policy_source.ts";
 import { UNAVAILABLE } from "../unavailable.ts";
+import { isManifest } from "../signing/built_policy.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";
 import { type Bundler, createBundler } from "./bundler.ts";
@@ -237,11 +238,20 @@ class ProcessRunner implements ScriptRunner {
     this.#watch = files.length === 0 ? null : watchFiles({
       files,
       debounceMs: DEBOUNCE_MS,
+      onTouch: () => this.#warm(),
       onChange: () => this.#reload(),
       onFailure: () => this.#log.write("warn", "config_warning", BLIND),
     });
     // What changed while nobody watched.
     if (files.length > 0) this.#reload();
+  }
+
+  /** While a change settles, what will bundle it starts. */
+  #warm(): void {
+    for (const { version } of this.#groups.values()) {
+      const { path, root } = version.settings;
+      if (!isManifest(path)) this.#bundler.warm(root);
+    }
   }
 
   /** Brings changed sources into force, one reload after the other. */

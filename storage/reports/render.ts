@@ -1,18 +1,19 @@
 import { plain, share, shownTime, time } from "./cell.ts";
 import type { OutputFormat } from "./formats.ts";
-import { renderTable } from "./render_table.ts";
+import { type Paper, renderTable } from "./render_table.ts";
 import type { Cell, Format, ReportFilter, ReportHead, ReportRow, Section } from "./report.ts";
 
-/** Renders a report, with a newline at its end. */
+/** Renders a report, with a newline at its end; `width`: columns of the terminal. */
 export function render(
   format: OutputFormat,
   head: ReportHead,
   sections: readonly Section[],
+  width = Infinity,
 ): string {
   switch (format) {
     case "md":
     case "table":
-      return page(format, head, sections);
+      return page({ format, width }, head, sections);
     case "csv":
       return csv(sections);
     case "json":
@@ -21,16 +22,16 @@ export function render(
 }
 
 function page(
-  format: "md" | "table",
+  paper: Paper,
   head: ReportHead,
   sections: readonly Section[],
 ): string {
   const title = (text: string, level: 1 | 2) =>
-    format === "md" ? `${"#".repeat(level)} ${text}\n` : `${text}\n`;
-  const bullet = format === "md" ? "- " : "";
+    paper.format === "md" ? `${"#".repeat(level)} ${text}\n` : `${text}\n`;
+  const bullet = paper.format === "md" ? "- " : "";
   const facts = factsOf(head).map((fact) => `${bullet}${fact}\n`).join("");
   const parts = sections.map((section) =>
-    `\n${title(section.report.title, 2)}\n${renderTable(format, section)}`
+    `\n${title(section.report.title, 2)}\n${renderTable(paper, section)}`
   );
   return `${title("Usage report", 1)}\n${facts}${parts.join("")}`;
 }

@@ -1,11 +1,15 @@
 import type { Evidence } from "./evidence.ts";
 import { exactJson } from "./render.ts";
-import { list, table, type TableFormat } from "./render_table.ts";
+import { list, type Paper, table } from "./render_table.ts";
 import { type Cell, column, type Format, type ReportColumn, type ReportRow } from "./report.ts";
 
-/** Renders what is known of a call, with a newline at its end. */
-export function renderEvidence(format: TableFormat | "json", evidence: Evidence): string {
-  return format === "json" ? json(evidence) : page(format, evidence);
+/** Renders what is known of a call, with a newline at its end; `width`: columns of the terminal. */
+export function renderEvidence(
+  format: Paper["format"] | "json",
+  evidence: Evidence,
+  width = Infinity,
+): string {
+  return format === "json" ? json(evidence) : page({ format, width }, evidence);
 }
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -28,11 +32,11 @@ const TITLES: Readonly<Record<string, string>> = {
   capture: "Captures",
 };
 
-function page(format: TableFormat, { parts, rows, decisionTelemetry, ...rest }: Evidence): string {
+function page(paper: Paper, { parts, rows, decisionTelemetry, ...rest }: Evidence): string {
   const { presence, completeness } = rest;
   const missing = Object.entries(presence).filter(([, is]) => is === "missing");
   const title = (text: string, level: 1 | 2) =>
-    format === "md" ? `${"#".repeat(level)} ${text}\n\n` : `${text}\n\n`;
+    paper.format === "md" ? `${"#".repeat(level)} ${text}\n\n` : `${text}\n\n`;
   const section = (name: string, body: string) =>
     body === "" ? "" : `\n${title(TITLES[name] ?? name, 2)}${body}`;
   const all = { ...rows, ...decisionTelemetry };
@@ -41,19 +45,19 @@ function page(format: TableFormat, { parts, rows, decisionTelemetry, ...rest }: 
     `Evidence: ${completeness}${
       missing.length === 0 ? "" : `; missing: ${missing.map(([name]) => name).join(", ")}`
     }\n`,
-    ...Object.entries(parts).map(([name, row]) => section(name, told(format, [row]))),
-    ...Object.entries(all).map(([name, list]) => section(name, told(format, list))),
+    ...Object.entries(parts).map(([name, row]) => section(name, told(paper, [row]))),
+    ...Object.entries(all).map(([name, list]) => section(name, told(paper, list))),
   ].join("");
 }
 
 /** Rows without the columns that say nothing in any of them: most columns of a call are empty. */
-function told(format: TableFormat, rows: readonly ReportRow[]): string {
+function told(paper: Paper, rows: readonly ReportRow[]): string {
   const columns = Object.keys(rows[0] ?? {})
     .filter((name) => rows.some((row) => says(row[name] ?? null)))
     .map((name): ReportColumn => column(name, name, formatOf(name)));
   if (columns.length === 0) return "";
-  if (rows.length > 1) return table(format, columns, rows);
-  return list(format, columns, rows[0]!);
+  if (rows.length > 1) return table(paper, columns, rows);
+  return list(paper, columns, rows[0]!);
 }
 
 function says(value: Cell): boolean {

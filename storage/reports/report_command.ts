@@ -65,7 +65,7 @@ async function report(
     for (const section of chosen) {
       filled.push({ report: section, rows: await section.query(db, filter) });
     }
-    return render(flags.format, head, filled);
+    return render(flags.format, head, filled, widthOf(flags, world));
   });
 }
 
@@ -85,8 +85,13 @@ async function evidence(
     const { renderEvidence } = await import("./render_evidence.ts");
     const found = await findEvidence(db, id);
     if (!found) throw new ExitError(1, `Cannot report on call "${id}": it is not in the database`);
-    return renderEvidence(format, found);
+    return renderEvidence(format, found, widthOf(flags, surroundings.world));
   });
+}
+
+/** A file has lines of any length. */
+function widthOf({ out }: ReportFlags, { width = Infinity }: World): number {
+  return out === undefined ? width : Infinity;
 }
 
 async function onDatabase(

@@ -1,9 +1,10 @@
 const BARS = "▁▂▃▄▅▆▇█";
-const WIDEST = 80;
+/** Most bars of a line. */
+export const WIDEST = 80;
 
 /**
- * Draws numbers as a line of bars: nothing is a blank, the largest a full bar. More than 80 numbers are
- * drawn as the largest of each few.
+ * Draws numbers as a line of bars: nothing is a blank, the largest a full bar. More numbers than the
+ * line may be wide are drawn as the largest of each few.
  *
  * @example Usage
  * ```ts
@@ -12,8 +13,8 @@ const WIDEST = 80;
  * if (sparkline([0n, 1n, 8n]) !== " ▁█") throw new Error("Cannot draw");
  * ```
  */
-export function sparkline(values: readonly bigint[]): string {
-  const each = Math.max(1, Math.ceil(values.length / WIDEST));
+export function sparkline(values: readonly bigint[], widest = WIDEST): string {
+  const each = Math.max(1, Math.ceil(values.length / widest));
   const largest = Array.from(
     { length: Math.ceil(values.length / each) },
     (_, place) => max(values.slice(place * each, (place + 1) * each)),

@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { NO_CHARGE } from "@/core/limits/charge.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { LIMIT_KEYS, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
+import { admissions } from "./admission.ts";
 import { load, rawRequest, type Requests } from "./load.ts";
 import { median } from "./measure.ts";
+import { overshoot } from "./overshoot.ts";
 import { cpuMs, type Running, startGateway, startMock, TOKEN, tokenOf } from "./processes.ts";
 
 /** Every limit, none of them ever reached. */
@@ -192,12 +194,14 @@ if (import.meta.main) {
   ledger();
   const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
   try {
+    await admissions(dir, { callers: CALLERS, callerKeys: LIMITS });
     await using mock = await startMock();
     await unary(mock, dir);
     await callers(mock, dir);
     await hits(mock, dir);
     await workers(mock, dir, "");
     await workers(mock, dir, LIMITS);
+    await overshoot(mock, dir);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -6,6 +6,7 @@ import {
   startGateway,
   startMock,
   startQuietGateway,
+  threadsUs,
 } from "./processes.ts";
 
 const SCENARIO: Scenario = {
@@ -37,6 +38,24 @@ async function compare(name: string, on: Running, off: Running): Promise<void> {
   console.log(`${name.padEnd(56)}rps ${rps.padEnd(22)}cpu ${cpu}`);
 }
 
+/** Name of the thread that ships, as Deno calls its first worker. */
+const STORAGE_THREAD = "worker-1";
+/** Time for the last lines to be shipped, ms. */
+const SHIPPED_MS = 1_000;
+
+/** What the thread that ships takes, until everything is shipped. */
+async function measureShipping(gateway: Running): Promise<void> {
+  const used = async () => (await threadsUs(gateway.pid)).get(STORAGE_THREAD) ?? NaN;
+  const times: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const before = await used();
+    await measure(gateway, SCENARIO);
+    await new Promise((resolve) => setTimeout(resolve, SHIPPED_MS));
+    times.push((await used() - before) / SCENARIO.calls);
+  }
+  console.log(`storage thread: ${median(times).toFixed(0)} us of CPU a call (${spread(times)})`);
+}
+
 if (import.meta.main) {
   const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
   try {
@@ -50,6 +69,7 @@ if (import.meta.main) {
     console.log(`on against off, ${SCENARIO.name}, median of ${SCENARIO.rounds} (spread)\n`);
     await compare("metrics, journal and shipping; journal to /dev/null", shipped, quiet);
     await compare("traces over OTLP; no traces", traced, shipped);
+    await measureShipping(shipped);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { tokenDigestHex } from "@/core/tokens.ts";
+import deno from "../../deno.json" with { type: "json" };
 
 /** Obviously no secret. */
 export const TOKEN = `rtr_bench_${"A".repeat(43)}`;
@@ -71,7 +72,15 @@ export function startCollector(): Promise<Running> {
 }
 
 function gatewayFlags(...writable: readonly string[]): readonly string[] {
-  const flags = ["--no-remote", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
+  const engine = deno.tasks.start.split(" ").filter((word) => word.startsWith("--v8-flags="));
+  const flags = [
+    ...engine,
+    "--no-remote",
+    "--no-prompt",
+    "--allow-net",
+    "--allow-env",
+    "--allow-read",
+  ];
   return [...flags, `--allow-write=${writable}`, `--allow-run=${Deno.execPath()}`];
 }
 
@@ -83,7 +92,8 @@ export async function writeConfig(text: string, dir: string): Promise<string> {
   return config;
 }
 
-function configText(
+/** A configuration with one group of one target. */
+export function configText(
   upstream: string,
   { strategy = "weighted", serverKeys = "", callerKeys = "", callers = 1 }: ConfigChanges = {},
 ): string {
@@ -151,6 +161,19 @@ export async function cpuMs(pid: number): Promise<number | null> {
   const used = await Promise.all(children.filter(Boolean).map((child) => cpuMs(Number(child))));
   const own = (Number(fields[11]) + Number(fields[12])) * 10;
   return used.reduce<number>((sum, ms) => sum + (ms ?? 0), own);
+}
+
+/** CPU that each thread of a process has used so far, us, by its name; empty where the system does not tell. */
+export async function threadsUs(pid: number): Promise<ReadonlyMap<string, number>> {
+  const each = `for t in /proc/${pid}/task/*; do cat $t/comm $t/schedstat; done`;
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", each], stderr: "null" }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  const used = new Map<string, number>();
+  for (let place = 0; place + 1 < lines.length; place += 2) {
+    const name = lines[place]!;
+    used.set(name, (used.get(name) ?? 0) + Number(lines[place + 1]!.split(" ")[0]) / 1_000);
+  }
+  return used;
 }
 
 /** Resident memory of a process, MB; `null` where the system does not tell. */

@@ -2,8 +2,10 @@ import type { GatewayStorage, StorageOptions } from "@/core/gateway_storage.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { diskSources } from "@/core/config/sources.ts";
+import type { Gateway } from "@/core/gateway.ts";
 import { createLog } from "@/core/log.ts";
 import { openAlone } from "@/core/open_gateway.ts";
+import type { Plugin } from "@/core/plugin.ts";
 import { stopSignal } from "@/core/signals.ts";
 import { openAppendFile } from "@/storage/append_file.ts";
 import { feedbackSpools } from "@/storage/feedback_spool.ts";
@@ -14,8 +16,11 @@ import { ADAPTERS } from "../adapters.ts";
 /** Nothing can be synced to `/dev/null`. */
 const UNSYNCED = { sync: () => {}, syncLater: () => Promise.resolve() };
 
-/** Serves a configuration without plugins and without a store; lines of the journal go nowhere. */
-async function serve(path: string): Promise<void> {
+/** A gateway without plugins of its own and without a store; lines of its journal go nowhere. */
+export async function openQuietGateway(
+  path: string,
+  plugins: readonly Plugin[] = [],
+): Promise<Gateway> {
   const sources = diskSources({ env: () => undefined, now: Date.now });
   const load = () => loadConfig(path, sources, ADAPTERS);
   const initial = load();
@@ -24,9 +29,14 @@ async function serve(path: string): Promise<void> {
   const policies = ADAPTERS.createPolicyRunner(log);
   const { gateway } = await openAlone({ initial, load, log, policies }, {
     ...ADAPTERS,
-    createPlugins: () => [],
+    createPlugins: () => plugins,
     openStorage: openQuietStorage,
   });
+  return gateway;
+}
+
+async function serve(path: string): Promise<void> {
+  const gateway = await openQuietGateway(path);
   console.log(gateway.url);
   await stopSignal();
   await gateway.stop();

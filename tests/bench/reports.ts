@@ -7,7 +7,9 @@ import { sections } from "../../storage/reports/sections.ts";
 import { startPostgres } from "../postgres.ts";
 import { filterOf, MONDAY } from "../report_calls.ts";
 import { makePlace } from "../storage_fixture.ts";
+import { measureBesideReports } from "./beside_reports.ts";
 import { median } from "./measure.ts";
+import { measurePurge } from "./purge.ts";
 
 /** Calls in the database, spread over a week. */
 const CALLS = 1_000_000;
@@ -105,7 +107,12 @@ function since(began: number): number {
 
 if (import.meta.main) {
   using place = makePlace();
-  await measure({ driver: "sqlite", path: join(place.folder, "usage.sqlite"), dsn: null });
+  const sqlite = { driver: "sqlite", path: join(place.folder, "usage.sqlite"), dsn: null } as const;
+  await measure(sqlite);
+  await measureBesideReports(sqlite.path, new Date(MONDAY).toISOString());
+  await measurePurge(sqlite, Date.now());
   await using server = await startPostgres();
-  await measure({ driver: "postgres", path: "", dsn: await server.database() });
+  const postgres = { driver: "postgres", path: "", dsn: await server.database() } as const;
+  await measure(postgres);
+  await measurePurge(postgres, Date.now());
 }

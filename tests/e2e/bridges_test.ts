@@ -341,6 +341,7 @@ Deno.test("what a bridge left behind is told by name, never by value", async () 
     const [shape]: Loose[] = bridged!["request_translation_shapes"];
     assert.equal(shape!["bridge_direction"], "openai-chat>anthropic");
     assert.deepEqual([shape!["fields_stripped_count"], shape!["fields_rewritten_count"]], [2, 1]);
+    assert.equal(shape!["translated_output_cap_field"], "max_tokens", "the provider asks for one");
     assert.doesNotMatch(JSON.stringify(bridged), /4711|"ana"/);
     const kept: Loose[] = own!["request_translation_field_events"];
     assert.deepEqual(kept.map(({ field_name }) => field_name), ["store"]);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import {
   caller,
-  type ConfigOptions,
   databaseRows,
   DIALECTS,
+  ECHO,
   journalRows,
   testConfig,
   TOKEN,
@@ -15,14 +15,6 @@ import { makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { connectRaw, requestHead } from "../gateway_raw.ts";
 import { partial, sampleReply, startUpstream } from "../upstream.ts";
 import { gated, upToContent } from "./behaviours.ts";
-
-const ECHO: ConfigOptions = {
-  upstreams: [],
-  providers: Object.fromEntries(
-    DIALECTS.map((dialect) => [dialect, { base_url: "builtin:echo", dialect }]),
-  ),
-  group: { targets: DIALECTS.map((provider) => ({ provider, model: "echo" })) },
-};
 
 const decoder = new TextDecoder();
 

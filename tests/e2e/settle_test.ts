@@ -3,7 +3,7 @@ import { Ledger } from "@/core/limits/ledger.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { caller, startTestGateway, TOKEN } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
-import { echo, startUpstream } from "../upstream.ts";
+import { echo, reply, sse, startUpstream } from "../upstream.ts";
 
 Deno.test("a fault of ours in accounting loses neither the call nor its record", async () => {
   await using upstream = await startUpstream(echo("echo"));
@@ -23,6 +23,56 @@ Deno.test("a fault of ours in accounting loses neither the call nor its record",
     assert(gateway.logs.some((line) => line.includes("Cannot account for a call")));
   } finally {
     Ledger.prototype.settle = settle;
+  }
+});
+
+/** What the provider says it bills, and what its row says in nano-USD. */
+const BILLS: readonly [
+  usage: Record<string, unknown>,
+  input: unknown,
+  output: unknown,
+  total: unknown,
+][] = [
+  [{ cost: 0.00014 }, null, null, 140_000],
+  [
+    { cost: { input_tokens_cost: 1e-6, output_tokens_cost: 2e-6, total_cost: 0.005003 } },
+    1_000,
+    2_000,
+    5_003_000,
+  ],
+  [{ cost_in_usd_ticks: 37_756_000 }, null, null, 3_775_600],
+  [{ cost: "0.1" }, null, null, null],
+  [{ cost: -1 }, null, null, null],
+  [{ cost: 1e300 }, null, null, null],
+  [{}, null, null, null],
+];
+
+Deno.test("what a provider bills is stored apart from what the catalog says", async () => {
+  await using upstream = await startUpstream();
+  await using gateway = await startTestGateway({ upstreams: [upstream.url] });
+  let ordinal = 0;
+  for (const stream of [false, true]) {
+    for (const [extra, ...expected] of BILLS) {
+      const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, ...extra };
+      const choice = { index: 0, finish_reason: "stop" };
+      const message = { role: "assistant", content: "Hello" };
+      const body = { id: "c1", model: "up-1", created: 1, usage };
+      upstream.script(
+        stream
+          ? sse(
+            `data: ${JSON.stringify({ ...body, choices: [{ ...choice, delta: message }] })}\n\n` +
+              "data: [DONE]\n\n",
+          )
+          : reply({ ...body, object: "chat.completion", choices: [{ ...choice, message }] }),
+      );
+      const answer = await call(gateway.url, "openai-chat", { body: { stream } });
+      assert.equal(answer.status, 200, answer.text);
+      const row = (await gateway.settled(ordinal += 1)).at(-1)!;
+      const billed = ["input", "output", "total"]
+        .map((name) => row[`upstream_reported_${name}_cost_nusd`] ?? null);
+      assert.deepEqual(billed, expected, JSON.stringify({ stream, extra }));
+      assert.deepEqual([row["input_tokens"], row["output_tokens"]], [10, 5]);
+    }
   }
 });
 

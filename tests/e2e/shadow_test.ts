@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { caller, type ConfigOptions, startTestGateway, TOKEN } from "../gateway.ts";
+import { type ConfigOptions, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
 import { rowsOf } from "../recorded_rows.ts";
 import { after, reply, startUpstream } from "../upstream.ts";

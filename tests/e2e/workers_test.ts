@@ -5,6 +5,7 @@ import {
   type ConfigOptions,
   databaseRows,
   DIALECTS,
+  ECHO,
   journalRows,
   testConfig,
   TOKEN,
@@ -16,18 +17,14 @@ import { sampleReply, startUpstream } from "../upstream.ts";
 import { saidOften, told, workerPid } from "../workers.ts";
 import { gated, upToContent } from "./behaviours.ts";
 
-const ECHO: ConfigOptions = {
-  upstreams: [],
+const TWO_WORKERS: ConfigOptions = {
+  ...ECHO,
   server: { workers: 2 },
-  providers: Object.fromEntries(
-    DIALECTS.map((dialect) => [dialect, { base_url: "builtin:echo", dialect }]),
-  ),
-  group: { targets: DIALECTS.map((provider) => ({ provider, model: "echo" })) },
   callers: [caller("ci", TOKEN, { metrics_admin: true })],
 };
 
 Deno.test("workers that are killed under load are replaced, and every answered call has one row", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   await using gateway = await spawnGateway(folder.dir);
   const answered = new Set<string>();
   let loading = true;
@@ -72,7 +69,7 @@ async function requests(url: string): Promise<number> {
 }
 
 Deno.test("worker that hangs is replaced, and its numbers are kept", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   await using gateway = await spawnGateway(folder.dir);
   for (let turn = 0; turn < 20; turn++) await call(gateway.url, "anthropic");
   assert.equal(await requests(gateway.url), 20, "any process answers with the sum");
@@ -86,12 +83,12 @@ Deno.test("worker that hangs is replaced, and its numbers are kept", async () =>
 });
 
 Deno.test("reload reaches every worker, and one that starts later", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   await using gateway = await spawnGateway(folder.dir);
   const before = await fingerprints(gateway.url);
   assert.equal(before.length, 1);
   const groups = { more: { targets: [{ provider: "anthropic", model: "echo" }] } };
-  writeConfig(folder.dir, testConfig({ ...ECHO, models: groups }));
+  writeConfig(folder.dir, testConfig({ ...TWO_WORKERS, models: groups }));
   await gateway.said(/config_reloaded/);
   await until(async () => {
     const now = await fingerprints(gateway.url);
@@ -158,7 +155,7 @@ Deno.test("workers cut their calls at the second signal, and settle them", async
 });
 
 Deno.test("workers end with a supervisor that is killed, and the next one starts on their state", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   const pids: number[] = [];
   {
     await using gateway = await spawnGateway(folder.dir);
@@ -183,15 +180,15 @@ function lives(pid: number): boolean {
 }
 
 Deno.test("gateway does not start on state or a port that another one's workers use", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   await using gateway = await spawnGateway(folder.dir);
-  const other = testConfig({ ...ECHO, server: { workers: 3 } });
+  const other = testConfig({ ...TWO_WORKERS, server: { workers: 3 } });
   writeConfig(folder.dir, other, "other.yaml");
   const beside = await runServe(folder.dir, ["serve", "--config", `${folder.dir}/other.yaml`]);
   assert.equal(beside.code, 1);
   assert.match(beside.output, /Cannot open the state .*another gateway uses it/);
   await using elsewhere = await makeFolder({
-    ...ECHO,
+    ...TWO_WORKERS,
     server: { workers: 2, listen: new URL(gateway.url).host },
   });
   const taken = await runServe(elsewhere.dir);
@@ -200,7 +197,7 @@ Deno.test("gateway does not start on state or a port that another one's workers 
 });
 
 Deno.test("start of workers that cannot serve says why, once, and leaves none behind", async () => {
-  await using folder = await makeFolder(ECHO);
+  await using folder = await makeFolder(TWO_WORKERS);
   Deno.mkdirSync(`${folder.dir}/state/journal`, { recursive: true });
   Deno.mkdirSync(`${folder.dir}/state/journal/events.1.jsonl`);
   const { code, output } = await runServe(folder.dir);
