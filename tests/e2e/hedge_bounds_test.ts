@@ -145,10 +145,12 @@ for (const shared of [false, true]) {
       assert.equal(rows.length, made);
       const served = statuses.filter((status) => status === 200).length;
       const attempts = rows.flatMap((row) => row["request_attempts"]);
-      assert.equal(attempts.length, asked, "each request a provider got is an attempt");
       assert.equal(attempts.filter(({ selected }) => selected === 1).length, served);
       const lost = attempts.filter(({ outcome }) => outcome === "hedge_loser");
       assert(lost.length > 20, `${lost.length} hedges`);
+      // Who loses at once may never have been heard of by its provider.
+      const unheard = attempts.length - asked;
+      assert(unheard >= 0 && unheard <= lost.length, `${unheard} attempts were never seen`);
       assert(sent >= served && sent <= asked);
       const charged = rows.reduce((sum, row) => sum + row["charged_nusd"], 0);
       assert.equal(charged, served * 101_000);
