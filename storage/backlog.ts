@@ -24,8 +24,11 @@ interface Mark {
   written: number;
 }
 
-/** Lines of one such time share a mark, ms. */
-const MARK_MS = 1_000;
+/** Lines of one such time share a mark, ms: a short lag is told exactly, a long one has few marks. */
+const FINE_MS = 50;
+const COARSE_MS = 1_000;
+/** Marks that are fine. */
+const FINE_MARKS = 100;
 
 /** Builds an empty backlog; `now` is epoch ms. */
 export function createBacklog(
@@ -43,7 +46,8 @@ export function createBacklog(
     written += bytes;
     const at = now();
     const last = marks.at(-1);
-    if (last && at - last.at < MARK_MS) last.written = written;
+    const every = marks.length < FINE_MARKS ? FINE_MS : COARSE_MS;
+    if (last && at - last.at < every) last.written = written;
     else marks.push({ at, written });
   }
 

@@ -29,6 +29,14 @@ export function rawRequest(
   return { hostname, port: Number(port), bytes };
 }
 
+/** How much is sent. */
+interface LoadPlan {
+  readonly connections: number;
+  readonly calls: number;
+  /** Calls a second; unset: as many as there are answers. */
+  readonly rps?: number;
+}
+
 /** A request, or several that take turns. */
 export type Requests = RawRequest | readonly [RawRequest, ...RawRequest[]];
 type RawRequest = ReturnType<typeof rawRequest>;
@@ -41,7 +49,7 @@ type RawRequest = ReturnType<typeof rawRequest>;
  */
 export async function load(
   requests: Requests,
-  plan: { readonly connections: number; readonly calls: number },
+  plan: LoadPlan,
 ): Promise<Load> {
   const turns = "bytes" in requests ? [requests] : requests;
   const times: number[] = [];
@@ -53,7 +61,7 @@ export async function load(
     const buffer = new Uint8Array(4 << 20);
     while (left-- > 0) {
       const request = turns[left % turns.length]!;
-      const from = performance.now();
+      const from = await turnOf(plan.calls - left - 1, started, plan.rps);
       await writeAll(connection, request.bytes);
       await readAnswer(connection, buffer);
       times.push(performance.now() - from);
@@ -63,6 +71,16 @@ export async function load(
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(times.length * share)] ?? NaN;
   return { rps: times.length / seconds, p50: at(0.5), p99: at(0.99) };
+}
+
+/** When a call begins: at once, or when it is due. What waited for a connection waited since then. */
+async function turnOf(ordinal: number, started: number, rps?: number): Promise<number> {
+  if (rps === undefined) return performance.now();
+  const due = started + ordinal * 1_000 / rps;
+  const early = due - performance.now();
+  if (early <= 0) return due;
+  await new Promise((resolve) => setTimeout(resolve, early));
+  return performance.now();
 }
 
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
