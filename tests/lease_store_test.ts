@@ -166,6 +166,25 @@ for (const { name, open } of STORES) {
       }));
   }
 
+  Deno.test(`processes on ${name} that were given different limits each keep to their own`, () =>
+    withFleet(async ({ members }) => {
+      const need: Need = [["day.requests", 1]];
+      const ask = async (limit: number, of: readonly Member[], calls: number) => {
+        const asked = Array.from(
+          { length: calls },
+          (_, turn) => admit(of[turn % of.length]!, limitsOf("day.requests", limit), need),
+        );
+        return (await Promise.all(asked)).filter((call) => call !== null).length;
+      };
+      const [low, high] = await Promise.all([
+        ask(20, members.slice(0, 2), 60),
+        ask(100, members.slice(2), 140),
+      ]);
+      assert(low <= 20 && low + high <= 100, `${low} and ${high}`);
+      assert(low + high >= 95, `${low} and ${high}`);
+      assert.equal(await ask(20, members.slice(0, 2), 10), 0, "others used more than they may");
+    }));
+
   Deno.test(`processes on ${name} wait for a store that is locked for a moment`, () =>
     withFleet(async ({ members }, { file }) => {
       const limits = limitsOf("day.requests", 100);
