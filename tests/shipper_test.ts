@@ -163,6 +163,18 @@ for (const [step, crash] of Object.entries(CRASHES)) {
   }
 }
 
+onEachDriver("a batch that is not full is the last one of its turn", async (place) => {
+  await writeRecords(place, 1, 7);
+  await using database = await openPlace(place, { batchLines: 3 });
+  const more = [];
+  for (let n = 0; n < 3; n += 1) more.push(await database.shipper.step());
+  assert.deepEqual(more, [true, true, false]);
+  assert.deepEqual(await shippedIds(database.db), idsBetween(1, 7));
+  await writeRecords(place, 8, 8);
+  assert.equal(await database.shipper.step(), false, "and what came since is not lost");
+  assert.deepEqual(await shippedIds(database.db), idsBetween(1, 8));
+});
+
 onEachDriver("batch that is sent again changes nothing", async (place) => {
   await writeRecords(place, 1, 40);
   await using database = await openPlace(place, { batchLines: 7 });
