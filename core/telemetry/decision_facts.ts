@@ -64,18 +64,9 @@ export function factsJson(
     readonly policyDigest: string | undefined;
   },
 ): string {
-  const { snapshot } = call;
-  const { decisionTelemetry } = snapshot.server;
+  const { decisionTelemetry } = call.snapshot.server;
   const { context, group, eligible } = decision;
   const rejected = new Set(context.rejected.map(({ id }) => id));
-  const record = plan === null ? null : {
-    contract_version: CONTRACT,
-    config_fingerprint: snapshot.fingerprint,
-    policy_digest: policyDigest,
-    engine: ENGINE,
-    content_sha256: group.includeRequest ? contentDigest(call) : undefined,
-    plan_json: plan,
-  };
   const seen = JSON.stringify(seenContext(plainContext(context)));
   const others: Omit<DecisionFacts, "eligible" | "rejected" | "context"> = {
     passes: decision.passes,
@@ -84,7 +75,11 @@ export function factsJson(
     deferredCount: decision.deferredCount,
     panic: decision.panic,
     scores: decisionTelemetry.candidates ? findings.scores : null,
-    record,
+    record: plan === null ? null : {
+      ...recordColumns(call, group),
+      policy_digest: policyDigest,
+      plan_json: plan,
+    },
     ...limitsOf(decisionTelemetry),
   };
   const listed = (targets: readonly Target[]) => `[${targets.map(targetJson).join()}]`;
@@ -92,6 +87,15 @@ export function factsJson(
   return `{"eligible":${listed(eligible)},"rejected":${
     listed(group.targets.filter(({ id }) => rejected.has(id)))
   },"context":${seen},${JSON.stringify(others).slice(1)}`;
+}
+
+function recordColumns(call: Call, { includeRequest }: Decision["group"]): Row {
+  return {
+    contract_version: CONTRACT,
+    config_fingerprint: call.snapshot.fingerprint,
+    engine: ENGINE,
+    content_sha256: includeRequest ? contentDigest(call) : undefined,
+  };
 }
 
 function limitsOf({ candidates, maxCandidates, maxFilterReasons }: TelemetrySettings) {
