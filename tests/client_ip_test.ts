@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { clientAddress } from "@/core/client_ip.ts";
+import { addressColumns, clientAddress } from "@/core/client_ip.ts";
 import type { ClientIpSettings } from "@/core/snapshot.ts";
 
 const SETTINGS: ClientIpSettings = {
@@ -115,3 +115,30 @@ for (const { name, peer, headers, address, settings } of CASES) {
     assert.equal(found, address);
   });
 }
+
+const PLACES: readonly (readonly [address: string, peer: string, said: string])[] = [
+  ["10.1.2.3", "10.1.2.3", "peer 4 private"],
+  ["fd00::1", "10.1.2.3", "forwarded 6 trusted_proxy private"],
+  ["127.0.0.1", "127.0.0.1", "peer 4 loopback"],
+  ["240.0.0.1", "240.0.0.1", "peer 4 reserved"],
+  ["8.8.8.8", "10.1.2.3", "forwarded 4 trusted_proxy"],
+];
+
+for (const [address, peer, said] of PLACES) {
+  Deno.test(`a stranger at ${address} behind ${peer} is told as ${said}`, () => {
+    const row = addressColumns(address, peer);
+    const flags = [
+      row["trusted_proxy_applied"] && "trusted_proxy",
+      row["request_is_private"] && "private",
+      row["request_is_loopback"] && "loopback",
+      row["request_is_reserved"] && "reserved",
+    ];
+    const words = [row["ip_source"], row["ip_version"], ...flags.filter(Boolean)];
+    assert.equal(words.join(" "), said);
+    assert.equal(row["ip_address"], address);
+  });
+}
+
+Deno.test("a stranger whose address is not kept has none of its columns", () => {
+  assert.deepEqual(addressColumns(null, "10.1.2.3"), {});
+});
