@@ -12,6 +12,7 @@ import type { DecodedRequest, Dialect, ReplyFacts, Tap } from "./dialect.ts";
 import type { RequestFeatures, WireFeatures } from "./features.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Health } from "./health.ts";
+import type { HedgeBudget } from "./hedge_budget.ts";
 import type { Charge } from "./limits/charge.ts";
 import type { Budget } from "./limits/standing.ts";
 import type { CallerShapes, Taken } from "./limits/caller_shapes.ts";
@@ -25,7 +26,6 @@ import type { ProofMemory } from "./proof_memory.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
 import type { RolloutGuard } from "./rollout_guard.ts";
 import type { Shadows } from "./shadow.ts";
-import type { HedgeBudget } from "./hedge_budget.ts";
 import type { RetryBudget } from "./retry.ts";
 import type { Journal, UsageStore } from "./record.ts";
 import type { Registry } from "./registry.ts";
@@ -257,7 +257,7 @@ export interface Call {
   readonly policyRuns: PolicyRun[];
   /** Step send. */
   attempts: Attempt[];
-  /** Another target may still serve before this one: a stream is given to the caller from its content on. */
+  /** Another target may still serve first: a stream is given to the caller from its content on. */
   contested: boolean;
   /** A provider refused the reasoning of earlier turns: it is not sent again. */
   withoutProofs: boolean;

@@ -56,6 +56,26 @@ Deno.test("each limit has its own place, in the order of the list", () => {
   assert.deepEqual(LIMIT_KEYS.map(placeOf), LIMIT_KEYS.map((_, place) => place));
 });
 
+Deno.test("what one reservation hands on takes the place of what the other holds", () => {
+  const { ledger } = ledgerAt();
+  const scopes = [limitsOf({ "day.cost": 100 })];
+  const [first, second, third] = [ledger.open(scopes), ledger.open(scopes), ledger.open(scopes)];
+  const taken = () => first.accounts[0]!.taken("day.cost", ledger.moment());
+  assert.equal(take(ledger, first, [["day.cost", 10]]), null);
+  assert.equal(take(ledger, second, [["day.cost", 60]]), null);
+  assert.equal(take(ledger, third, [["day.cost", 31]])?.key, "day.cost", "both count");
+  ledger.hand(second, first, ["day.cost"]);
+  assert.equal(taken(), 60);
+  ledger.release(second, ["day.cost"]);
+  assert.equal(taken(), 60, "the second has nothing left to give back");
+  ledger.settle(first, { ...NO_CHARGE, calls: 1, nusd: 25 });
+  assert.equal(taken(), 25);
+  assert.deepEqual([...ledger.overruns], []);
+  assert.equal(take(ledger, third, [["day.cost", 75]]), null);
+  ledger.hand(third, first, ["day.cost"]);
+  assert.equal(taken(), 25, "what is settled takes nothing more");
+});
+
 Deno.test("ledger admits as many calls a minute as its limit, and again when they are 60 s old", () => {
   const { ledger, pass } = ledgerAt();
   const limits = [limitsOf({ rpm: 3 })];

@@ -28,12 +28,13 @@ export function createAttemptMetrics(version: string): AttemptMetrics {
   const first = histogram("gen_ai.client.operation.time_to_first_chunk", "s", FIRST_CHUNK);
   const tokens = histogram("gen_ai.client.token.usage", "{token}", TOKENS);
   return {
-    record({ target, error, facts, startedAt, firstByteAt, endedAt }) {
+    record({ target, error, stopped, facts, startedAt, firstByteAt, endedAt }) {
+      const failed = error?.class ?? (stopped === "hedge_loser" ? stopped : null);
       const about: Attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": providerName(target.dialect),
         "gen_ai.request.model": target.model,
-        ...(error ? { "error.type": error.class } : {}),
+        ...(failed ? { "error.type": failed } : {}),
       };
       if (endedAt !== null) duration.record((endedAt - startedAt) / 1000, about);
       if (firstByteAt !== null) first.record((firstByteAt - startedAt) / 1000, about);

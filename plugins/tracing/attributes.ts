@@ -1,5 +1,12 @@
 import type { Attributes } from "@opentelemetry/api";
-import { type Attempt, type Call, servingAttempt, type Settlement } from "@/core/call.ts";
+import {
+  type Attempt,
+  type Call,
+  fallbackReason,
+  isFallback,
+  servingAttempt,
+  type Settlement,
+} from "@/core/call.ts";
 import { errorOrigin } from "@/core/call_record.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import type { Json } from "@/core/json.ts";
@@ -37,6 +44,7 @@ export function attemptAttributes(attempt: Attempt): Attributes {
 export function callAttributes(call: Call, settlement: Settlement): Attributes {
   const { wire, wireFeatures, group, attempts, startedAt } = call;
   const { facts, usage, cost, error, at } = settlement;
+  const fallback = attempts.findLast((attempt) => isFallback(call, attempt));
   const dialect = servingAttempt(call)?.target.dialect ?? call.dialect.name;
   const used = usage.source === "none" ? null : usage;
   return stated({
@@ -57,7 +65,7 @@ export function callAttributes(call: Call, settlement: Settlement): Attributes {
     "pointsman.strategy": group?.strategy,
     "pointsman.cache": call.cache?.status ?? "bypass",
     "pointsman.attempts": attempts.length,
-    "pointsman.fallback_reason": attempts.length > 1 ? attempts.at(-2)?.error?.class : undefined,
+    "pointsman.fallback_reason": fallback && fallbackReason(call, fallback),
     "pointsman.error_origin": error && errorOrigin(error),
     "pointsman.cost_nusd": cost?.total == null ? undefined : Number(cost.total),
     "pointsman.overhead_us": Math.max(0, Math.round((at - startedAt - call.waitedMs) * 1000)),

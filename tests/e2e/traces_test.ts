@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   CALL_PATH,
+  type ConfigTree,
   DIALECTS,
   journalRows,
   type Loose,
@@ -10,7 +11,14 @@ import {
 import { call, readAnswer, send } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { type SeenSpan, startCollector } from "../otlp_collector.ts";
-import { echo, errorReply, hang, startUpstream, type TestUpstream } from "../upstream.ts";
+import {
+  type Behaviour,
+  echo,
+  errorReply,
+  hang,
+  startUpstream,
+  type TestUpstream,
+} from "../upstream.ts";
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = { traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01`, tracestate: "vendor=1" };
@@ -19,11 +27,15 @@ const STEPS = ["accept", "decode", "admit", "route", "send", "relay", "settle"];
 /** Runs a traced gateway before two upstreams, the first of which fails, and gives what it exported. */
 async function traced(
   body: (gateway: GatewayProcess, upstreams: readonly TestUpstream[]) => Promise<void>,
+  { behaviour = errorReply("openai-chat", 500), group = {} }: {
+    readonly behaviour?: Behaviour;
+    readonly group?: ConfigTree;
+  } = {},
 ) {
   await using collector = startCollector();
-  await using first = await startUpstream(errorReply("openai-chat", 500));
+  await using first = await startUpstream(behaviour);
   await using second = await startUpstream(echo("echo"));
-  await using folder = await makeFolder({ upstreams: [first.url, second.url] });
+  await using folder = await makeFolder({ upstreams: [first.url, second.url], group });
   await using gateway = await spawnGateway(folder.dir, { env: collector.env });
   await body(gateway, [first, second]);
   gateway.kill("SIGTERM");
@@ -71,6 +83,22 @@ Deno.test("trace of a call is a tree that goes on from the caller's and into the
   assert.equal(sent.get("tracestate"), PARENT.tracestate);
   assert.equal(sent.get("baggage"), null);
   assert.equal(one(rows)["trace_id"], TRACE_ID);
+});
+
+Deno.test("a hedge has a span beside that of the slow target, and the loser's says no error", async () => {
+  const hedge = { enabled: true, after_ms: 20, max_percent: 100 };
+  const { spans, metrics } = await traced(async ({ url }) => {
+    assert.equal((await call(url, "openai-chat")).status, 200);
+  }, { behaviour: hang(), group: { hedge } });
+  const send = one(spans.filter(({ name }) => name === "send"));
+  const [slow, fast] = childrenOf(spans, send).toSorted((a, b) => a.start < b.start ? -1 : 1);
+  assert.deepEqual([slow?.name, fast?.name], ["chat up-1", "chat up-2"]);
+  assert.deepEqual([slow?.failed, fast?.failed], [false, false]);
+  assert(slow!.start <= fast!.start && fast!.start < slow!.end);
+  assert.equal(one(calls(spans)).attributes["pointsman.fallback_reason"], undefined);
+  const durations = metrics.get("gen_ai.client.operation.duration") ?? [];
+  const errors = durations.map(({ attributes }) => attributes["error.type"]);
+  assert.deepEqual(new Set(errors), new Set(["hedge_loser", undefined]));
 });
 
 Deno.test("spans say what the conventions ask, and nothing of the content", async () => {
