@@ -25,7 +25,7 @@ export function reservedTokens({ features, estimate }: Call): {
 
 /** The counters of the caller itself. */
 export function ownAccount({ ledger }: Parts, { credential: { caller } }: Call): Account {
-  return ledger.account(caller.limits[0]?.id ?? caller.id);
+  return ledger.account(caller.limits[0]!.id);
 }
 
 /**
