@@ -60,7 +60,8 @@ export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy
   const { bundle } = result;
   const clock = () => performance.now();
   const deadlines = createDeadlines(clock);
-  const host = new PolicyHost({ deadlines, clock, open: openProcess, heapMb });
+  const open = () => new PolicyHost({ deadlines, clock, open: openProcess, heapMb });
+  let host = open();
   const ungranted = new Set<string>();
   const fetches = net.length > 0 || settings.tellsAsked === true;
   const onUngranted = (place: string) => void ungranted.add(place);
@@ -76,9 +77,18 @@ export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy
     await close();
     return { step: "load", flaws: [refusalOf(refused, bundle, path)] };
   }
+  const decideOnce = async (context: string) => {
+    if (!host.alive) await (host = open()).load(message, IGNORED);
+    return await host.decide(context, granted);
+  };
   return {
     bundle,
-    decide: (context) => host.decide(JSON.stringify(context), granted),
+    async decide(context) {
+      const text = JSON.stringify(context);
+      const answer = await decideOnce(text);
+      // A busy machine may be late for what is quick: what is slow is late again.
+      return isLate(answer) ? await decideOnce(text) : answer;
+    },
     ungranted,
     heapBytes: () => host.heapBytes(),
     explain({ fault, detail }) {
@@ -87,4 +97,9 @@ export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+function isLate(answer: HostAnswer): boolean {
+  return answer.kind === "lost" ||
+    (answer.kind === "fault" && ["policy-killed", "policy-timeout"].includes(answer.fault));
 }

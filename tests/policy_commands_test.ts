@@ -27,6 +27,15 @@ const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
     /a\.ts:2:9 policy-threw: Error: why/,
   ],
   [
+    "goes on after a decision that takes too long, and names the fault",
+    `export const route = (ctx: { seed: number }) => {
+  while (ctx.seed % 9 === 0);
+  return { targetIndex: 0 };
+};`,
+    3,
+    /^[^]*policy-(?:timeout|killed)(?![^]*another plan)/,
+  ],
+  [
     "names a plan that does not hold",
     "export const route = () => ({ targetIndex: 99 });",
     3,
