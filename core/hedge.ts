@@ -68,38 +68,66 @@ export async function tryHedged(
     const leading = tryTarget(parts, call, first);
     const early = await orLate(parts.deadlines, leading, { ms: delayMs, late: () => null });
     if (early !== null) return follow(call, walk, first, early);
-    return await raced(call, race, {
+    return await raced(parts, call, race, {
       leading: leading.then((outcome) => ({ plan: first, outcome })),
       hedge: trySecond(parts, call, race),
     });
   } finally {
-    race.over = true;
-    call.contested = false;
-    stopOthers(parts, call);
+    end(parts, call, race);
   }
 }
 
+/** Whoever does not serve by now never will: it is stopped before it can begin to. */
+function end(parts: Parts, call: Call, race: Race): void {
+  race.over = true;
+  call.contested = false;
+  stopOthers(parts, call);
+}
+
+interface Tries {
+  readonly leading: Promise<Ended>;
+  /** `null`: there is no second. */
+  readonly hedge: Promise<Ended | null>;
+}
+
 async function raced(
+  parts: Parts,
   call: Call,
   race: Race,
-  { leading, hedge }: {
-    readonly leading: Promise<Ended>;
-    /** `null`: there is no second. */
-    readonly hedge: Promise<Ended | null>;
-  },
+  { leading, hedge }: Tries,
 ): Promise<Reply | null> {
   const { walk, first } = race;
   // What is not awaited any more fails unheard.
   for (const trying of [leading, hedge]) trying.catch(() => {});
-  const ended = await Promise.race([leading, hedge]);
+  const ended = await firstEnded(parts, call, race, { leading, hedge });
   call.contested = false;
   const reply = ended && follow(call, walk, ended.plan, ended.outcome);
   if (reply) return reply;
   const isFirst = ended?.plan === first;
   const { second } = race;
-  if (isFirst && (second === null || !walk.left.includes(second.target))) return null;
+  if (isFirst && (second === null || !walk.left.includes(second.target))) {
+    end(parts, call, race);
+    // The second may have served while the first failed: only who relays its reply ends it.
+    if (servingAttempt(call) === null) return null;
+  }
   const last = await (isFirst ? hedge : leading);
   return last && follow(call, walk, last.plan, last.outcome);
+}
+
+/** @throws what one of them threw, unless the other serves already */
+async function firstEnded(
+  parts: Parts,
+  call: Call,
+  race: Race,
+  { leading, hedge }: Tries,
+): Promise<Ended | null> {
+  try {
+    return await Promise.race([leading, hedge]);
+  } catch (error) {
+    end(parts, call, race);
+    if (servingAttempt(call) === null) throw error;
+    return await Promise.any([leading, hedge]);
+  }
 }
 
 /** The next target of the walk that is well: a hedge is no probe of one that was failing. */

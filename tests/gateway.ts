@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import type { Adapters } from "@/core/adapters.ts";
 import { loadConfig } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { diskSources } from "@/core/config/sources.ts";
@@ -40,7 +41,11 @@ export interface TestGateway extends AsyncDisposable {
 }
 
 /** Starts a gateway; the folder is its own, the port is free. */
-export async function startTestGateway(options: ConfigOptions): Promise<TestGateway> {
+export async function startTestGateway(
+  options: ConfigOptions,
+  more: Partial<Pick<Adapters, "builtins">> = {},
+): Promise<TestGateway> {
+  const adapters = { ...ADAPTERS, ...more };
   const dir = await Deno.makeTempDir();
   const path = join(dir, "config.yaml");
   writeFolder(dir, options);
@@ -49,12 +54,12 @@ export async function startTestGateway(options: ConfigOptions): Promise<TestGate
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
   const policies = ADAPTERS.createPolicyRunner(log);
   const sources = diskSources({ env: () => undefined, now: Date.now });
-  const load = () => loadConfig(path, sources, { ...ADAPTERS, policies });
+  const load = () => loadConfig(path, sources, { ...adapters, policies });
   const initial = load();
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
   const lines = lineCount();
   const { gateway, config, storage } = await openAlone({ initial, load, log, policies }, {
-    ...ADAPTERS,
+    ...adapters,
     async openStorage(options) {
       const storage = await openStorage(options);
       return { ...storage, journal: lines.counted(storage.journal) };
