@@ -117,16 +117,27 @@ export class RolloutGuard implements Disposable {
     try {
       for (const group of this.#world.groups()) {
         if (!group.rollout?.autoRollback) continue;
-        const stored = await this.#world.state.get(rollbackKey(group.name));
-        const known = this.#rollbacks.get(group.name);
-        if (isRollback(stored)) this.#rollbacks.set(group.name, { ...stored, stored: true });
-        else if (known?.stored) this.#resume(group.name);
-        else if (known) await this.#store(group, known).catch(() => {});
+        await this.#lookAt(group);
       }
       this.#known = true;
     } catch {
       // A store that is out of reach changes nothing: what is known holds.
     }
+  }
+
+  async #lookAt(group: Group): Promise<void> {
+    const { name } = group;
+    const known = this.#rollbacks.get(name);
+    const told = known === undefined || known.stored;
+    const stored = await this.#world.state.get(rollbackKey(name));
+    // What was read says nothing of a rollback that came while it was.
+    if (this.#rollbacks.get(name) !== known) return;
+    const found = isRollback(stored) ? stored : null;
+    const isNews = !told && isSame(known, this.#subjectOf(group)) &&
+      !(found && isSame(found, known));
+    if (isNews) await this.#store(group, known).catch(() => {});
+    else if (found) this.#rollbacks.set(name, { ...found, stored: true });
+    else if (known) this.#resume(name);
   }
 
   #resume(name: string): void {

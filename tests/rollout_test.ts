@@ -158,3 +158,59 @@ Deno.test("rollback that could not be stored is stored later, and ends when it i
   await look();
   assert.deepEqual([guard, other].map((it) => it.isRolledBack(GROUP)), [false, false]);
 });
+
+Deno.test("rollback that could not be stored outlives an older one of another bundle", async () => {
+  const shared = sharedState();
+  let down = false;
+  const state: StateStore = {
+    ...shared,
+    set: (name, value) => down ? Promise.reject(new Error("down")) : shared.set(name, value),
+  };
+  const world = { digest: "d1" };
+  using guard = guardOf(state, world);
+  await guard.look();
+  const fail = () => {
+    for (let made = 0; made < 100; made++) {
+      guard.count(GROUP, "rollout", { ...FINE, fault: "policy-threw" });
+    }
+  };
+  fail();
+  await guard.look();
+  world.digest = "d2";
+  assert(!guard.isRolledBack(GROUP), "another bundle has its own chance");
+  down = true;
+  fail();
+  await guard.look();
+  assert(guard.isRolledBack(GROUP), "what this process knows holds");
+  down = false;
+  await guard.look();
+  using other = guardOf(state, world);
+  await other.look();
+  assert(other.isRolledBack(GROUP), "and is told to the others in the end");
+});
+
+Deno.test("rollback is not forgotten for what the store said before it", async () => {
+  const shared = sharedState();
+  const slow = Promise.withResolvers<void>();
+  let late = false;
+  const state: StateStore = {
+    ...shared,
+    async get(name) {
+      const value = await shared.get(name);
+      if (late) await slow.promise;
+      return value;
+    },
+  };
+  using guard = guardOf(state);
+  await guard.look();
+  late = true;
+  const looking = guard.look();
+  await shared.get("");
+  for (let made = 0; made < 100; made++) {
+    guard.count(GROUP, "rollout", { ...FINE, fault: "policy-threw" });
+  }
+  await shared.get("");
+  slow.resolve();
+  await looking;
+  assert(guard.isRolledBack(GROUP));
+});
