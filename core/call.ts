@@ -313,9 +313,12 @@ export function servingAttempt(call: Call): Attempt | null {
 export function decidingAttempt(call: Call): Attempt | undefined {
   const { attempts } = call;
   if (attempts.length < 2) return attempts[0];
-  const failed = attempts.filter(({ error }) => error !== null)
-    .toSorted((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
-  return servingAttempt(call) ?? failed.at(-1) ?? attempts.at(-1);
+  return servingAttempt(call) ?? failedLast(attempts) ?? attempts.at(-1);
+}
+
+function failedLast(attempts: readonly Attempt[]): Attempt | undefined {
+  return attempts.filter(({ error }) => error !== null)
+    .toSorted((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0)).at(-1);
 }
 
 /** Whether an attempt was needed because the one before it failed. */
@@ -326,10 +329,10 @@ export function isFallback(call: Call, { index, hedge }: Attempt): boolean {
 /** Why there was an attempt after the first, in one word of a closed list. */
 export function fallbackReason(
   call: Call,
-  attempt: Attempt,
+  { index, hedge }: Attempt,
 ): UpstreamError["class"] | "hedge" | undefined {
-  const reason = call.attempts[attempt.index - 1]?.error?.class;
-  return reason ?? (attempt.hedge ? "hedge" : undefined);
+  if (hedge) return call.attempts[index - 1]?.error?.class ?? "hedge";
+  return failedLast(call.attempts.slice(0, index))?.error?.class;
 }
 
 /** Ends a call from outside: what it waits for is aborted. */

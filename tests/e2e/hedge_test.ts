@@ -190,6 +190,25 @@ Deno.test("the first target goes on when its hedge is refused the request", asyn
   });
 });
 
+Deno.test("a fallback says what it follows, also behind a hedge that was stopped", async () => {
+  const first = Promise.withResolvers<void>();
+  const tooLong = errorReply(CHAT, 400, { code: "context_length_exceeded" });
+  const script = { "up-1": after(first.promise, tooLong), "up-2": hang(), "up-3": healthy };
+  const targets = [{ context_tokens: 50_000 }, { context_tokens: 40_000 }, {}];
+  await inGateway(script, { targets }, async (gateway, upstream) => {
+    const answering = call(gateway.url, CHAT);
+    await upstream.request(2);
+    first.resolve();
+    assert.equal((await answering).headers.get("x-router-model"), "up-3");
+    const [row] = await gateway.settled(1);
+    assert.deepEqual(outcomes(row!), ["upstream_context_length", "hedge_loser", "ok"]);
+    assert.deepEqual([row!["fallback_used"], row!["request_attempts"][2].fallback_reason], [
+      1,
+      "upstream_context_length",
+    ]);
+  });
+});
+
 Deno.test("a request that the first target refuses ends its hedge, too", async () => {
   const first = Promise.withResolvers<void>();
   const script = { "up-1": after(first.promise, errorReply(CHAT, 400)), "up-2": hang() };
