@@ -80,6 +80,7 @@ export async function tryCall<Result>(
     understand(parts, call);
     await shapeStart(parts, call);
     await admitImageUrls(parts, call);
+    call.admitted = true;
     return await look(call);
   } finally {
     leave(parts, call);
@@ -108,11 +109,11 @@ export async function visit(
   }
 }
 
-/** Ends what leaves no record; who left the queue gives its place back. */
+/** Ends what leaves no record; who left before it was let in gives its place back. */
 function leave(parts: Parts, call: Call): void {
   call.settled = true;
   parts.live.delete(call);
-  if (call.cut !== null) call.shaped.forEach((taken) => taken.undo());
+  if (call.cut !== null && !call.admitted) call.shaped.forEach((taken) => taken.undo());
   if (call.reservation) parts.ledger.settle(call.reservation, { ...NO_CHARGE, calls: 1 });
 }
 

@@ -320,6 +320,28 @@ Deno.test("explain asks the policy's server only when it is told to", async () =
   assert.deepEqual(faultsIn(gateway), [], "a trial is told to nobody");
 });
 
+Deno.test("explain that its caller left while a policy was asked keeps what it took of the pace", async () => {
+  await using policy = await startUpstream(hang());
+  await using gateway = await startTestGateway({
+    ...asking(policy.url),
+    callers: [
+      caller("ci", TOKEN, {
+        allow: ["asked"],
+        traffic_shape: { request_start_per_sec: 0.001, request_burst: 1 },
+      }),
+    ],
+  });
+  const leaving = new AbortController();
+  const path = "/v1/route/explain?call_policy=true";
+  const left = ask(gateway, { path, signal: leaving.signal }).catch(() => null);
+  const asked = await policy.request(1);
+  leaving.abort();
+  assert.equal(await left, null);
+  assert.equal(await asked.ended, "aborted");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertError("openai-chat", await ask(gateway, { path: "/v1/route/explain" }), "traffic-shaped");
+});
+
 Deno.test("reload changes the policy for calls that come, and keeps what is known of one that stays", async () => {
   await using policy = await startUpstream(reply(SECOND));
   await using other = await startUpstream(reply({ targetIndex: 0 }));
