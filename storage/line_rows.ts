@@ -45,33 +45,35 @@ export function createLineReader(): (text: string, now: number) => LineRows {
     ["request_usage", ...childTables, ...eventTables]
       .map((name) => [name, createRowReader(tables.get(name)!)]),
   );
-  const read = (table: string, members: Members) => [table, readers.get(table)!(members)] as const;
+  const read = (table: string, members: Members, isExact: boolean) =>
+    [table, readers.get(table)!(members, isExact)] as const;
 
-  function callRows(line: Members, now: number) {
+  function callRows(line: Members, { now, isExact }: Reading) {
     const { request_id } = line;
     if (typeof request_id !== "string") throw new LineError("Cannot load a call without an id");
     line.ingested_at = now;
-    return [read("request_usage", line), ...childRows(line, request_id)];
+    return [read("request_usage", line, isExact), ...childRows(line, request_id, isExact)];
   }
 
-  function childRows(line: Members, requestId: string) {
+  function childRows(line: Members, requestId: string, isExact: boolean) {
     const rows: ReturnType<typeof read>[] = [];
     for (const table of childTables) {
       if (!(table in line)) continue;
       for (const row of rowsOf(line[table])) {
         row.request_id = requestId;
         completed(row, line, COMMON[table]);
-        rows.push(read(table, row));
+        rows.push(read(table, row, isExact));
       }
     }
     return rows;
   }
 
-  function ownRows(line: Members, { now, facts }: Reading) {
-    if ("table" in line) return [read(...eventOf(line))];
-    if (typeof line.decision !== "string") return callRows(line, now);
+  function ownRows(line: Members, reading: Reading) {
+    const { facts, isExact } = reading;
+    if ("table" in line) return [read(...eventOf(line), isExact)];
+    if (typeof line.decision !== "string") return callRows(line, reading);
     if ("facts" in line) addFactRows(line, facts());
-    return childRows(line, line.decision);
+    return childRows(line, line.decision, isExact);
   }
 
   function rowsOfLine(line: unknown, reading: Reading): LineRows {
@@ -89,15 +91,18 @@ export function createLineReader(): (text: string, now: number) => LineRows {
   }
 
   const exactly = (text: string, now: number) =>
-    rowsOfLine(parseExactly(text), { now, facts: () => JSON.parse(text).facts });
+    rowsOfLine(parseExactly(text), {
+      ...{ now, isExact: true },
+      facts: () => JSON.parse(text).facts,
+    });
 
   return (text, now) => {
     if (text.includes(NUL)) return exactly(text, now);
     try {
       const line = JSON.parse(text);
-      return rowsOfLine(line, { now, facts: () => line.facts });
+      return rowsOfLine(line, { now, isExact: false, facts: () => line.facts });
     } catch (error) {
-      // A number past the safe integers was refused: it is read again with all of its digits.
+      // A number past the safe integers, or past its column, was refused: it is read again digit by digit.
       if (error instanceof LineError) return exactly(text, now);
       throw error;
     }
@@ -108,6 +113,8 @@ export function createLineReader(): (text: string, now: number) => LineRows {
 interface Reading {
   /** Epoch ms. */
   readonly now: number;
+  /** Whether every digit is there, so that a number that does not fit is one that nothing makes fit. */
+  readonly isExact: boolean;
   /** As they were written: a decision is made again from every character, and from no digit more. */
   facts(): unknown;
 }

@@ -9,8 +9,11 @@ export class LineError extends Error {
 /** Members of a parsed line. */
 export type Members = Record<string, unknown>;
 
-/** Reads rows of one table: names that are no column are ignored. */
-export type RowReader = (members: Members) => NewRow;
+/**
+ * Reads rows of one table: names that are no column are ignored. A number that its column does not hold is
+ * refused, unless every digit of it is known: then the nearest that fits stands for it.
+ */
+export type RowReader = (members: Members, isExact?: boolean) => NewRow;
 
 /** Members with the same names in the same order share a shape. */
 interface Shape {
@@ -48,14 +51,16 @@ export function createRowReader(table: Table): RowReader {
     return last = shape;
   }
 
-  return (members) => {
+  return (members, isExact = false) => {
     const { columns, places, kinds } = shapeOf(Object.keys(members));
     // All at once: a look-up by name of each of a hundred columns takes several times as long.
     const all = Object.values(members);
     const values = new Array<Value>(columns.length);
     for (let place = 0; place < columns.length; place += 1) {
-      const value = all[places[place]!];
-      if (!isOf(kinds[place]!, value)) {
+      const kind = kinds[place]!;
+      let value = all[places[place]!];
+      if (isExact && !isOf(kind, value)) value = nearest(kind, value);
+      if (!isOf(kind, value)) {
         throw new LineError(
           `Cannot load a line: ${table.name}.${columns[place]} is no value of it`,
         );
@@ -65,8 +70,26 @@ export function createRowReader(table: Table): RowReader {
     return { columns, values };
   };
 }
+
 const MAX_INT = 2 ** 31 - 1;
 const MAX_BIGINT = 2n ** 63n - 1n;
+
+/**
+ * The whole number next to a value that a column of whole numbers holds. Callers and providers may say any
+ * number, and no call goes uncounted for one. What 64 bits do not hold becomes a number that can be added
+ * up a thousand times.
+ */
+function nearest(kind: Kind, value: unknown): unknown {
+  if (kind.startsWith("text") || (typeof value !== "number" && typeof value !== "bigint")) {
+    return value;
+  }
+  const most = kind.startsWith("bigint") ? Number.MAX_SAFE_INTEGER : MAX_INT;
+  if (kind.startsWith("bigint") && typeof value === "number") {
+    const whole = Math.round(value);
+    if (Math.abs(whole) < Number(MAX_BIGINT)) return BigInt(whole);
+  }
+  return Math.min(most, Math.max(-most, Math.round(Number(value))));
+}
 
 function isOf(kind: Kind, value: unknown): value is Value {
   switch (typeof value) {

@@ -174,3 +174,38 @@ Deno.test("a decision that its caller did not wait for is no error of the policy
   const decisions = await rowsOf(gateway, "request_routing_decisions", 1);
   assert.deepEqual(decisions.map(({ outcome }) => outcome), ["planned"]);
 });
+
+Deno.test("a number that no column holds costs neither its call nor its decision a row", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({ upstreams: [upstream.url], server: EVERYTHING });
+  const most = Number.MAX_SAFE_INTEGER;
+  assert.equal(await call(gateway, { max_tokens: 2 ** 31 }), 200);
+  assert.equal(await call(gateway, { max_tokens: most, n: 2 }), 200);
+  for (const budget_tokens of [1024.5, 1e300]) {
+    const headers = {
+      authorization: `Bearer ${gateway.token}`,
+      "content-type": "application/json",
+    };
+    const response = await fetch(`${gateway.url}/v1/messages`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({
+        model: "fast",
+        max_tokens: 4_000,
+        messages: [{ role: "user", content: "x" }],
+        thinking: { type: "enabled", budget_tokens },
+      }),
+    });
+    await response.body?.cancel();
+    assert.equal(response.status, 200);
+  }
+  await gateway.settled(4);
+  await gateway.usageRows();
+  const estimates = await rowsOf(gateway, "request_token_estimates", 4);
+  assert.deepEqual(
+    estimates.map((row) => row.requested_output_cap_tokens),
+    [2 ** 31 - 1, 2 ** 31 - 1, 4_000, 4_000],
+  );
+  assert.equal((await rowsOf(gateway, "request_decision_records", 4)).length, 4);
+  assert.deepEqual(gateway.logs.filter((line) => line.includes("line_rejected")), []);
+});
