@@ -26,6 +26,11 @@ export function isEffort(value: unknown): value is Effort {
   return typeof value === "string" && Object.hasOwn(BUDGETS, value);
 }
 
+/** An effort as features name it: a word that is none of the scale is a caller's own, and is in no record. */
+export function namedEffort(word: string | null): Effort | "other" | null {
+  return word === null || isEffort(word) ? word : "other";
+}
+
 /** The thinking an effort stands for, tokens. */
 export function budgetOf(effort: Effort, { maxBudgetTokens }: ReasoningSupport): number {
   return effort === "max" ? maxBudgetTokens ?? MAX_BUDGET : BUDGETS[effort];

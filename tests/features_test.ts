@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { DialectName } from "@/core/dialect_name.ts";
 import { completeFeatures, type WireFeatures } from "@/core/features.ts";
 import { readWire } from "@/core/scan.ts";
 import { dialects } from "@/dialects/mod.ts";
@@ -48,6 +49,24 @@ const RESERVED: readonly (readonly [string, Partial<WireFeatures>, number])[] = 
 for (const [what, changes, tokens] of RESERVED) {
   Deno.test(`reserved output is ${what}`, () => {
     assert.equal(complete(changes).reservedOutputTokens, tokens);
+  });
+}
+
+const OWN_WORDS: readonly (readonly [DialectName, string])[] = [
+  ["openai-chat", '"reasoning_effort":"my own words"'],
+  ["openai-chat", '"modalities":["text","my own words","audio","and more"]'],
+  ["openai-responses", '"input":"x","reasoning":{"effort":"my own words"}'],
+  ["anthropic", '"max_tokens":9,"output_config":{"effort":"my own words"}'],
+];
+
+for (const [dialect, member] of OWN_WORDS) {
+  Deno.test(`features of ${dialect} hold no word of a caller's own: ${member}`, () => {
+    const body = `{"model":"fast","messages":[{"role":"user","content":"x"}],${member}}`;
+    const features = dialects.get(dialect).features(readWire(new TextEncoder().encode(body)));
+    const { outputModalities, reasoning } = features;
+    const words = [...outputModalities, reasoning.effort];
+    assert(words.includes("other"), "it is told that something else was asked");
+    assert(!JSON.stringify(words).includes("my own words"));
   });
 }
 

@@ -19,6 +19,7 @@ import {
   refuseForbiddenTools,
 } from "../hosted_tools.ts";
 import { bodyShape } from "../body_shape.ts";
+import { namedEffort } from "../reasoning_amount.ts";
 import {
   addCacheMark,
   addFile,
@@ -115,7 +116,8 @@ function readReasoning(body: JsonObject): RequestedReasoning {
   const asks = type !== null || (effort !== null && effort !== "none");
   const kind = budgetTokens !== null ? "budget" : effort !== null ? "effort" : "none";
   const source = thinking ? "thinking" : effort !== null ? "output_config.effort" : null;
-  return { requested: asks && type !== "disabled", kind, effort, budgetTokens, source };
+  const requested = asks && type !== "disabled";
+  return { requested, kind, effort: namedEffort(effort), budgetTokens, source };
 }
 
 /** A budget may be any number: one that is too small is repaired, not refused. */

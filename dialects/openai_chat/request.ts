@@ -15,6 +15,7 @@ import {
 } from "../fields.ts";
 import { hostedTypes, isHostedOpenAiTool, refuseForbiddenTools } from "../hosted_tools.ts";
 import { bodyShape } from "../body_shape.ts";
+import { namedEffort } from "../reasoning_amount.ts";
 import {
   addAudio,
   addCacheMark,
@@ -116,8 +117,12 @@ const TEXT = ["text"];
 function outputModalities(body: JsonObject): readonly string[] {
   const modalities = listField(body, "modalities");
   if (modalities === null) return TEXT;
-  return [...new Set(["text", ...modalities.filter((item) => typeof item === "string")])];
+  const asked = modalities.filter((item) => typeof item === "string");
+  return [...new Set(["text", ...asked.map((kind) => KINDS.has(kind) ? kind : "other")])];
 }
+
+/** What a target may declare; any other word is a caller's own, and is in no label and no record. */
+const KINDS: ReadonlySet<string> = new Set(["text", "image", "audio", "video", "file"]);
 
 function readFormat(tally: Tally, body: JsonObject): WireFeatures["structuredOutput"] {
   const format = objectField(body, "response_format");
@@ -137,7 +142,7 @@ function readReasoning(body: JsonObject): RequestedReasoning {
   const source = effort !== null ? "reasoning_effort" : thinking ? "thinking" : null;
   const kind = effort !== null ? "effort" : budgetTokens !== null ? "budget" : "none";
   const requested = (effort !== null && effort !== "none") || thinks;
-  return { requested, kind, effort, budgetTokens, source };
+  return { requested, kind, effort: namedEffort(effort), budgetTokens, source };
 }
 
 function addMessage(tally: Tally, message: JsonObject, index: number): void {

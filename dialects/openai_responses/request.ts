@@ -14,6 +14,7 @@ import {
 } from "../fields.ts";
 import { hostedTypes, isHostedOpenAiTool, refuseForbiddenTools } from "../hosted_tools.ts";
 import { bodyShape } from "../body_shape.ts";
+import { namedEffort } from "../reasoning_amount.ts";
 import {
   addAudio,
   addFile,
@@ -121,7 +122,7 @@ function readReasoning(body: JsonObject): RequestedReasoning {
   return {
     requested: asked && effort !== "none",
     kind: asked ? "effort" : "none",
-    effort,
+    effort: namedEffort(effort),
     budgetTokens: null,
     source: asked ? "reasoning.effort" : null,
   };
