@@ -25,6 +25,13 @@ export function expectedCostNusd(
   return tokens / 1e6 + imageCount * perImage;
 }
 
+/** The nearest whole number; `null` when there is none. */
+export function whole(value: number | null): number | bigint | null {
+  if (value === null || !Number.isFinite(value)) return null;
+  const rounded = Math.round(value);
+  return Number.isSafeInteger(rounded) ? rounded : BigInt(rounded);
+}
+
 function smaller(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other;
   return Math.min(one, other);

@@ -1,5 +1,5 @@
 import type { Decision } from "./decision.ts";
-import { expectedCostNusd } from "./expected_cost.ts";
+import { expectedCostNusd, whole } from "./expected_cost.ts";
 import { checkPlan } from "./plan.ts";
 import type { Journal, Row } from "./record.ts";
 import type { Shadow } from "./snapshot.ts";
@@ -120,7 +120,7 @@ function resultRow(
 ): Row {
   const cost = ({ order }: CheckedPlan) => {
     const first = context.targets[order[0] ?? -1];
-    return first ? expectedCostNusd(context, first) ?? undefined : undefined;
+    return first ? whole(expectedCostNusd(context, first)) ?? undefined : undefined;
   };
   return {
     policy_digest: run?.digest ?? "",

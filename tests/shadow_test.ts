@@ -49,3 +49,23 @@ Deno.test("shadows of a group keep none of another group waiting, and take none 
   await told(16);
   assert.equal(shadows.counts.get("slow")?.same, 8);
 });
+
+Deno.test("what a shadow would have cost is a whole number, as its column holds no other", async () => {
+  const rows: unknown[] = [];
+  const done = Promise.withResolvers<void>();
+  const shadows = new Shadows({
+    appendDecision(record) {
+      rows.push(...record.rows["request_shadow_results"]!);
+      done.resolve();
+    },
+  });
+  const side = { name: "aside", strategy: "script", policy: null, findings: null };
+  const shadow = { ...side, samplePercent: 100, maxQueue: 1, decide: () => ({ targetIndex: 0 }) };
+  const context = contextOf([targetOf({ prices: { input: 1_234_567n, output: 1n } })]);
+  const checked = { order: [0], classLabel: null };
+  shadows.offer({ group: groupOf({ shadow }), context, checked }, () => context);
+  await done.promise;
+  const [{ shadow_cost_nusd, served_cost_nusd }] = rows as [Record<string, unknown>];
+  assert(Number.isSafeInteger(shadow_cost_nusd), String(shadow_cost_nusd));
+  assert.equal(shadow_cost_nusd, served_cost_nusd);
+});

@@ -1,4 +1,4 @@
-import { expectedCostNusd } from "../expected_cost.ts";
+import { expectedCostNusd, whole } from "../expected_cost.ts";
 import type { Row } from "../record.ts";
 import type { TargetScores } from "../strategy.ts";
 import type { DecisionFacts, TargetFacts } from "./decision_facts.ts";
@@ -121,12 +121,6 @@ export function scoreRows(
     })
   );
   return rows.map((row, seq) => ({ seq, ...row }));
-}
-
-function whole(value: number | null): number | bigint | null {
-  if (value === null || !Number.isFinite(value)) return null;
-  const rounded = Math.round(value);
-  return Number.isSafeInteger(rounded) ? rounded : BigInt(rounded);
 }
 
 /** Millionths. */
