@@ -120,3 +120,26 @@ Deno.test("place of an error is that in the source its author wrote", async () =
   assert.match(file, /b\.ts$/);
   assert.deepEqual([line, column, message], [3, 9, "TypeError: late"]);
 });
+
+Deno.test("bundler starts another thread after one that failed before anything was asked of it", async () => {
+  const dir = await Deno.makeTempDir({ dir: root });
+  await Deno.writeTextFile(join(dir, "a.ts"), "export const route = () => ({ targetIndex: 0 });");
+  using bundler = createBundler();
+  const failed = Promise.withResolvers<void>();
+  const Thread = globalThis.Worker;
+  globalThis.Worker = class extends Thread {
+    constructor() {
+      super("data:text/javascript,throw new Error('out of memory')", { type: "module" });
+      this.addEventListener("error", () => failed.resolve());
+    }
+  };
+  try {
+    bundler.warm(dir);
+  } finally {
+    globalThis.Worker = Thread;
+  }
+  await failed.promise;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const result = await bundler.bundle(join(dir, "a.ts"), dir);
+  assert(result.ok);
+});

@@ -45,9 +45,16 @@ export function createBundler(): Bundler {
   }
 
   function threadFor(root: string): BundleThread {
-    const thread = threads.get(root) ?? startThread(root);
+    const thread = threads.get(root) ?? startThread(root, () => threads.delete(root));
     threads.set(root, thread);
     return thread;
+  }
+
+  /** The threads end when nobody comes back to them. */
+  function rest(): void {
+    if ([...threads.values()].some(({ waiting }) => waiting.size > 0)) return;
+    clearTimeout(idle);
+    Deno.unrefTimer(idle = setTimeout(stop, IDLE_MS));
   }
 
   return {
@@ -60,14 +67,12 @@ export function createBundler(): Bundler {
       const answer = Promise.withResolvers<BundleResult>();
       waiting.set(request.id, answer);
       worker.postMessage(request);
-      const result = await answer.promise;
-      const busy = [...threads.values()].some(({ waiting }) => waiting.size > 0);
-      if (!busy) Deno.unrefTimer(idle = setTimeout(stop, IDLE_MS));
-      return result;
+      return await answer.promise.finally(rest);
     },
     warm(root) {
       try {
         threadFor(Deno.realPathSync(root));
+        rest();
       } catch {
         // Who asks for a bundle is told what is wrong with the folder.
       }
@@ -76,7 +81,7 @@ export function createBundler(): Bundler {
   };
 }
 
-function startThread(root: string): BundleThread {
+function startThread(root: string, onFailed: () => void): BundleThread {
   const worker = new Worker(new URL("./bundle_worker.ts", import.meta.url).href, {
     type: "module",
     name: "bundler",
@@ -89,6 +94,8 @@ function startThread(root: string): BundleThread {
   });
   worker.addEventListener("error", (event) => {
     event.preventDefault();
+    // Nobody may ask it any more: it would not answer.
+    onFailed();
     for (const answer of waiting.values()) {
       answer.reject(new Error("Cannot bundle: the bundler failed"));
     }
