@@ -73,11 +73,7 @@ export function createLineEncoder(): LineEncoder {
 function decisionLine(seq: number, { requestId, ts, rows, facts }: DecisionRecord): string {
   const own = members({ decision: requestId, ts });
   const text = `{"v":1,"seq":${seq},${own}${listed(childTables(rows))}`;
-  return facts === undefined
-    ? `${text}}
-`
-    : `${text},"facts":${facts}}
-`;
+  return facts === undefined ? `${text}}\n` : `${text},"facts":${facts}}\n`;
 }
 
 const DECISIONS = "request_routing_decisions";
