@@ -1,4 +1,5 @@
 import type { Parts } from "./call.ts";
+import { memoOfObject } from "./memo.ts";
 import type { Row } from "./record.ts";
 import type { Credential, Group, Snapshot, Target } from "./snapshot.ts";
 
@@ -60,14 +61,7 @@ export const targetColumns = sectionsOf(({ prices, ...target }: Target): Row => 
   image_input_price_per_image_nusd: prices.perImage,
 }));
 
-const hosts = new WeakMap<Target, string>();
-
 /** Host of a target's provider; an in-process upstream has none. */
-export function endpointHost(target: Target): string {
-  let host = hosts.get(target);
-  if (host === undefined) {
-    const { baseUrl } = target.provider;
-    hosts.set(target, host = URL.canParse(baseUrl) ? new URL(baseUrl).host : "");
-  }
-  return host;
-}
+export const endpointHost = memoOfObject(({ provider: { baseUrl } }: Target): string =>
+  URL.canParse(baseUrl) ? new URL(baseUrl).host : ""
+);

@@ -1,8 +1,6 @@
+import { memoOfObject } from "./memo.ts";
 import type { Prices, Target } from "./snapshot.ts";
 import type { TargetSignals, TargetView } from "./strategy.ts";
-
-/** What never changes of a target is made once: targets live as long as their snapshot. */
-const views = new WeakMap<Target, Omit<TargetView, "signals" | "validation">>();
 
 /** A target as strategies see it: an allow-list of facts, without secrets or addresses. */
 export function viewOf(
@@ -14,12 +12,8 @@ export function viewOf(
   return { ...staticsOf(target), index, validation: validationAt(target, now), signals };
 }
 
-/** What never changes of a target, with `index` 0. */
-export function staticsOf(target: Target): Omit<TargetView, "signals" | "validation"> {
-  let view = views.get(target);
-  if (!view) views.set(target, view = staticView(target));
-  return view;
-}
+/** What never changes of a target, with `index` 0: made once, as targets live as long as their snapshot. */
+export const staticsOf = memoOfObject(staticView);
 
 function validationAt({ validation }: Target, now: number): TargetView["validation"] {
   if (validation === null) return null;

@@ -1,3 +1,4 @@
+import { memoOfObject } from "../core/memo.ts";
 import type { CallRecord, DecisionRecord, Row } from "../core/record.ts";
 import { rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
@@ -19,13 +20,7 @@ const CUT_ROWS = 16;
  */
 export function createLineEncoder(): LineEncoder {
   const encoder = new TextEncoder();
-  const encoded = new WeakMap<Row, string>();
-
-  function section(row: Row): string {
-    let text = encoded.get(row);
-    if (text === undefined) encoded.set(row, text = members(row));
-    return text;
-  }
+  const section = memoOfObject(members);
 
   function callLine(seq: number, record: CallRecord): string {
     const { usage, sections = [], attempts, errors, children } = record;

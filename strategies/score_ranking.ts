@@ -1,3 +1,4 @@
+import { memoOfObject } from "../core/memo.ts";
 import type { RouteContext, ScoreSummand, TargetView } from "../core/strategy.ts";
 import { readExpression, type ScoreName, type ScoreTerm } from "./score_expression.ts";
 import type { ScoreOptions, ScoreThresholds, ScoreWhen } from "./score_options.ts";
@@ -68,16 +69,10 @@ export function summandsOf(
 type StatedTerm = ScoreOptions["score_terms"][number];
 
 /** Read once each: options live as long as their snapshot. */
-const parts = new WeakMap<StatedTerm, readonly ScoreTerm[]>();
-
-function partsOf(term: StatedTerm): readonly ScoreTerm[] {
-  let found = parts.get(term);
-  if (!found) {
-    const read = readExpression(term.expression);
-    parts.set(term, found = typeof read === "string" ? [] : read);
-  }
-  return found;
-}
+const partsOf = memoOfObject(({ expression }: StatedTerm): readonly ScoreTerm[] => {
+  const read = readExpression(expression);
+  return typeof read === "string" ? [] : read;
+});
 
 function forTagged(
   tags: readonly string[],

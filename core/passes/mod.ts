@@ -1,5 +1,6 @@
 import type { Parts } from "../call.ts";
 import type { Decision } from "../decision.ts";
+import { memoOfObject } from "../memo.ts";
 import type { Group } from "../snapshot.ts";
 import { availability } from "./availability.ts";
 import { budgetPreference } from "./budget_preference.ts";
@@ -10,13 +11,7 @@ import { pin } from "./pin.ts";
 const PASSES: readonly Pass[] = [pin, budgetPreference, availability];
 
 /** A group's own are found once: groups live as long as their snapshot. */
-const own = new WeakMap<Group, readonly Pass[]>();
-
-function passesOf(group: Group): readonly Pass[] {
-  let passes = own.get(group);
-  if (!passes) own.set(group, passes = PASSES.filter((pass) => pass.isFor(group)));
-  return passes;
-}
+const passesOf = memoOfObject((group: Group) => PASSES.filter((pass) => pass.isFor(group)));
 
 /** Runs a plan through the passes of its group: the decision has the order each left, and its targets. */
 export function applyPasses(parts: Parts, decision: Decision, planned: readonly number[]): void {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Call } from "../call.ts";
 import type { Decision, PassedOrder, PinState } from "../decision.ts";
+import { memoOfObject } from "../memo.ts";
 import type { Row } from "../record.ts";
 import { requestContent } from "../request_content.ts";
 import { plainContext } from "../route_context.ts";
@@ -103,13 +104,7 @@ function limitsOf({ candidates, maxCandidates, maxFilterReasons }: TelemetrySett
 }
 
 /** Made once each: targets live as long as their snapshot. */
-const targetTexts = new WeakMap<Target, string>();
-
-function targetJson(target: Target): string {
-  let text = targetTexts.get(target);
-  if (text === undefined) targetTexts.set(target, text = JSON.stringify(targetFacts(target)));
-  return text;
-}
+const targetJson = memoOfObject((target: Target) => JSON.stringify(targetFacts(target)));
 
 function targetFacts(target: Target): TargetFacts {
   const statics = staticsOf(target);

@@ -10,7 +10,7 @@ import { errorOrigin, outcomeOf } from "@/core/call_record.ts";
 import { inputClasses } from "@/core/cost.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { Families } from "./families.ts";
-import { memo, memoOfObject } from "./memo.ts";
+import { memo, memoOfObject } from "@/core/memo.ts";
 import { OTHER } from "./series.ts";
 
 const STATUS_CLASSES = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];

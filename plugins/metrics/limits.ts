@@ -4,7 +4,7 @@ import { LIMIT_NAMES } from "@/core/limits/limit.ts";
 import { SHAPE_SCOPES } from "@/core/shape_rows.ts";
 import type { Exposition } from "./exposition.ts";
 import { BATCH, NANO } from "./families.ts";
-import { memo } from "./memo.ts";
+import { memo } from "@/core/memo.ts";
 import { OTHER } from "./series.ts";
 
 /** Families of limits, shaping and the cache. */

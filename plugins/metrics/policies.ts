@@ -2,7 +2,7 @@ import type { Call, Parts } from "@/core/call.ts";
 import type { PolicyStanding } from "@/core/policy_standing.ts";
 import type { Exposition } from "./exposition.ts";
 import type { Reading } from "./family.ts";
-import { memo } from "./memo.ts";
+import { memo } from "@/core/memo.ts";
 import { OTHER } from "./series.ts";
 
 /** A script takes microseconds, a server milliseconds; seconds. */

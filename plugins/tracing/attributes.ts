@@ -10,6 +10,7 @@ import {
 import { errorOrigin } from "@/core/call_record.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import type { Json } from "@/core/json.ts";
+import { memoOfObject } from "@/core/memo.ts";
 import type { Provider } from "@/core/snapshot.ts";
 import type { UsageReport } from "@/core/usage.ts";
 
@@ -90,13 +91,7 @@ function usageAttributes(usage: UsageReport | null) {
 }
 
 /** Reading an address takes as long as the rest of an attempt's attributes. */
-const servers = new WeakMap<Provider, Attributes>();
-
-function serverAttributes(provider: Provider): Attributes {
-  let server = servers.get(provider);
-  if (!server) servers.set(provider, server = addressOf(provider.baseUrl));
-  return server;
-}
+const serverAttributes = memoOfObject(({ baseUrl }: Provider) => addressOf(baseUrl));
 
 /** A target in this process has no address. */
 function addressOf(baseUrl: string): Attributes {

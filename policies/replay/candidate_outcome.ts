@@ -1,5 +1,6 @@
 import { type Cost, costOf } from "../../core/cost.ts";
 import type { RecordedCall } from "../../core/decision_store.ts";
+import { memoOfObject } from "../../core/memo.ts";
 import type { Prices } from "../../core/snapshot.ts";
 import type { RouteContext } from "../../core/strategy.ts";
 import type { TargetStatics } from "../../core/telemetry/context_record.ts";
@@ -101,27 +102,19 @@ function slower(
   };
 }
 
-const prices = new WeakMap<TargetStatics, Prices>();
-
-function pricesOf(target: TargetStatics): Prices {
-  let found = prices.get(target);
-  if (!found) {
-    const exact = (price: number | null) => price === null ? null : BigInt(price);
-    const { input, cachedInput, cacheWrite, output, image, perImage } = target.prices;
-    found = {
-      input: exact(input),
-      cachedInput: exact(cachedInput),
-      cacheWrite: exact(cacheWrite),
-      output: exact(output),
-      image: exact(image),
-      perImage: exact(perImage),
-      source: "",
-      updatedAt: "",
-    };
-    prices.set(target, found);
-  }
-  return found;
-}
+const pricesOf = memoOfObject(({ prices }: TargetStatics): Prices => {
+  const exact = (price: number | null) => price === null ? null : BigInt(price);
+  return {
+    input: exact(prices.input),
+    cachedInput: exact(prices.cachedInput),
+    cacheWrite: exact(prices.cacheWrite),
+    output: exact(prices.output),
+    image: exact(prices.image),
+    perImage: exact(prices.perImage),
+    source: "",
+    updatedAt: "",
+  };
+});
 
 function amounts({ input, cachedInput, cacheWrite, output, image, total }: Cost): Amounts {
   if (total === null) return null;
