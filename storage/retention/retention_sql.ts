@@ -75,12 +75,6 @@ export function findCallsSql(query: RetentionQuery): string {
   return oldest(query, ["request_id", "ts"]);
 }
 
-/** Deletes the rows of so many calls from a table: `$1`, `$2`, ... */
-export function deleteOfCallsSql(table: string, calls: number): string {
-  const places = Array.from({ length: calls }, (_, place) => `$${place + 1}`);
-  return `DELETE FROM ${table} WHERE request_id IN (${places.join(", ")})`;
-}
-
 function oldest(query: RetentionQuery, columns: readonly string[]): string {
   const { table, rule } = query;
   const own = tables.get(table.name)!.key.map((name) => `t.${name}`).join(", ");

@@ -2,13 +2,7 @@ import { createHash } from "node:crypto";
 import type { DataClass, RetentionRule, RetentionSettings } from "../../core/snapshot.ts";
 import type { Queries, Transactional, Value } from "../database.ts";
 import { newId } from "../new_id.ts";
-import {
-  countSql,
-  deleteOfCallsSql,
-  deleteSql,
-  findCallsSql,
-  type RetentionQuery,
-} from "./retention_sql.ts";
+import { countSql, deleteSql, findCallsSql, type RetentionQuery } from "./retention_sql.ts";
 import { CHILDREN, RETENTION_TABLES } from "./retention_tables.ts";
 
 /** How the rows of a table stand that are older than their class may be. */
@@ -147,19 +141,11 @@ async function deleteBatch(
   return done;
 }
 
-/** Calls of one statement: no engine takes a parameter for each of a large batch. */
-const CALLS_TOGETHER = 500;
-
 /** They are looked for once, not once for each table that hangs on them; gives their times. */
 async function deleteCalls(db: Queries, query: RetentionQuery, from: number): Promise<number[]> {
   const calls = await db.query(findCallsSql(query), from);
-  const ids = calls.map(({ request_id }) => request_id!);
-  for (let first = 0; first < ids.length; first += CALLS_TOGETHER) {
-    const some = ids.slice(first, first + CALLS_TOGETHER);
-    for (const table of [...CHILDREN, query.table.name]) {
-      await db.query(deleteOfCallsSql(table, some.length), ...some);
-    }
-  }
+  const ids = calls.map(({ request_id }) => String(request_id));
+  for (const table of [...CHILDREN, query.table.name]) await db.remove(table, "request_id", ids);
   return calls.map(({ ts }) => Number(ts));
 }
 
