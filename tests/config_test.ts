@@ -241,6 +241,7 @@ Deno.test("config lists a group with what its targets have in common", () => {
     id: "demo",
     created: NOW / 1000,
     displayName: "demo",
+    notes: null,
     contextTokens: 100,
     maxOutputTokens: 50,
     reasoning: { efforts: ["low"], defaultEffort: "low", summaries: false },
