@@ -299,8 +299,8 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
 }
 
-/** Runs the command line; gives the exit code. */
-async function run(args: readonly string[]): Promise<number> {
+/** The command line, with the commands that its first word may name. */
+export async function commandLine(word?: string): Promise<Command> {
   const program = new Command("pointsman")
     .description("LLM gateway: one endpoint, three dialects, model groups instead of models")
     .version(deno.version)
@@ -310,8 +310,14 @@ async function run(args: readonly string[]): Promise<number> {
       writeErr: (text) => printError(text.trimEnd()),
     })
     .showHelpAfterError("(add --help for usage)");
+  for (const add of await commandsFor(word)) add(program, world);
+  return program;
+}
+
+/** Runs the command line; gives the exit code. */
+async function run(args: readonly string[]): Promise<number> {
   try {
-    for (const add of await commandsFor(args[0])) add(program, world);
+    const program = await commandLine(args[0]);
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
