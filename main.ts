@@ -19,7 +19,7 @@ import {
 } from "./core/log.ts";
 import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
-import { probeListen } from "./core/server.ts";
+import { holdAddress } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
 import deno from "./deno.json" with { type: "json" };
@@ -234,10 +234,11 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
       supervisor.configure(files());
     },
   });
+  using held = holdAddress(server.listen);
   const supervisor = new Supervisor({
     workers: server.workers,
     path,
-    listen: listenText(probeListen(server.listen)),
+    listen: listenText(held.address),
     files: files(),
     log,
     ...CLOCKS,
