@@ -337,6 +337,19 @@ export function fallbackReason(
   return failedLast(call.attempts.slice(0, index))?.error?.class;
 }
 
+/**
+ * The attempt in whose place, or beside which, one after the first was made: the one before it. A hedge
+ * that was stopped did not fail: whoever did is meant then.
+ */
+export function precedingAttempt(
+  { attempts }: Call,
+  { index, hedge }: Attempt,
+): Attempt | undefined {
+  const before = attempts[index - 1];
+  if (hedge || before?.error) return before;
+  return failedLast(attempts.slice(0, index)) ?? before;
+}
+
 /** Ends a call from outside: what it waits for is aborted. */
 export function cutCall(call: Call, cut: Cut): void {
   if (call.settled || call.cut !== null) return;

@@ -1,19 +1,19 @@
 import type { DialectName } from "./dialect_name.ts";
-import type { CatalogModel, ListedModel, ListedReasoning } from "./listed_model.ts";
+import type { CatalogModel, ListedModel, ListedName, ListedReasoning } from "./listed_model.ts";
 import type { Group, Target } from "./snapshot.ts";
 
-/** A group as the targets make it; `created` in Unix seconds. */
+/** A group by its name, as the targets make it. */
 export function listModel(
-  name: string,
-  created: number,
+  { id, created, displayName, notes }: ListedName,
   targets: readonly Target[],
 ): ListedModel {
   const contexts = targets.flatMap(({ contextTokens }) => contextTokens ?? []);
   const caps = targets.flatMap(({ shape }) => shape.maxRequestedOutputTokens ?? []);
   return {
-    id: name,
+    id,
     created,
-    displayName: name,
+    displayName,
+    notes,
     contextTokens: contexts.length > 0 ? Math.min(...contexts) : null,
     maxOutputTokens: caps.length > 0 ? Math.max(...caps) : null,
     reasoning: listedReasoning(targets),
@@ -44,7 +44,7 @@ export function catalogModel(group: Group, dialect: DialectName): CatalogModel |
   const some = (support: string) =>
     serving.some(({ toolSupport }) => toolSupport[dialect].includes(support));
   return {
-    ...listModel(group.name, group.listed.created, serving),
+    ...listModel(group.listed, serving),
     images: serving.some(({ inputModalities }) => inputModalities.includes("image")),
     tools: some("tools"),
     parallelToolCalls: some("parallel_tool_calls"),

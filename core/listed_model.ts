@@ -1,9 +1,15 @@
-/** A group as callers see it in model lists. */
-export interface ListedModel {
+/** What a group is called in model lists. */
+export interface ListedName {
   readonly id: string;
   /** Unix seconds. */
   readonly created: number;
   readonly displayName: string;
+  /** What its callers are told about it; `null`: nothing. */
+  readonly notes: string | null;
+}
+
+/** A group as callers see it in model lists. */
+export interface ListedModel extends ListedName {
   /** Smallest known context of the group's targets, tokens. */
   readonly contextTokens: number | null;
   /** Largest output cap the group's targets take, tokens. */

@@ -151,6 +151,7 @@ export function groupOf({ breaker, retry, ...changes }: GroupParts = {}): Group 
       id: "fast",
       created: NOW / 1000,
       displayName: "fast",
+      notes: null,
       contextTokens: null,
       maxOutputTokens: null,
       reasoning: null,

@@ -10,7 +10,10 @@ const OPTIONS = {
   upstreams: ["http://127.0.0.1:9"],
   providers: { chat: provider("openai-chat"), responses: provider("openai-responses") },
   models: {
-    plain: { targets: [{ provider: "responses", model: "a" }] },
+    plain: {
+      targets: [{ provider: "responses", model: "a" }],
+      contract: { display_name: "Plain words", caller_visible_notes: 'For "letters" only' },
+    },
     chatty: { targets: [{ provider: "chat", model: "a" }] },
     tools_only: { targets: [{ provider: "responses", model: "a", tool_only: true }] },
     images_only: {
@@ -86,7 +89,8 @@ Deno.test("codex catalog lists what responses callers can use, in config order",
     default_reasoning_summary: "none",
   }, {
     slug: "plain",
-    display_name: "plain",
+    display_name: "Plain words",
+    description: 'For "letters" only',
     ...required,
     ...named,
     ...limited,
@@ -101,6 +105,10 @@ Deno.test("codex catalog lists what responses callers can use, in config order",
     context_window: 9_000,
     apply_patch_tool_type: "freeform",
   }]);
+  const headers = { ...KEY, "anthropic-version": "2023-06-01" };
+  const nameOf = async (group: string) =>
+    (await (await fetch(`${gateway.url}/v1/models/${group}`, { headers })).json()).display_name;
+  assert.deepEqual([await nameOf("plain"), await nameOf("bridged")], ["Plain words", "bridged"]);
 });
 
 Deno.test("codex catalog is for callers, and for them alone", async () => {

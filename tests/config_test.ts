@@ -168,6 +168,25 @@ Deno.test("config warns of missing callers, and of one that expires soon", () =>
   ]);
 });
 
+Deno.test("config warns of a hedge that no call can ever get", () => {
+  const one = "{ provider: echo, model: echo }";
+  const hedged = (targets: readonly string[], hedge = "", more = "") =>
+    problems(
+      BASE.replace(`[${one}]`, `[${targets.join(", ")}], hedge: { enabled: true${hedge} }${more}`),
+    ).map((line) => line.replace(/^.*models\./, ""));
+  const told = (reason: string) => [`demo.hedge: no call ever gets a hedge: ${reason}`];
+  const disabled = "{ provider: echo, model: echo, enabled: false }";
+  const alone = told("the group has no second target that can be used");
+  assert.deepEqual(hedged([one]), alone);
+  assert.deepEqual(hedged([one, disabled]), alone);
+  assert.deepEqual(hedged([one, one], ", max_percent: 0"), told('"max_percent" is 0'));
+  assert.deepEqual(
+    hedged([one, one], "", ", retry: { max_attempts: 1 }"),
+    told('"retry.max_attempts" is 1'),
+  );
+  assert.deepEqual(hedged([one, one]), []);
+});
+
 Deno.test("config finds callers by any of their tokens", () => {
   const { snapshot } = loaded(BASE.replace(
     "allow:",
@@ -222,6 +241,7 @@ Deno.test("config lists a group with what its targets have in common", () => {
     id: "demo",
     created: NOW / 1000,
     displayName: "demo",
+    notes: null,
     contextTokens: 100,
     maxOutputTokens: 50,
     reasoning: { efforts: ["low"], defaultEffort: "low", summaries: false },

@@ -16,6 +16,7 @@ const listed = (id: string): ListedModel => ({
   id,
   created: 1_700_000_000,
   displayName: id.toUpperCase(),
+  notes: null,
   contextTokens: 128_000,
   maxOutputTokens: null,
   reasoning: null,

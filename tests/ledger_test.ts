@@ -76,6 +76,25 @@ Deno.test("what one reservation hands on takes the place of what the other holds
   assert.equal(taken(), 25, "what is settled takes nothing more");
 });
 
+Deno.test("what is handed on after midnight counts in the new day, here and from the journal", () => {
+  const { ledger, clock, pass } = ledgerAt(Date.UTC(2026, 10, 30, 23, 59, 59));
+  const scopes = [limitsOf({ "day.cost": 100, "month.cost": 100 })];
+  const [first, second] = [ledger.open(scopes), ledger.open(scopes)];
+  const charge = { ...NO_CHARGE, calls: 1, nusd: 25 };
+  assert.equal(take(ledger, first, [["day.cost", 10], ["month.cost", 10]]), null);
+  pass(1_000);
+  assert.equal(take(ledger, second, [["day.cost", 60], ["month.cost", 60]]), null);
+  ledger.hand(second, first, ["day.cost", "month.cost"]);
+  ledger.settle(first, charge);
+  const rebuilt = new Ledger({ now: () => clock.now, clock: () => clock.clock });
+  rebuilt.replay("caller:ci", charge, first.chargedAt);
+  for (const counted of [ledger, rebuilt]) {
+    const account = counted.account("caller:ci");
+    const taken = (key: "day.cost" | "month.cost") => account.taken(key, counted.moment());
+    assert.deepEqual([taken("day.cost"), taken("month.cost")], [25, 25]);
+  }
+});
+
 Deno.test("ledger admits as many calls a minute as its limit, and again when they are 60 s old", () => {
   const { ledger, pass } = ledgerAt();
   const limits = [limitsOf({ rpm: 3 })];

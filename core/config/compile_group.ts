@@ -1,5 +1,6 @@
 import { isObject } from "../json.ts";
 import { listModel } from "../list_models.ts";
+import type { ListedName } from "../listed_model.ts";
 import type { Group, Provider, Target } from "../snapshot.ts";
 import type { Decide, Decider, Strategy, StrategyServices } from "../strategy.ts";
 import { fingerprint } from "./canonical.ts";
@@ -75,8 +76,17 @@ export function compileGroup(
       fallsBack: fallsBack(options),
     },
     policy,
-    listed: listModel(name, Math.floor(facts.now / 1000), targets),
+    listed: listModel(listedName(name, group, facts.now), targets),
     fingerprint: fingerprint({ ...settings, targets: targets.map(withoutSecrets) }),
+  };
+}
+
+function listedName(id: string, { contract }: GroupConfig, now: number): ListedName {
+  return {
+    id,
+    created: Math.floor(now / 1000),
+    displayName: contract?.display_name ?? id,
+    notes: contract?.caller_visible_notes ?? null,
   };
 }
 

@@ -79,9 +79,10 @@ const targets = block({
 
 /** What a group promises of the targets that serve it. */
 export const contractSchema = block({
-  display_name: text().optional().describe("label"),
-  caller_visible_notes: text().max(500, { error: "expected at most 500 characters" }).optional()
-    .describe("free text"),
+  display_name: filled().optional()
+    .describe("name in Anthropic's model list and in Codex's catalog; unset: that of the group"),
+  caller_visible_notes: filled().max(500, { error: "expected at most 500 characters" }).optional()
+    .describe("what Codex's catalog says about the group"),
   intended_workloads: list(filled()).default([]).describe("what the group is for; policies see it"),
   supported_api_shapes: list(shape()).optional().describe("dialects of callers; unset: all"),
   allowed_regions: list(filled()).optional().describe("of targets; unset: no bound"),

@@ -19,6 +19,7 @@ export function warnings(
   return [
     ...keyless,
     ...deadGroups(config, names),
+    ...idleHedges(config, names),
     ...callerWarnings(config, facts.now),
     ...unpricedWarnings(config),
     ...isolationWarnings(config),
@@ -57,6 +58,25 @@ function deadGroups(config: Config, keyless: ReadonlySet<unknown>): readonly Fin
     if (enabled.some(({ provider }) => !keyless.has(provider))) return [];
     const message = "no target can be used: their providers have no key";
     return [{ code: "unusable", path: ["models", name], at: "key", message }];
+  });
+}
+
+/** Groups that ask for a second target beside a slow one, and can never have one. */
+function idleHedges(config: Config, keyless: ReadonlySet<unknown>): readonly Finding[] {
+  return Object.entries(config.models).flatMap(([name, group]): Finding[] => {
+    const usable = group.targets.filter(({ enabled, provider }) =>
+      enabled && !keyless.has(provider)
+    );
+    const reason = usable.length < 2
+      ? "the group has no second target that can be used"
+      : group.retry.max_attempts === 1
+      ? '"retry.max_attempts" is 1'
+      : group.hedge.max_percent === 0
+      ? '"max_percent" is 0'
+      : null;
+    if (!group.hedge.enabled || reason === null) return [];
+    const message = `no call ever gets a hedge: ${reason}`;
+    return [{ code: "unusable", path: ["models", name, "hedge"], at: "key", message }];
   });
 }
 

@@ -159,6 +159,7 @@ export class Ledger {
     for (let scope = 0; scope < to.accounts.length; scope++) {
       to.accounts[scope]!.hand(from.held[scope]!, to.held[scope]!, keys, steady);
     }
+    to.chargedAt = Math.max(to.chargedAt, from.chargedAt);
   }
 
   /** Ends a reservation: what was not used returns, what was used above it is charged in full. */

@@ -1,4 +1,4 @@
-import { type Attempt, type Call, fallbackReason } from "../call.ts";
+import { type Attempt, type Call, fallbackReason, precedingAttempt } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Row } from "../record.ts";
 import type { SeenContext } from "./context_record.ts";
@@ -78,23 +78,23 @@ export function runRows({ runs, error }: Decision): readonly Row[] {
   return numbered(runs.map((run) => runRow(run, error?.type)));
 }
 
-/** Rows of `request_fallback_transitions`: from each attempt to the next. */
+/** Rows of `request_fallback_transitions`: how each attempt but the first came about. */
 export function transitionRows(call: Call): readonly Row[] {
-  const { attempts } = call;
-  return numbered(attempts.slice(1).map((next, place) => transition(call, attempts[place]!, next)));
+  return numbered(call.attempts.slice(1).map((attempt) => transition(call, attempt)));
 }
 
-function transition(call: Call, failed: Attempt, next: Attempt): Row {
-  const name = failed.error?.class;
+function transition(call: Call, attempt: Attempt): Row {
+  const failed = precedingAttempt(call, attempt);
+  const name = failed?.error?.class;
   return {
-    attempt_index: next.index,
-    failed_target_id: failed.target.id,
-    fallback_target_id: next.target.id,
-    fallback_reason: fallbackReason(call, next),
+    attempt_index: attempt.index,
+    failed_target_id: failed?.target.id,
+    fallback_target_id: attempt.target.id,
+    fallback_reason: fallbackReason(call, attempt),
     error_class: name,
     retryable: name !== undefined && UPSTREAM_CLASSES[name].next !== "none" ? 1 : 0,
-    hedged: next.hedge ? 1 : 0,
-    fallback_succeeded: next.selected ? 1 : 0,
+    hedged: attempt.hedge ? 1 : 0,
+    fallback_succeeded: attempt.selected ? 1 : 0,
   };
 }
 

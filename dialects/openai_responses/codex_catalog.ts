@@ -43,8 +43,9 @@ function requiredKeys({ id, displayName, reasoning }: CatalogModel, priority: nu
 }
 
 function optionalKeys(model: CatalogModel): JsonObject {
-  const { contextTokens, images, tools, parallelToolCalls, reasoning } = model;
+  const { notes, contextTokens, images, tools, parallelToolCalls, reasoning } = model;
   return {
+    ...(notes === null ? {} : { description: notes }),
     ...(contextTokens === null ? {} : { context_window: contextTokens }),
     input_modalities: images ? ["text", "image"] : ["text"],
     supports_parallel_tool_calls: parallelToolCalls,

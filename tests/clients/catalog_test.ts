@@ -9,6 +9,7 @@ const PLAIN = {
   id: "plain",
   created: 1,
   displayName: "plain",
+  notes: null,
   contextTokens: null,
   maxOutputTokens: null,
   reasoning: null,
@@ -20,6 +21,7 @@ const FULL = {
   ...PLAIN,
   id: "full",
   displayName: "Full",
+  notes: "Takes everything",
   contextTokens: 200_000,
   reasoning: {
     efforts: ["minimal", "low", "medium", "high", "xhigh"],

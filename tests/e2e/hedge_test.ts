@@ -173,6 +173,11 @@ Deno.test("the next target follows when both fail, the hedge first", async () =>
     assert.deepEqual(called(upstream), ["up-1", "up-2", "up-3"]);
     const [row] = await gateway.settled(1);
     assert.deepEqual(outcomes(row!), ["upstream_overloaded", "upstream_rate_limited", "ok"]);
+    await gateway.usageRows();
+    assert.deepEqual(transitions(gateway).map((step) => step["failed_target_id"]), [
+      "p1-openai-chat/up-1",
+      "p2-openai-chat/up-2",
+    ]);
   });
 });
 
@@ -206,6 +211,10 @@ Deno.test("a fallback says what it follows, also behind a hedge that was stopped
       1,
       "upstream_context_length",
     ]);
+    await gateway.usageRows();
+    const told = transitions(gateway).map((row) => [row["failed_target_id"], row["error_class"]]);
+    const failed = ["p1-openai-chat/up-1", "upstream_context_length"];
+    assert.deepEqual(told, [failed, failed], "a hedge that was stopped did not fail");
   });
 });
 
