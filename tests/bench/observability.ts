@@ -16,8 +16,8 @@ const SCENARIO: Scenario = {
     messages: [{ role: "user", content: "Tell me something short" }],
   }),
   connections: 16,
-  calls: 1_500,
-  rounds: 13,
+  calls: 4_000,
+  rounds: 9,
 };
 /** Calls after which a gateway is compiled as it stays. */
 const WARM_CALLS = 6_000;
