@@ -120,8 +120,8 @@ function adaptersOf(): Adapters {
     ...registries,
     createPolicyRunner: (log) => createPolicyRunner({ log, ...CLOCKS }),
     createPlugins,
-    createTracer: async () =>
-      world.env("OTEL_DENO") === "true" ? await createTracer(deno.version) : null,
+    createTracer: async (log) =>
+      world.env("OTEL_DENO") === "true" ? await createTracer({ version: deno.version, log }) : null,
     openStorage,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
