@@ -46,16 +46,13 @@ function sameValue(found: unknown, written: unknown): boolean {
 }
 
 /** Rows of a line by table: the call's own, and those that ride in it. */
-function rowsOf(line: JsonObject): ReadonlyMap<string, readonly JsonObject[]> {
+function rowsOf(line: JsonObject): readonly (readonly [string, readonly JsonObject[]])[] {
   const own = Object.entries(line).filter(([, value]) => !Array.isArray(value));
   const children = Object.entries(line).flatMap(([name, value]) =>
     Array.isArray(value) ? [[name, value.filter(isObject)] as const] : []
   );
   const isCall = "settled_at" in line;
-  return new Map([
-    ...isCall ? [["request_usage", [Object.fromEntries(own)]] as const] : [],
-    ...children,
-  ]);
+  return isCall ? [["request_usage", [Object.fromEntries(own)]], ...children] : children;
 }
 
 onEachDriver("lines of the previous format are loaded with every value", async (place) => {
