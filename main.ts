@@ -19,7 +19,7 @@ import {
 } from "./core/log.ts";
 import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
-import { probeListen } from "./core/server.ts";
+import { holdAddress } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
 import deno from "./deno.json" with { type: "json" };
@@ -120,8 +120,8 @@ function adaptersOf(): Adapters {
     ...registries,
     createPolicyRunner: (log) => createPolicyRunner({ log, ...CLOCKS }),
     createPlugins,
-    createTracer: async () =>
-      world.env("OTEL_DENO") === "true" ? await createTracer(deno.version) : null,
+    createTracer: async (log) =>
+      world.env("OTEL_DENO") === "true" ? await createTracer({ version: deno.version, log }) : null,
     openStorage,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,
@@ -234,10 +234,11 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
       supervisor.configure(files());
     },
   });
+  using held = holdAddress(server.listen);
   const supervisor = new Supervisor({
     workers: server.workers,
     path,
-    listen: listenText(probeListen(server.listen)),
+    listen: listenText(held.address),
     files: files(),
     log,
     ...CLOCKS,
@@ -299,8 +300,8 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
 }
 
-/** Runs the command line; gives the exit code. */
-async function run(args: readonly string[]): Promise<number> {
+/** The command line, with the commands that its first word may name. */
+export async function commandLine(word?: string): Promise<Command> {
   const program = new Command("pointsman")
     .description("LLM gateway: one endpoint, three dialects, model groups instead of models")
     .version(deno.version)
@@ -310,8 +311,14 @@ async function run(args: readonly string[]): Promise<number> {
       writeErr: (text) => printError(text.trimEnd()),
     })
     .showHelpAfterError("(add --help for usage)");
+  for (const add of await commandsFor(word)) add(program, world);
+  return program;
+}
+
+/** Runs the command line; gives the exit code. */
+async function run(args: readonly string[]): Promise<number> {
   try {
-    for (const add of await commandsFor(args[0])) add(program, world);
+    const program = await commandLine(args[0]);
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {

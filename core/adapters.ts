@@ -16,7 +16,7 @@ export interface Adapters {
   createPolicyRunner(log: Log): PolicyRunner;
   createPlugins(): readonly Plugin[];
   /** `null` when calls are not traced; a caller's trace headers are passed on then. */
-  createTracer(): Promise<Tracer | null>;
+  createTracer(log: Log): Promise<Tracer | null>;
   readonly openStorage: OpenStorage;
   readonly build: Build;
   readonly replica: string | null;

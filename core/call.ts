@@ -116,6 +116,8 @@ export interface Tracer {
   found(method: string, route: string): void;
   /** Begins the trace of a call, in step accept. One that is never ended leaves nothing. */
   begin(): CallTrace;
+  /** Writes the traces of calls that ended. */
+  flush(): void;
 }
 
 /** The trace of one call: a span, and below it one for each step and attempt. */

@@ -28,6 +28,12 @@ export class ExitError extends Error {
   }
 }
 
+/** The end of a command's help: what somebody could type. */
+export function examples(...lines: readonly string[]): string {
+  const title = lines.length === 1 ? "Example" : "Examples";
+  return `\n${title}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
+
 /**
  * Reads the value of `--listen`.
  *

@@ -102,6 +102,7 @@ async function stopAll(
   await server.drain(config.current().server.shutdownGraceMs);
   await storage.state.close();
   decisions.flush();
+  options.tracer?.flush();
   await storage.journal.close();
   await store?.close(SHIP_MS);
   await policies.close();

@@ -76,7 +76,7 @@ export async function openGateway<Config extends ConfigInForce>(
   const { snapshot, log, policies, fleet, origin } = seat;
   const { dialects, builtins, build, replica } = adapters;
   const plugins = adapters.createPlugins();
-  const tracer = await adapters.createTracer();
+  const tracer = await adapters.createTracer(log);
   const ledger = new Ledger({ ...CLOCKS, ...origin === undefined ? {} : { origin } });
   const calibration = new Calibration();
   const storage = await adapters.openStorage({

@@ -62,15 +62,29 @@ export function startServer(
   };
 }
 
+/** An address that several processes are about to share. */
+export interface HeldAddress extends Disposable {
+  readonly address: ListenAddress;
+}
+
 /**
- * Whether nobody listens at an address yet, which processes that share it could not tell; gives it with
- * the port that the system chose where it names none.
+ * Makes sure that nobody listens at an address yet, which processes that share it could not tell. A port
+ * that the system chose is nobody else's until this is let go, when they listen there.
  *
  * @throws {Error} with the address and the system's reason
  */
-export function probeListen(address: ListenAddress): ListenAddress {
-  using probe = listening(address, () => Deno.listen(address));
-  return { ...address, port: probe.addr.port };
+export function holdAddress(address: ListenAddress): HeldAddress {
+  const chosen = address.port === 0;
+  const held = listening(address, () => Deno.listen({ ...address, reusePort: chosen }));
+  const { port } = held.addr;
+  // Whoever knows the port already would have its connections taken and never served.
+  if (!chosen) held.close();
+  return {
+    address: { ...address, port },
+    [Symbol.dispose]() {
+      if (chosen) held.close();
+    },
+  };
 }
 
 function listening<Listener>(

@@ -20,7 +20,9 @@ export async function createSupervisorMetrics(
 }
 
 /** Makes what traces calls, with the library it traces with. */
-export async function createTracer(version: string): Promise<Tracer> {
+export async function createTracer(
+  options: Parameters<typeof import("./tracing/mod.ts").createTracer>[0],
+): Promise<Tracer> {
   const { createTracer } = await import("./tracing/mod.ts");
-  return createTracer(version);
+  return createTracer(options);
 }

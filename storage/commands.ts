@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AddCommands, World } from "../core/command.ts";
+import { type AddCommands, examples, type World } from "../core/command.ts";
 import { flagsOk, orDatabaseError, type StorageCommandOptions } from "./database_flags.ts";
 import { addMigrateCommands } from "./migrate_commands.ts";
 import { addReportCommand } from "./reports/report_command.ts";
@@ -18,6 +18,16 @@ export function storageCommands(options: StorageCommandOptions): AddCommands {
   };
 }
 
+const REBUILD_HELP = examples(
+  "pointsman usage rebuild --from state/journal",
+  "pointsman usage rebuild --from /backup/journal --config config.yaml",
+);
+
+const VERIFY_HELP = examples(
+  "pointsman usage verify",
+  "pointsman usage verify --from 2026-11-01 --to 2026-12-01",
+);
+
 function addUsageCommands(
   program: Command,
   world: World,
@@ -28,6 +38,7 @@ function addUsageCommands(
     .description("ship one batch of each journal to the database")
     .option("--config <path>", "configuration file")
     .option("--drain", "until nothing is left", false)
+    .addHelpText("after", examples("pointsman usage ship --drain --config config.yaml"))
     .action(async ({ config, drain }: { config?: string; drain: boolean }) => {
       const { shipNow } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
@@ -37,6 +48,7 @@ function addUsageCommands(
     .description("load all segments of a journal folder into an empty database")
     .requiredOption("--from <dir>", "journal folder")
     .option("--config <path>", "configuration file")
+    .addHelpText("after", REBUILD_HELP)
     .action(async ({ config, from }: { config?: string; from: string }) => {
       const { rebuild } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
@@ -46,6 +58,7 @@ function addUsageCommands(
     .description("load a file of journal lines; lines that are there change nothing")
     .argument("<file>", "journal segment, of any gateway")
     .option("--config <path>", "configuration file")
+    .addHelpText("after", examples("pointsman usage import backup/requests.00000007.jsonl"))
     .action(async (file: string, { config }: { config?: string }) => {
       const { importFile } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
@@ -56,6 +69,7 @@ function addUsageCommands(
     .option("--config <path>", "configuration file")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")
+    .addHelpText("after", VERIFY_HELP)
     .action(async ({ config, ...flags }: { config?: string; from?: string; to?: string }) => {
       const { verifyNow } = await import("./ship_commands.ts");
       const window = flagsOk(() => verifyWindow(flags));

@@ -22,6 +22,8 @@ export interface Queries {
    * @returns how many were new
    */
   insert(table: string, rows: readonly NewRow[]): Promise<number>;
+  /** Deletes the rows of one table whose column, a text, has one of these values. */
+  remove(table: string, column: string, values: readonly string[]): Promise<void>;
 }
 
 /** What can also do several things at once or not at all. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ExitError, type World } from "../core/command.ts";
+import { examples, ExitError, type World } from "../core/command.ts";
 import type { DatabasePlace } from "./database.ts";
 import { makeFolder, openDatabase } from "./open_database.ts";
 import {
@@ -29,6 +29,21 @@ interface ApplyFlags extends DatabaseFlags {
 /** What is left to do; a pipeline can tell it from a failure. */
 const PENDING = 3;
 
+const PLAN_HELP = examples(
+  "pointsman migrate plan --config config.yaml",
+  "pointsman migrate plan --dsn-env ROUTER_USAGE_DB_DSN --json",
+);
+
+const APPLY_HELP = examples(
+  "pointsman migrate apply --dsn-env ROUTER_USAGE_DB_DSN",
+  "pointsman migrate apply --to 8 --backup-ref nightly-2026-11-20",
+);
+
+const STATUS_HELP = examples(
+  "pointsman migrate status",
+  "pointsman migrate status --driver sqlite --db state/usage.sqlite",
+);
+
 /** Adds `migrate plan|apply|status`. */
 export function addMigrateCommands(
   program: Command,
@@ -41,6 +56,7 @@ export function addMigrateCommands(
   withDatabaseFlags(command.command("plan"))
     .description("print what apply would do; exit 3 when there is something")
     .option("--json", "as JSON", false)
+    .addHelpText("after", PLAN_HELP)
     .action((flags: Flags) => orDatabaseError(() => plan(flags, surroundings)));
   withDatabaseFlags(command.command("apply"))
     .description("apply what is pending; exit 1 when it cannot")
@@ -48,10 +64,12 @@ export function addMigrateCommands(
     .option("--backup-ref <text>", "names the backup; needed when there is no way back")
     .option("--lock-timeout <span>", "longest wait for another process that migrates", "30s")
     .option("--statement-timeout <span>", "longest statement", "5m")
+    .addHelpText("after", APPLY_HELP)
     .action((flags: ApplyFlags) => orDatabaseError(() => apply(flags, surroundings)));
   withDatabaseFlags(command.command("status"))
     .description("print the ledger; exit 3 when something is pending, 1 when something is wrong")
     .option("--json", "as JSON", false)
+    .addHelpText("after", STATUS_HELP)
     .action((flags: Flags) => orDatabaseError(() => status(flags, surroundings)));
 }
 

@@ -65,6 +65,10 @@ class PostgresDatabase implements UsageDatabase {
     return this.#queries.insert(table, rows);
   }
 
+  remove(table: string, column: string, values: readonly string[]): Promise<void> {
+    return this.#queries.remove(table, column, values);
+  }
+
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return transact(this.#pool, work);
   }
@@ -115,6 +119,10 @@ function createQueries(pool: Pool, sql: Sql): Queries {
       if (rows.length === 0) return 0;
       const { text, parameters } = insertSql(table, rows);
       return (await run(text, parameters)).count;
+    },
+    async remove(table, column, values) {
+      const listed = "SELECT json_array_elements_text($1::text::json)";
+      await run(`DELETE FROM ${table} WHERE ${column} IN (${listed})`, [JSON.stringify(values)]);
     },
   };
 }

@@ -57,6 +57,10 @@ class SqliteDatabase implements UsageDatabase {
     return this.#alone(() => this.#queries.insert(table, rows));
   }
 
+  remove(table: string, column: string, values: readonly string[]): Promise<void> {
+    return this.#alone(() => this.#queries.remove(table, column, values));
+  }
+
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return this.#alone(() => this.#transaction("IMMEDIATE", work));
   }
@@ -71,6 +75,7 @@ class SqliteDatabase implements UsageDatabase {
       return await work({
         query: (sql, ...values) => this.query(sql, ...values),
         insert: (table, rows) => this.insert(table, rows),
+        remove: (table, column, values) => this.remove(table, column, values),
         transaction: (inner) => this.#alone(() => this.#transaction("EXCLUSIVE", inner)),
       });
     } catch (error) {
@@ -134,10 +139,15 @@ function createQueries(db: DatabaseSync): Queries {
     return statement;
   }
 
+  const run = (sql: string, ...values: readonly Value[]) =>
+    (statements.get(sql) ?? prepare(sql)).all(...values) as Record<string, Value>[];
+
   return {
-    query(sql, ...values) {
-      const statement = statements.get(sql) ?? prepare(sql);
-      return Promise.resolve(statement.all(...values) as Record<string, Value>[]);
+    query: (sql, ...values) => Promise.resolve(run(sql, ...values)),
+    remove(table, column, values) {
+      const listed = "SELECT value FROM json_each($1)";
+      run(`DELETE FROM ${table} WHERE ${column} IN (${listed})`, JSON.stringify(values));
+      return Promise.resolve();
     },
     insert(table, rows) {
       let inserter = inserters.get(table);

@@ -17,6 +17,7 @@ export function inTurns(db: Lockable, inTurn: InTurn): Lockable {
   const each = (db: Transactional): Transactional => ({
     query: (sql, ...values) => apart(() => db.query(sql, ...values)),
     insert: (table, rows) => apart(() => db.insert(table, rows)),
+    remove: (table, column, values) => apart(() => db.remove(table, column, values)),
     transaction: (work) => apart(() => db.transaction(work)),
   });
   return {

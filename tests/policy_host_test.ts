@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { checkPlan } from "@/core/plan.ts";
 import { GatewayError } from "@/core/errors.ts";
 import type { HostAnswer } from "@/policies/sandbox/policy_host.ts";
+import { openRealm } from "@/policies/sandbox/realm.ts";
 import { contextOf, targetsWeighing } from "./builders.ts";
 import { HOSTILE } from "./policy_cases.ts";
 import { isRunning, policyCode, startHost, until } from "./policy_support.ts";
@@ -55,6 +56,66 @@ Deno.test("policy host stops a loop by itself, and lives", async () => {
     assert.equal(nameOf(await test.decide()), "plan");
     return;
   }
+});
+
+/** More decisions in time than the engine guards. */
+async function decideOften(decide: () => Promise<HostAnswer>): Promise<void> {
+  for (let round = 0; round < 21; round++) {
+    const ends = await Promise.all(Array.from({ length: 50 }, decide));
+    assert(ends.every((end) => nameOf(end) === "plan"), ends.map(nameOf).join());
+  }
+}
+
+const LOOPS = "if (ctx.loops) for (;;); return { targetIndex: 0 }";
+
+for (
+  const [what, body] of [
+    ["", LOOPS],
+    ["in a promise ", `return Promise.resolve().then(() => { ${LOOPS} })`],
+  ] as const
+) {
+  Deno.test(`policy host ends a loop ${what}after many quick decisions with its process`, async () => {
+    await using test = await startHost(policyCode(body), { timeoutMs: 500 });
+    await decideOften(() => test.decide());
+    const answers = await Promise.all([test.decide({ loops: true }), test.decide()]);
+    assert.deepEqual(answers.map(nameOf), ["policy-killed", "lost"]);
+    await test.host.ended;
+    assert(!isRunning(test.host.pid!));
+  });
+}
+
+Deno.test("policy host decides on a batch as on each context, but for what it must ask alone", async () => {
+  const code = policyCode(`
+    if (ctx.what === "throws") throw new Error();
+    if (ctx.what === "nothing") return;
+    if (ctx.what === "promise") return Promise.resolve({ targetIndex: 1 });
+    return { targetIndex: 0, classLabel: String([ctx.what, ctx.n, Date.now(), Math.random()]) }`);
+  await using test = await startHost(code);
+  const whats = ["throws", "plan", "nothing", "plan", "promise", "plan"];
+  const contexts = whats.map((what, n) => ({ what, n, now: 1_000 * n, seed: n }));
+  const alone = await Promise.all(contexts.map((context) => test.decide(context)));
+  const plans = await test.host.decideAll(contexts.map((context) => JSON.stringify(context)));
+  const isPlan = (index: number) => whats[index] === "plan";
+  assert.deepEqual(
+    plans,
+    alone.map((end, n) => isPlan(n) && end.kind === "plan" ? end.text : null),
+  );
+});
+
+for (const end of ["for (;;);", '"x".repeat(2 ** 28).split("");']) {
+  Deno.test(`policy host has no plan for a batch that does not end: ${end}`, async () => {
+    const code = policyCode(`if (ctx.n === 1) { ${end} } return { targetIndex: 0 }`);
+    await using test = await startHost(code);
+    const plans = await test.host.decideAll(['{"n":0}', '{"n":1}', '{"n":2}']);
+    assert.deepEqual(plans, [null, null, null]);
+  });
+}
+
+Deno.test("realm has no plan of a decision that nothing stopped and that is late", () => {
+  const code = policyCode("for (let n = 0; n < 1e8; n++); return { targetIndex: 0 }");
+  const realm = openRealm({ code, timeoutMs: 1, heapMb: 64, traces: false });
+  assert.equal(realm.decide('{"now":0,"seed":0}', false).text, '{"fault":"policy-timeout"}');
+  assert(realm.spent);
 });
 
 Deno.test("policy host takes no plan that an earlier decision left behind", async () => {

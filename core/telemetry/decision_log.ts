@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { deflateRawSync } from "node:zlib";
+import { Afterwards } from "../afterwards.ts";
 import type { Call, Watcher } from "../call.ts";
 import type { Decision } from "../decision.ts";
 import type { Log } from "../log.ts";
@@ -37,17 +38,10 @@ interface Waiting {
   readonly decision: Decision;
 }
 
-/** Records made in a row before other work gets its turn. */
-const SLICE = 16;
-
-/** Calls that may wait; beyond, all of them are recorded at once. */
-const MAX_WAITING = 4_096;
-
 /** Builds a log that is empty. */
 export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
   const sources = createSources(world);
-  const waiting: Waiting[] = [];
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const waiting = new Afterwards<Waiting>(record);
 
   function record({ call, decision }: Waiting): void {
     try {
@@ -61,30 +55,17 @@ export function createDecisionLog(world: DecisionLogWorld): DecisionLog {
     }
   }
 
-  function turn(): void {
-    timer = undefined;
-    const size = waiting.length > MAX_WAITING ? waiting.length : SLICE;
-    waiting.splice(0, size).forEach(record);
-    if (waiting.length > 0) timer = setTimeout(turn, 0);
-  }
-
   return {
     onSettled(call, settlement) {
       const decision = recordedDecision(call);
       if (!decision || !isDetailed(call, decision, settlement)) return;
       // Read from the headers of the request, which are gone once it is answered.
       void decision.context.conversationKey;
-      waiting.push({ call, decision });
-      // The answer leaves first: what is told here delays no caller.
-      timer ??= setTimeout(turn, 0);
+      waiting.add({ call, decision });
     },
     onShipped() {},
     onDenied() {},
-    flush() {
-      clearTimeout(timer);
-      timer = undefined;
-      waiting.splice(0).forEach(record);
-    },
+    flush: () => waiting.flush(),
   };
 }
 

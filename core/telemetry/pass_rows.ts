@@ -1,5 +1,6 @@
 import { type Attempt, type Call, fallbackReason, precedingAttempt } from "../call.ts";
 import type { Decision } from "../decision.ts";
+import { memo } from "../memo.ts";
 import type { Row } from "../record.ts";
 import type { SeenContext } from "./context_record.ts";
 import type { DecisionFacts } from "./decision_facts.ts";
@@ -102,6 +103,7 @@ function numbered(rows: readonly Row[]): readonly Row[] {
   return rows.map((row, seq) => ({ seq, ...row }));
 }
 
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
+/** Names of features are few. */
+const snakeCase = memo((name: string) =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+);

@@ -1,4 +1,4 @@
-import { type AddCommands, ExitError, listenOption, type World } from "@/core/command.ts";
+import { type AddCommands, examples, ExitError, listenOption, type World } from "@/core/command.ts";
 import { stopSignal } from "@/core/signals.ts";
 import { echoUpstream } from "./mod.ts";
 import { MODELS } from "./script.ts";
@@ -6,6 +6,8 @@ import { type EchoServer, serveEcho } from "./server.ts";
 
 const DEFAULT_ADDRESS = "127.0.0.1:4010";
 const FAILURE = 1;
+
+const EXAMPLES = examples("pointsman echo", "pointsman echo --listen 127.0.0.1:0");
 
 /** Adds `echo`, which serves the scripted models on a socket until SIGINT or SIGTERM. */
 export const addEchoCommands: AddCommands = (program, world) => {
@@ -17,7 +19,7 @@ export const addEchoCommands: AddCommands = (program, world) => {
       "host:port to listen on; port 0 takes a free one",
       DEFAULT_ADDRESS,
     )
-    .addHelpText("after", `\nModels:\n${modelTable()}`)
+    .addHelpText("after", `\nModels:\n${modelTable()}\n${EXAMPLES}`)
     .action((options: { readonly listen: string }) => run(options.listen, world));
 };
 

@@ -1,61 +1,37 @@
-import {
-  type Attributes,
-  context,
-  propagation,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from "@opentelemetry/api";
-import type { Attempt, AttemptTrace, CallTrace, Step, Tracer } from "@/core/call.ts";
+import { trace } from "@opentelemetry/api";
+import { Afterwards } from "@/core/afterwards.ts";
+import type { Tracer } from "@/core/call.ts";
+import type { Log } from "@/core/log.ts";
+import { safeCause } from "@/core/safe_cause.ts";
 import { createAttemptMetrics } from "./attempt_metrics.ts";
-import { attemptAttributes, callAttributes } from "./attributes.ts";
+import { beginCall } from "./call_spans.ts";
+import { createEpoch } from "./epoch.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
+/** Each span that ends alone wakes the thread of the exporter, which takes longer than the span itself. */
+const TOGETHER_MS = 10;
+
 /**
  * Traces calls with whatever OpenTelemetry finds in this process: Deno's own exporter, with
- * `OTEL_DENO=true`. One span per call, below it one per step, and one per attempt below `send`.
+ * `OTEL_DENO=true`. One span per call, below it one per step, and one per attempt below `send`. A call
+ * notes times and attributes; its spans are written with those of others, when it is answered.
  */
-export function createTracer(version: string): Tracer {
+export function createTracer({ version, log }: { version: string; log: Log }): Tracer {
   const tracer = trace.getTracer("pointsman", version);
   const metrics = createAttemptMetrics(version);
-
-  function begin(): CallTrace {
-    const root = tracer.startSpan("chat", { kind: SpanKind.INTERNAL });
-    // What a caller says of itself in `baggage` is no provider's business.
-    const call = propagation.deleteBaggage(trace.setSpan(context.active(), root));
-    let step = tracer.startSpan("accept", {}, call);
-
-    function enter(next: Step): void {
-      step.end();
-      step = tracer.startSpan(next, {}, call);
+  const epoch = createEpoch(performance.timeOrigin, {
+    now: Date.now,
+    clock: () => performance.now(),
+  });
+  const written = new Afterwards<() => void>((write) => {
+    try {
+      write();
+    } catch (error) {
+      log.write("error", "call_failed", "Cannot write a span", { cause: safeCause(error) });
     }
-
-    function beginAttempt({ target }: Attempt): AttemptTrace {
-      const about = { kind: SpanKind.CLIENT };
-      const span = tracer.startSpan(`chat ${target.model}`, about, trace.setSpan(call, step));
-      return {
-        run: (send) => context.with(trace.setSpan(call, span), send),
-        end(attempt) {
-          end(span, attemptAttributes(attempt), attempt.error !== null);
-          metrics.record(attempt);
-        },
-      };
-    }
-
-    return {
-      traceId: root.spanContext().traceId,
-      enter,
-      beginAttempt,
-      end(ended, settlement) {
-        step.end();
-        if (ended.group) root.updateName(`chat ${ended.group.name}`);
-        end(root, callAttributes(ended, settlement), settlement.error !== null);
-      },
-    };
-  }
-
+  }, TOGETHER_MS);
+  const parts = { tracer, metrics, written };
   return {
     found(method, route) {
       const server = trace.getActiveSpan();
@@ -63,12 +39,7 @@ export function createTracer(version: string): Tracer {
       server?.updateName(`${METHODS.has(method) ? method : "HTTP"} ${route}`.trimEnd());
       if (route !== "") server?.setAttribute("http.route", route);
     },
-    begin,
+    begin: () => beginCall(parts, epoch()),
+    flush: () => written.flush(),
   };
-}
-
-function end(span: Span, attributes: Attributes, failed: boolean): void {
-  span.setAttributes(attributes);
-  if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
-  span.end();
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ExitError, type World } from "../../core/command.ts";
+import { examples, ExitError, type World } from "../../core/command.ts";
 import type { PolicyBoard, PolicyNotice, PolicyStanding } from "../../core/policy_standing.ts";
 import { type PolicyConfig, policyOf } from "./configured.ts";
 import { EXIT, EXITS } from "./exit.ts";
@@ -12,6 +12,9 @@ interface StatusOptions {
   readonly json?: true;
 }
 
+const RESUME_HELP = `\nRunning gateways follow within a second.\n${EXITS}\n` +
+  examples("pointsman policy resume fast --config config.yaml");
+
 /** `policy status` and `policy resume`. */
 export function addStatus(
   policy: Command,
@@ -22,7 +25,7 @@ export function addStatus(
     .description("show the policies that running gateways have in force, and their faults")
     .option("--config <path>", "config file of the gateway")
     .option("--json", "print JSON")
-    .addHelpText("after", EXITS)
+    .addHelpText("after", `${EXITS}\n${examples("pointsman policy status --config config.yaml")}`)
     .action(async ({ config: path, json }: StatusOptions) => {
       const statePath = config(path).server.ledger.path;
       using board = await open(openBoard, statePath, world);
@@ -36,7 +39,7 @@ export function addStatus(
     .description("end the quarantine of a policy, or the rollback of its rollout")
     .option("--config <path>", "config file of the gateway")
     .option("--json", "print JSON")
-    .addHelpText("after", `\nRunning gateways follow within a second.\n${EXITS}`)
+    .addHelpText("after", RESUME_HELP)
     .action(async (group: string, { config: path, json }: StatusOptions) => {
       const configured = config(path);
       if (configured.groups.get(group)?.policy?.kind !== "external") policyOf(configured, group);

@@ -1,4 +1,5 @@
 import { createDeadlines } from "../../core/deadlines.ts";
+import { MAX_BATCH } from "../sandbox/messages.ts";
 import { type HostAnswer, PolicyHost } from "../sandbox/policy_host.ts";
 import { openProcess } from "../sandbox/process_link.ts";
 
@@ -24,6 +25,7 @@ export class ReplaySandbox implements AsyncDisposable {
   readonly #code: string;
   readonly #deadlines = createDeadlines(clock);
   #host: Promise<PolicyHost> | null = null;
+  #plansAtOnce = true;
 
   /** Takes the code of a bundle. */
   constructor(code: string) {
@@ -37,7 +39,24 @@ export class ReplaySandbox implements AsyncDisposable {
    */
   async decideAll(contexts: readonly string[]): Promise<readonly HostAnswer[]> {
     const host = await (this.#host ??= this.#open());
-    return await Promise.all(contexts.map((context) => this.#decide(host, context)));
+    const batches: Promise<readonly HostAnswer[]>[] = [];
+    for (let at = 0; at < contexts.length; at += MAX_BATCH) {
+      batches.push(this.#decideBatch(host, contexts.slice(at, at + MAX_BATCH)));
+    }
+    return (await Promise.all(batches)).flat();
+  }
+
+  /** What has no plan in a batch is asked alone; a policy that never has one, at once. */
+  async #decideBatch(
+    host: PolicyHost,
+    contexts: readonly string[],
+  ): Promise<readonly HostAnswer[]> {
+    const plans = this.#plansAtOnce ? await host.decideAll(contexts) : contexts.map(() => null);
+    this.#plansAtOnce = plans.some((plan) => plan !== null);
+    return await Promise.all(contexts.map((context, index): Promise<HostAnswer> | HostAnswer => {
+      const text = plans[index] ?? null;
+      return text === null ? this.#decide(host, context) : { kind: "plan", text };
+    }));
   }
 
   async #decide(first: PolicyHost, context: string): Promise<HostAnswer> {

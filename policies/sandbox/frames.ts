@@ -1,5 +1,6 @@
 /**
- * What a frame says; `load`, `decide`, `resume` and `measure` go to a host, the others come from it.
+ * What a frame says; `load`, `decide`, `decideAll`, `resume` and `measure` go to a host, the others come
+ * from it.
  */
 export const FRAME = {
   load: 1,
@@ -13,6 +14,7 @@ export const FRAME = {
   resume: 9,
   measure: 10,
   measured: 11,
+  decideAll: 12,
 } as const;
 
 /** Set in the kind of an answer: the heap has passed its mark, replace this process. */
@@ -34,6 +36,7 @@ export interface Frame {
 }
 
 const HEADER_BYTES = 9;
+const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** Bytes of a frame: payload length and sequence as big-endian uint32, kind, payload. */
@@ -55,7 +58,7 @@ export function encodeFrame(kind: number, sequence: number, text: string): Uint8
 /** Splits a stream of bytes into frames. */
 export class FrameReader {
   readonly #maxBytes: number;
-  #held: Uint8Array = new Uint8Array(0);
+  #held: Uint8Array = NOTHING;
 
   /** A payload over `maxBytes` is not read. */
   constructor(maxBytes: number) {
@@ -67,25 +70,32 @@ export class FrameReader {
    *
    * @throws {RangeError} when a frame announces too large a payload
    */
-  *push(chunk: Uint8Array): Iterable<Frame> {
-    let bytes = this.#held.length === 0 ? chunk : joined(this.#held, chunk);
-    for (let size = this.#sizeOf(bytes); size !== null; size = this.#sizeOf(bytes)) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
-      const payload = bytes.subarray(HEADER_BYTES, size);
-      yield { kind: view.getUint8(8), sequence: view.getUint32(4), payload };
-      bytes = bytes.subarray(size);
+  push(chunk: Uint8Array): readonly Frame[] {
+    const bytes = this.#held.length === 0 ? chunk : joined(this.#held, chunk);
+    const frames: Frame[] = [];
+    let at = 0;
+    for (let end = this.#endOf(bytes, at); end !== null; end = this.#endOf(bytes, at)) {
+      const payload = bytes.subarray(at + HEADER_BYTES, end);
+      frames.push({ kind: bytes[at + 8]!, sequence: uint32(bytes, at + 4), payload });
+      at = end;
     }
     // The chunk may be a buffer that is filled again.
-    this.#held = bytes.slice();
+    this.#held = at === bytes.length ? NOTHING : bytes.slice(at);
+    return frames;
   }
 
-  /** Bytes of the first frame; `null` while it is not complete. */
-  #sizeOf(bytes: Uint8Array): number | null {
-    if (bytes.length < HEADER_BYTES) return null;
-    const payload = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
+  /** Where the frame ends that begins here; `null` while it is not complete. */
+  #endOf(bytes: Uint8Array, at: number): number | null {
+    if (bytes.length < at + HEADER_BYTES) return null;
+    const payload = uint32(bytes, at);
     if (payload > this.#maxBytes) throw new RangeError("Cannot read a frame: it is too large");
-    return bytes.length < HEADER_BYTES + payload ? null : HEADER_BYTES + payload;
+    const end = at + HEADER_BYTES + payload;
+    return bytes.length < end ? null : end;
   }
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array {

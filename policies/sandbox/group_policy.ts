@@ -142,10 +142,12 @@ export class GroupPolicy {
     };
     const { granted } = this.#version;
     for (let round = 0; round < 2; round++) {
-      const queued = clock();
-      const taken = this.#queue.take();
-      const place = taken instanceof Promise ? await taken : taken;
-      waitedMs += clock() - queued;
+      let place = this.#queue.take();
+      if (place instanceof Promise) {
+        const queued = clock();
+        place = await place;
+        waitedMs += clock() - queued;
+      }
       if (typeof place === "string") return end({ kind: "fault", fault: place, detail: "" }, null);
       const answer = await place.decide(context, granted);
       this.#queue.release();

@@ -19,6 +19,9 @@ export interface HostFault {
   readonly detail?: string;
 }
 
+/** Most contexts that a host is asked about at once. */
+export const MAX_BATCH = 64;
+
 /** Longest top level of a bundle, ms. */
 export const LOAD_TIMEOUT_MS = 1_000;
 

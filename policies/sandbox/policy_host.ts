@@ -69,6 +69,7 @@ export class PolicyHost {
   readonly #gone = Promise.withResolvers<void>();
   #owner: HostOwner | null = null;
   #deadline: Deadline | null = null;
+  #looksAt = 0;
   #headSince = 0;
   #sequence = 0;
   #alive = true;
@@ -145,6 +146,16 @@ export class PolicyHost {
     return answer;
   }
 
+  /**
+   * Decides on so many contexts as a batch may have; a plan each, as JSON, or `null`: it must be asked
+   * alone, and then tells why.
+   */
+  async decideAll(contexts: readonly string[]): Promise<readonly (string | null)[]> {
+    const answer = await this.#ask(FRAME.decideAll, `[${contexts.join()}]`, this.#timeoutMs);
+    const plans = answer.kind === "plan" ? plansSchema.parse(JSON.parse(answer.text)) : [];
+    return contexts.map((_, index) => plans[index] ?? null);
+  }
+
   /** Bytes of its heap that are in use, garbage included; `null`: it is gone. */
   async heapBytes(): Promise<number | null> {
     const answer = await this.#ask(FRAME.measure, "", this.#timeoutMs);
@@ -176,12 +187,28 @@ export class PolicyHost {
 
   #watchHead(): void {
     const head = this.#waiting[0];
-    this.#deadline?.cancel();
-    this.#deadline = null;
     if (!head) return;
     this.#headSince = this.#clock();
-    this.#deadline = this.#deadlines.set(head.timeoutMs + MARGIN_MS, () => {
-      this.#deadline = this.#deadlines.set(LAST_LOOK_MS, () => this.kill());
+    this.#lookAt(this.#headSince + head.timeoutMs + MARGIN_MS);
+  }
+
+  /** An earlier look stays, and finds a later deadline by itself: nearly every decision ends before its own. */
+  #lookAt(at: number): void {
+    if (this.#deadline && this.#looksAt <= at) return;
+    this.#deadline?.cancel();
+    this.#looksAt = at;
+    this.#deadline = this.#deadlines.set(at - this.#clock(), () => this.#look());
+  }
+
+  #look(): void {
+    this.#deadline = null;
+    const head = this.#waiting[0];
+    if (!head) return;
+    const at = this.#headSince + head.timeoutMs + MARGIN_MS;
+    if (at > this.#clock()) return this.#lookAt(at);
+    this.#deadline = this.#deadlines.set(LAST_LOOK_MS, () => {
+      if (this.#waiting[0] === head) this.kill();
+      else this.#look();
     });
   }
 
@@ -198,6 +225,7 @@ export class PolicyHost {
     const kind = frame.kind & KIND;
     if (kind === FRAME.ready) {
       this.#deadline?.cancel();
+      this.#deadline = null;
       return this.#ready.resolve(true);
     }
     const head = this.#waiting[0];
@@ -238,6 +266,8 @@ const ENGINE_EXITS: ReadonlySet<number> = new Set([132, 133, 134]);
 
 /** Answers whose text is for whoever asked. */
 const TEXTS: ReadonlySet<number> = new Set([FRAME.plan, FRAME.loaded, FRAME.measured]);
+
+const plansSchema = z.array(z.string().nullable()).catch([]);
 
 const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().default("") });
 

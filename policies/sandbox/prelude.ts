@@ -262,6 +262,21 @@ export function prelude(options: PreludeOptions) {
     planned = true;
   }
 
+  /** A plan without its promises and faults: asked alone, the policy tells them. */
+  function planAtOnce(context: { readonly now: number; readonly seed: number }): string | null {
+    output = null;
+    planned = false;
+    try {
+      now = context.now;
+      seed = context.seed >>> 0;
+      const value = route?.(context);
+      if (!isThenable(value)) finish(value);
+    } catch {
+      return null;
+    }
+    return planned ? output : null;
+  }
+
   function isThenable(value: unknown): boolean {
     return typeof value === "object" && value !== null && "then" in value &&
       typeof value.then === "function";
@@ -332,6 +347,13 @@ export function prelude(options: PreludeOptions) {
         (settled) => mine === active ? finish(settled) : undefined,
         (error) => mine === active ? threw(error) : undefined,
       );
+    },
+    /** Decides on a list of contexts: a list of plans as JSON, `null` for what has none at once. */
+    runAll(): void {
+      active = ++turn;
+      const plans: (string | null)[] = parse(input).map(planAtOnce);
+      output = stringify(plans);
+      planned = true;
     },
     /** Goes on with a decision whose requests are answered by what was put. */
     resume(): void {

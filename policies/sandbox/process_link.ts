@@ -22,15 +22,15 @@ export function openProcess(heapMb: number, events: LinkEvents): HostLink {
   };
 }
 
-/** Sends frames; those that come while one is being written go together. */
+/** Sends frames; those of one turn, and those that come while others are being written, go together. */
 function outlet(stdin: WritableStream<Uint8Array<ArrayBuffer>>): HostLink["send"] {
   const writer = stdin.getWriter();
   let waiting: Uint8Array<ArrayBuffer>[] = [];
   let writing = false;
 
-  async function write(first: Uint8Array<ArrayBuffer>): Promise<void> {
+  async function write(): Promise<void> {
     writing = true;
-    await writer.write(first);
+    await null;
     while (waiting.length > 0) {
       const frames = waiting;
       waiting = [];
@@ -40,9 +40,9 @@ function outlet(stdin: WritableStream<Uint8Array<ArrayBuffer>>): HostLink["send"
   }
 
   return (frame) => {
-    if (writing) waiting.push(frame);
+    waiting.push(frame);
     // A broken pipe is seen as the end of the process.
-    else write(frame).catch(() => {});
+    if (!writing) write().catch(() => {});
   };
 }
 

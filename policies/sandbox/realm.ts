@@ -9,11 +9,17 @@ export interface RealmAnswer {
   readonly text: string;
 }
 
-/** A policy, loaded. A realm that ran into its deadline is `spent` and must not decide again. */
+/**
+ * A policy, loaded. A realm that ran into its deadline is `spent` and must not decide again. The engine
+ * stops a decision that is `guarded`; any other runs on until its process is ended, but has no plan once
+ * it is late.
+ */
 export interface Realm {
-  decide(context: string): RealmAnswer;
+  decide(context: string, guarded: boolean): RealmAnswer;
+  /** Decides on a list of contexts as JSON; gives a list of plans, `null` for one that must be asked alone. */
+  decideAll(contexts: string): RealmAnswer;
   /** Goes on with a decision that waited; `text` names its turn and holds the answers, as JSON. */
-  resume(text: string): RealmAnswer;
+  resume(text: string, guarded: boolean): RealmAnswer;
   readonly spent: boolean;
 }
 
@@ -28,6 +34,7 @@ export class RefusedBundle extends Error {
 export const BUNDLE_NAME = "policy.js";
 
 const decision = new vm.Script("__pointsman.run()");
+const decisions = new vm.Script("__pointsman.runAll()");
 const resumption = new vm.Script("__pointsman.resume()");
 
 /**
@@ -45,11 +52,13 @@ export function openRealm({ code, timeoutMs, traces, fetches = false }: LoadMess
   load(context, code, doors);
   let spent = false;
 
-  function run(text: string, script: vm.Script): RealmAnswer {
+  const guard = { timeout: timeoutMs };
+
+  function run(text: string, script: vm.Script, guarded: boolean): RealmAnswer {
     doors.put(text);
     const fault = runWithin(
       timeoutMs,
-      () => script.runInContext(context, { timeout: timeoutMs }),
+      () => script.runInContext(context, guarded ? guard : undefined),
     );
     if (fault !== null) {
       spent = true;
@@ -68,8 +77,9 @@ export function openRealm({ code, timeoutMs, traces, fetches = false }: LoadMess
   }
 
   return {
-    decide: (text) => run(text, decision),
-    resume: (text) => run(text, resumption),
+    decide: (text, guarded) => run(text, decision, guarded),
+    decideAll: (text) => run(text, decisions, true),
+    resume: (text, guarded) => run(text, resumption, guarded),
     get spent() {
       return spent;
     },
@@ -102,20 +112,23 @@ function load(context: vm.Context, code: string, doors: RealmDoors): void {
 }
 
 /**
- * Runs a script; gives the fault when it did not come to its end. What it threw may be a trap of the
- * policy's making, and is not looked at: the clock tells a deadline from a full stack.
+ * Runs a script; gives the fault when it did not come to its end, or not in time. What it threw may be a
+ * trap of the policy's making, and is not looked at: the clock tells a deadline from a full stack.
  */
 function runWithin(
   timeoutMs: number,
   run: () => unknown,
 ): "policy-timeout" | "policy-threw" | null {
-  const started = performance.now();
+  const ends = performance.now() + timeoutMs;
+  let isWhole = false;
   try {
     run();
-    return null;
+    isWhole = true;
   } catch {
-    return performance.now() - started >= timeoutMs ? "policy-timeout" : "policy-threw";
+    // Whatever it is.
   }
+  if (performance.now() >= ends) return "policy-timeout";
+  return isWhole ? null : "policy-threw";
 }
 
 function faultAnswer(fault: HostFault["fault"]): RealmAnswer {

@@ -6,7 +6,7 @@ import { createRealmServer } from "./realm_server.ts";
  * It reads and answers synchronously, one frame after the other.
  */
 function serve(): void {
-  const take = createRealmServer(send);
+  const take = createRealmServer(send, true);
   const buffer = new Uint8Array(64 * 1024);
   for (let size = read(buffer); size !== null; size = read(buffer)) take(buffer.subarray(0, size));
 }

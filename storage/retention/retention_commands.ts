@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { ExitError, type World } from "../../core/command.ts";
+import { examples, ExitError, type World } from "../../core/command.ts";
 import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
 import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
 import { parseTime } from "../time_window.ts";
@@ -31,6 +31,25 @@ type Surroundings = StorageCommandOptions & { readonly world: World };
 
 const classOption = () => new Option("--class <class>", "which rows").choices(DATA_CLASSES);
 
+const STATUS_HELP = examples(
+  "pointsman retention status",
+  "pointsman retention status --class usage_diagnostics --config config.yaml",
+);
+
+const RUN_HELP = examples(
+  "pointsman retention run",
+  "pointsman retention run --class decision_telemetry --batches 20",
+);
+
+const CREATE_HELP = examples(
+  "pointsman hold create --class usage_detail --project shop --reason case-17 --actor ada",
+  "pointsman hold create --class usage_diagnostics --from 2026-11-01 --reason audit --actor ada",
+);
+
+const RELEASE_HELP = examples(
+  'pointsman hold release hld_019aa3c41f7e7c2e9d5b8f60a1b2c3d4 --reason "case closed" --actor ada',
+);
+
 /** Adds `retention status|run` and `hold create|release|list`. */
 export function addRetentionCommands(
   program: Command,
@@ -43,12 +62,14 @@ export function addRetentionCommands(
     .description("count what a run would delete")
     .option("--config <path>", "configuration file")
     .addOption(classOption())
+    .addHelpText("after", STATUS_HELP)
     .action((flags: RetentionFlags) => status(flags, surroundings));
   command.command("run")
     .description("delete what is old enough; counts only while server.retention.dry_run is on")
     .option("--config <path>", "configuration file")
     .addOption(classOption())
     .option("--batches <count>", "batches per class; until nothing is left when not given")
+    .addHelpText("after", RUN_HELP)
     .action((flags: RunFlags) => run(flags, surroundings));
   addHoldCommands(program, surroundings);
 }
@@ -66,6 +87,7 @@ function addHoldCommands(program: Command, surroundings: Surroundings): void {
     .option("--to <time>", "first moment after, UTC")
     .requiredOption("--reason <code>", "why; recorded")
     .requiredOption("--actor <name>", "who; recorded")
+    .addHelpText("after", CREATE_HELP)
     .action((flags: HoldFlags) => create(flags, surroundings));
   command.command("release")
     .argument("<id>", "id of the hold")
@@ -73,10 +95,12 @@ function addHoldCommands(program: Command, surroundings: Surroundings): void {
     .option("--config <path>", "configuration file")
     .requiredOption("--reason <text>", "why; recorded")
     .requiredOption("--actor <name>", "who; recorded")
+    .addHelpText("after", RELEASE_HELP)
     .action((id: string, flags: ReleaseFlags) => release(id, flags, surroundings));
   command.command("list")
     .description("print every hold")
     .option("--config <path>", "configuration file")
+    .addHelpText("after", examples("pointsman hold list --config config.yaml"))
     .action((flags: DatabaseFlags) => list(flags, surroundings));
 }
 

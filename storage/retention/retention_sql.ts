@@ -1,6 +1,6 @@
 import type { DataClass, RetentionRule } from "../../core/snapshot.ts";
 import { tables } from "../schema.ts";
-import { CHILD_CLASSES, CHILDREN, type RetentionTable } from "./retention_tables.ts";
+import { CHILD_CLASSES, type RetentionTable } from "./retention_tables.ts";
 
 /** What may be deleted of a table: all of it is decided by the database. */
 export interface RetentionQuery {
@@ -70,10 +70,9 @@ export function deleteSql(query: RetentionQuery): string {
     RETURNING ${ownTime(query.table) ?? "NULL"} AS time`;
 }
 
-/** Deletes what hangs on the calls that {@link deleteSql} deletes with the same `$1`, in one transaction. */
-export function deleteChildrenSql(query: RetentionQuery): readonly string[] {
-  const ids = oldest(query, ["request_id"]);
-  return CHILDREN.map((name) => `DELETE FROM ${name} WHERE request_id IN (${ids})`);
+/** Finds the calls that {@link deleteSql} would delete with the same `$1`: `request_id`, `ts`. */
+export function findCallsSql(query: RetentionQuery): string {
+  return oldest(query, ["request_id", "ts"]);
 }
 
 function oldest(query: RetentionQuery, columns: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { ExitError, type World } from "../../core/command.ts";
+import { examples, ExitError, type World } from "../../core/command.ts";
 import {
   type DatabaseFlags,
   flagsOk,
@@ -21,6 +21,11 @@ interface RunFlags extends DatabaseFlags {
 
 type Surroundings = StorageCommandOptions & { readonly world: World };
 
+const RUN_HELP = examples(
+  "pointsman rollup run --type hourly --from 2026-11-20 --to 2026-11-21",
+  "pointsman rollup run --type monthly --from 2026-10-01 --to 2026-11-01 --finalize --actor ada",
+);
+
 /** Adds `rollup run|status|verify`. */
 export function addRollupCommands(
   program: Command,
@@ -39,13 +44,16 @@ export function addRollupCommands(
     .option("--finalize", "make the windows immutable", false)
     .option("--force", "finalise though a journal may hold calls of them", false)
     .option("--actor <name>", "who finalises; recorded", "command line")
+    .addHelpText("after", RUN_HELP)
     .action((flags: RunFlags) => run(flags, surroundings));
   withDatabaseFlags(command.command("status"))
     .description("print the runs of each type, and how far they are final without a gap")
+    .addHelpText("after", examples("pointsman rollup status --config config.yaml"))
     .action((flags: DatabaseFlags) => status(flags, surroundings));
   withDatabaseFlags(command.command("verify"))
     .argument("<run>", "id of a run")
     .description("compare a run with the calls it was made of; exit 1 on a difference")
+    .addHelpText("after", examples("pointsman rollup verify rol_019aa3c41f7e7c2e9d5b8f60a1b2c3d4"))
     .action((id: string, flags: DatabaseFlags) => verify(id, flags, surroundings));
 }
 

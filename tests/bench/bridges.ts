@@ -10,11 +10,12 @@ import type { SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { chatRequestOf } from "../builders.ts";
 import { load, rawRequest } from "./load.ts";
+import { median, spread } from "./measure.ts";
 import { type Running, spawn, startConfigured, TOKEN, writeConfig } from "./processes.ts";
+import { streamsAtOnce } from "./streams_at_once.ts";
 
-const STREAMS = 512;
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+/** Streams at once: as many as the target names, and as many as leave two slow cores some room. */
+const CONCURRENT = [512, 128] as const;
 
 function configText(upstream: string): string {
   const target = (name: string, dialect: DialectName, model: string) => `
@@ -51,11 +52,10 @@ async function unary(gateway: Running): Promise<void> {
     const bridged = await load(request("bridged"), plan);
     ratios.push(bridged.rps / own.rps);
   }
-  const spread = `${Math.min(...ratios).toFixed(2)}..${Math.max(...ratios).toFixed(2)}`;
   console.log(
     `unary chat to messages, 16 connections: rps ratio to pass-through ${
       median(ratios).toFixed(2)
-    } (${spread}), to reach 0.75`,
+    } (${spread(ratios)}), to reach 0.75`,
   );
 }
 
@@ -141,74 +141,6 @@ function frameUs(
   return (performance.now() - started) * 1_000 / count;
 }
 
-interface Stream {
-  /** From the request to the first delta, ms. */
-  readonly firstMs: number;
-  readonly complete: boolean;
-}
-
-/** Many slow streams at once, straight and over the bridge; they begin one after the other. */
-async function concurrent(gateway: Running, upstream: Running): Promise<void> {
-  const straight = rawRequest(`${upstream.url}/v1/messages`, {}, '{"model":"slow"}');
-  const bridged = rawRequest(
-    `${gateway.url}/v1/chat/completions`,
-    { authorization: `Bearer ${TOKEN}` },
-    JSON.stringify({
-      model: "slow",
-      stream: true,
-      messages: [{ role: "user", content: "Tell me something" }],
-    }),
-  );
-  await many(bridged);
-  const added: number[] = [];
-  let complete = 0;
-  for (let round = 0; round < 3; round++) {
-    const direct = await many(straight);
-    const over = await many(bridged);
-    const p50 = (streams: readonly Stream[]) => median(streams.map(({ firstMs }) => firstMs));
-    added.push(p50(over) - p50(direct));
-    complete += over.filter((stream) => stream.complete).length;
-  }
-  console.log(
-    `${STREAMS} bridged streams at once: ${complete} of ${3 * STREAMS} complete, first delta ` +
-      `${median(added).toFixed(2)} ms later (p50), to reach 1`,
-  );
-}
-
-/** A stream lasts 1,300 ms; after as long as that all of them run. */
-async function many(request: ReturnType<typeof rawRequest>): Promise<Stream[]> {
-  const running: Promise<Stream>[] = [];
-  const started = performance.now();
-  while (running.length < STREAMS) {
-    const due = (performance.now() - started) / 2.5;
-    while (running.length < Math.min(STREAMS, due)) running.push(streamOnce(request));
-    await new Promise((go) => setTimeout(go, 2));
-  }
-  return await Promise.all(running);
-}
-
-const decoder = new TextDecoder();
-
-async function streamOnce(request: ReturnType<typeof rawRequest>): Promise<Stream> {
-  using connection = await Deno.connect(request);
-  connection.setNoDelay(true);
-  const started = performance.now();
-  await connection.write(request.bytes);
-  const buffer = new Uint8Array(16_384);
-  let firstMs = NaN;
-  let deltas = 0;
-  for (;;) {
-    const count = await connection.read(buffer);
-    if (count === null) return { firstMs, complete: false };
-    const text = decoder.decode(buffer.subarray(0, count));
-    if (text.includes("some words")) {
-      deltas += text.split("some words").length - 1;
-      if (Number.isNaN(firstMs)) firstMs = performance.now() - started;
-    }
-    if (text.endsWith("0\r\n\r\n")) return { firstMs, complete: deltas === 64 };
-  }
-}
-
 if (import.meta.main) {
   const dir = await Deno.makeTempDir({ prefix: "pointsman-bench-" });
   try {
@@ -222,7 +154,9 @@ if (import.meta.main) {
     const [only] = Deno.args;
     if (!only || only === "frames") frames();
     if (!only || only === "unary") await unary(gateway);
-    if (!only || only === "concurrent") await concurrent(gateway, upstream);
+    for (const count of CONCURRENT) {
+      if (!only || only === "concurrent") await streamsAtOnce({ gateway, upstream }, count);
+    }
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

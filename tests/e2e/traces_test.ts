@@ -27,16 +27,17 @@ const STEPS = ["accept", "decode", "admit", "route", "send", "relay", "settle"];
 /** Runs a traced gateway before two upstreams, the first of which fails, and gives what it exported. */
 async function traced(
   body: (gateway: GatewayProcess, upstreams: readonly TestUpstream[]) => Promise<void>,
-  { behaviour = errorReply("openai-chat", 500), group = {} }: {
+  { behaviour = errorReply("openai-chat", 500), group = {}, env = {} }: {
     readonly behaviour?: Behaviour;
     readonly group?: ConfigTree;
+    readonly env?: Readonly<Record<string, string>>;
   } = {},
 ) {
   await using collector = startCollector();
   await using first = await startUpstream(behaviour);
   await using second = await startUpstream(echo("echo"));
   await using folder = await makeFolder({ upstreams: [first.url, second.url], group });
-  await using gateway = await spawnGateway(folder.dir, { env: collector.env });
+  await using gateway = await spawnGateway(folder.dir, { env: { ...collector.env, ...env } });
   await body(gateway, [first, second]);
   gateway.kill("SIGTERM");
   assert.equal(await gateway.ended, 0);
@@ -191,6 +192,39 @@ Deno.test("span of a streamed call ends with its last byte, in every dialect", a
     assert(relay.end >= attempt.end && root.end >= relay.end);
     assert(root.end - root.start >= 20_000_000n, "the frames came one after the other");
   }
+});
+
+Deno.test("spans of calls that end together are all there, each within its parent", async () => {
+  const CALLS = 50;
+  const { spans, rows } = await traced(async ({ url }) => {
+    await Promise.all(Array.from({ length: CALLS }, () => call(url, "openai-chat")));
+  }, { behaviour: echo("echo") });
+  assert.equal(new Set(rows.map(({ trace_id }) => trace_id)).size, CALLS);
+  const known = new Map(spans.map((span) => [span.spanId, span]));
+  for (const { trace_id } of rows) {
+    const own = spans.filter(({ traceId, scope }) => traceId === trace_id && scope !== "deno");
+    assert.deepEqual(
+      own.map(({ name }) => name).sort(),
+      [...STEPS, "chat fast", "chat up-1"].sort(),
+    );
+    for (const { parentSpanId, start, end } of own.filter(({ name }) => name !== "chat fast")) {
+      const parent = known.get(parentSpanId)!;
+      assert(parent.start <= start && start <= end && end <= parent.end);
+    }
+  }
+});
+
+Deno.test("a call that is not sampled has no span, and its provider is told", async () => {
+  const { spans, metrics, rows, requests } = await traced(async ({ url }) => {
+    assert.equal((await call(url, "openai-chat")).status, 200);
+  }, { env: { OTEL_TRACES_SAMPLER: "always_off" } });
+  assert.deepEqual(spans, []);
+  const traceId = one(rows)["trace_id"];
+  assert.match(
+    one(requests).headers.get("traceparent") ?? "",
+    RegExp(`^00-${traceId}-\\w{16}-00$`),
+  );
+  assert.equal(metrics.get("gen_ai.client.operation.duration")?.length, 2);
 });
 
 Deno.test("calls that fail or are left end their spans, and strangers have none", async () => {

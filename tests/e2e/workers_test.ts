@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { holdAddress } from "@/core/server.ts";
 import { sumOf } from "../exposition.ts";
 import {
   caller,
@@ -67,6 +68,23 @@ Deno.test("workers that are killed under load are replaced, and every answered c
 async function requests(url: string): Promise<number> {
   return sumOf(await metricsOf(url, TOKEN), "pointsman_requests_total");
 }
+
+Deno.test("a port that the system chose is nobody else's until the workers listen there", async () => {
+  const anywhere = { hostname: "127.0.0.1", port: 0 };
+  const held = holdAddress(anywhere);
+  assert.throws(() => Deno.listen(held.address), Deno.errors.AddrInUse);
+  assert.throws(() => holdAddress(held.address), /Cannot listen on 127.0.0.1:\d+: /);
+  await using server = Deno.serve(
+    { ...held.address, reusePort: true, onListen: () => {} },
+    () => new Response("served"),
+  );
+  held[Symbol.dispose]();
+  for (let turn = 0; turn < 20; turn++) {
+    const response = await fetch(`http://127.0.0.1:${server.addr.port}`);
+    assert.equal(await response.text(), "served", "nobody takes connections and does not serve");
+  }
+  assert.throws(() => holdAddress(held.address), /Cannot listen on/);
+});
 
 Deno.test("worker that hangs is replaced, and its numbers are kept", async () => {
   await using folder = await makeFolder(TWO_WORKERS);
