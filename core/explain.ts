@@ -1,9 +1,10 @@
 import { idHeaders, json, limitHeaders } from "./answer.ts";
-import type { Call, Parts } from "./call.ts";
+import { type Call, cutError, type Parts } from "./call.ts";
 import type { Endpoint, Visit } from "./endpoints.ts";
 import { tryCall } from "./engine.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import { pause } from "./pause.ts";
 import { checkPlan } from "./plan.ts";
 import { planJson } from "./plan_json.ts";
 import { countCall } from "./reserve.ts";
@@ -14,6 +15,8 @@ import type { Group } from "./snapshot.ts";
 import type { Asking, RouteContext } from "./strategy.ts";
 
 const MAX_DRAWS = 10_000;
+/** Draws in a row before other work gets its turn. */
+const SLICE = 200;
 
 /**
  * `POST /v1/route/explain`: how a call with this body would be routed, and why. No provider is called,
@@ -86,7 +89,7 @@ async function explained(
     error: decision.error ? errorOf(decision.error) : null,
     plan: plan && checked && JSON.parse(planJson(plan, checked)),
     ...(draws > 0 && group.policy === null && plan
-      ? { draws: drawn(group, context, { draws, asking, idOf: shown.idOf }) }
+      ? { draws: await drawn(call, group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
   };
 }
@@ -100,8 +103,13 @@ function errorOf({ type, message, details }: GatewayError): JsonObject {
   return { type, message, details: { ...details } };
 }
 
-/** How often each target comes first over many seeds. */
-function drawn(
+/**
+ * How often each target comes first over many seeds.
+ *
+ * @throws {GatewayError} when the call was cut meanwhile
+ */
+async function drawn(
+  call: Call,
   group: Group,
   context: RouteContext,
   { draws, asking, idOf }: {
@@ -109,11 +117,14 @@ function drawn(
     readonly asking: Asking;
     idOf(index: number): string;
   },
-): JsonObject {
+): Promise<JsonObject> {
   const counts = new Map<number, number>();
+  const plain = plainContext(context);
   for (let draw = 0; draw < draws; draw++) {
+    if (draw % SLICE === 0) await pause(call, 1);
+    if (call.cut !== null) throw cutError(call.cut);
     // Multiples of the golden ratio spread over all seeds.
-    const again = { ...plainContext(context), seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
+    const again = { ...plain, seed: Math.imul(draw, 0x9e37_79b1) >>> 0 };
     const plan = group.decide(again, asking);
     if (plan instanceof Promise) break;
     const first = checkPlan(plan, again).order[0] ?? 0;

@@ -3,6 +3,8 @@ import { GatewayError } from "./errors.ts";
 
 /** Time for all host names of a call, ms. */
 const DNS_BUDGET_MS = 500;
+/** Host names of a call that are looked up at a time: a body holds more than a resolver should see. */
+const LOOKUPS = 8;
 const PRIVATE_NAME = /^localhost$|\.localhost$|\.local$|\.internal$/;
 
 /** Finds the addresses of a host name. */
@@ -42,18 +44,28 @@ function hostOf(url: string): string | null {
   return host;
 }
 
+/** The first that is refused ends the look-ups of all. */
 async function admitHosts(hosts: readonly string[], resolve: Resolve): Promise<void> {
-  const signal = AbortSignal.timeout(DNS_BUDGET_MS);
-  const answers = await Promise.all(hosts.map(async (host) => {
-    try {
-      return await resolve(host, signal);
-    } catch {
-      throw refuse(signal.aborted ? "image_url_dns_timeout" : "image_url_dns_failure");
+  const late = AbortSignal.timeout(DNS_BUDGET_MS);
+  const over = new AbortController();
+  const signal = AbortSignal.any([late, over.signal]);
+  const left = hosts.values();
+
+  async function admitNext(): Promise<void> {
+    for (const host of left) {
+      if (signal.aborted) throw refuse("image_url_dns_timeout");
+      const addresses = await resolve(host, signal).catch(() => {
+        throw refuse(late.aborted ? "image_url_dns_timeout" : "image_url_dns_failure");
+      });
+      if (addresses.length === 0) throw refuse("image_url_dns_failure");
+      addresses.forEach((address) => requirePublic(readAddress(address)));
     }
-  }));
-  for (const addresses of answers) {
-    if (addresses.length === 0) throw refuse("image_url_dns_failure");
-    addresses.forEach((address) => requirePublic(readAddress(address)));
+  }
+
+  try {
+    await Promise.all(Array.from({ length: LOOKUPS }, admitNext));
+  } finally {
+    over.abort();
   }
 }
 

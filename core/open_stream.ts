@@ -30,7 +30,8 @@ export interface StreamReply {
 
 /**
  * Reads the first frames of a stream and holds them: until the first content or terminal frame (or
- * half a second of preamble) a failure can still move on to another target without a trace.
+ * half a second of preamble) a failure can still move on to another target without a trace. What is
+ * held is never more than a whole reply may have.
  */
 export async function openStream(
   parts: Parts,
@@ -104,6 +105,7 @@ async function peek(
   attempt: Attempt,
   opening: Opening,
 ): Promise<Pick<StreamReply, "held" | "pending"> | UpstreamError> {
+  const { maxResponseBytes } = call.snapshot.server;
   const held: PassedBatch[] = [];
   let commitAt = Infinity;
   for (;;) {
@@ -123,6 +125,9 @@ async function peek(
     if (commits(kinds, opening)) return { held, pending: null };
     if (kinds.includes("error")) return faultOf(opening.tap, attempt);
     if (chunk.done || kinds.includes("terminal")) return failure("empty_stream", attempt.status);
+    if (attempt.responseBytes > maxResponseBytes) {
+      return failure("upstream_bad_response", attempt.status);
+    }
     if (kinds.length > 0 && commitAt === Infinity) commitAt = parts.clock() + PREAMBLE_MS;
   }
 }

@@ -43,15 +43,19 @@ export function settle(parts: Parts, call: Call, ending: Ending): Promise<void> 
     : null;
   const charge = chargeOf(call, usage, cost);
   guarded(parts, call, "Cannot account for a call", () => {
+    if (call.reservation) parts.ledger.settle(call.reservation, charge);
+  });
+  guarded(parts, call, "Cannot give back what a call held", () => {
+    if (call.cache?.key) parts.cache.land(call.cache.key, call);
+    if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
+    for (const attempt of call.attempts) endPass(parts, call, attempt);
+  });
+  guarded(parts, call, "Cannot learn from a call", () => {
     observeAttempts(parts, call, usage);
     if (serving) calibrate(parts, call, serving);
     if (serving && ending.facts) {
       parts.proofs.remember(ending.facts.proofs, serving.target.provider.name);
     }
-    if (!call.admitted) call.shaped.forEach((taken) => taken.undo());
-    for (const attempt of call.attempts) endPass(parts, call, attempt);
-    if (call.cache?.key) parts.cache.land(call.cache.key, call);
-    if (call.reservation) parts.ledger.settle(call.reservation, charge);
   });
   const settlement = { ...ending, usage, cost, charge, at: parts.clock(), step };
   const record = recordOf(parts, call, settlement);

@@ -95,7 +95,8 @@ class DatabaseDecisions implements DecisionStore {
   }
 
   async read(filter: RecordFilter, { after, to }: RecordPage): Promise<readonly RecordedCall[]> {
-    const { where, values } = whereOf(filter, after);
+    // The index is of times alone: without an end of its own, a page would read all that follow it.
+    const { where, values } = whereOf({ ...filter, until: to.ts + 1 }, after);
     const last = values.length;
     const rows = await this.#db.query(
       `${CALL} ${FROM} JOIN request_usage AS u ON u.request_id = r.request_id

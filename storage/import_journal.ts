@@ -1,3 +1,4 @@
+import { ExitError } from "../core/command.ts";
 import type { NewRow, UsageDatabase } from "./database.ts";
 import { createLineReader, type LineRows } from "./line_rows.ts";
 import { LineError } from "./row_reader.ts";
@@ -18,6 +19,7 @@ const BATCH_LINES = 500;
  * already change nothing, so a file may be loaded again. No offset moves: the gateway's own journals are
  * shipped as before.
  *
+ * @throws {ExitError} code 1 when the file cannot be opened
  * @throws what the file system or the database says
  */
 export async function importJournal(
@@ -82,8 +84,21 @@ function rowsByTable(rows: readonly (readonly [string, NewRow])[]): Map<string, 
   return new Map([...grouped].map(([table, list]) => [table, list.map(([, row]) => row)]));
 }
 
+async function openFile(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : error instanceof Error
+      ? error.message
+      : "unknown";
+    throw new ExitError(1, `Cannot read "${path}": ${reason}`);
+  }
+}
+
 async function* batchesOf(path: string): AsyncGenerator<string[]> {
-  const file = await Deno.open(path);
+  const file = await openFile(path);
   let rest = "";
   let lines: string[] = [];
   for await (const text of file.readable.pipeThrough(new TextDecoderStream())) {

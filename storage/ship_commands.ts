@@ -5,6 +5,7 @@ import type { StorageSettings } from "./database_flags.ts";
 import { importJournal } from "./import_journal.ts";
 import { assertCurrent } from "./migrate.ts";
 import { migrations } from "./migrations/mod.ts";
+import { findJournals } from "./journal_folder.ts";
 import { type OpenShipper, openShipper } from "./open_shipper.ts";
 import { usd } from "./reports/cell.ts";
 import type { Shipper } from "./shipper.ts";
@@ -35,11 +36,14 @@ export async function shipNow(
 /**
  * Loads all segments of a folder into an empty database.
  *
- * @throws ExitError 1 when the database has calls already
+ * @throws ExitError 1 when there is no journal, or the database has calls already
  */
 export async function rebuild(surroundings: Surroundings, from: string): Promise<void> {
   const { logging, usageDb } = surroundings.settings;
   const path = join(from, logging.path.slice(dirname(logging.path).length + 1));
+  if (findJournals(path).length === 0) {
+    throw new ExitError(1, `Cannot rebuild the usage database: "${from}" holds no journal of it`);
+  }
   const settings = { usageDb, logging: { ...logging, path } };
   const { db, shipper } = await openForShipping({ ...surroundings, settings }, null);
   await using _closed = db;

@@ -204,3 +204,23 @@ Deno.test("image URL that is forbidden asks no resolver", async () => {
   await assertRefused(urls, "image_url_forbidden", resolve);
   assert.deepEqual(asked, []);
 });
+
+Deno.test("host names of a call are looked up a few at a time, and none after a refusal", async () => {
+  const urls = Array.from({ length: 1_000 }, (_, n) => `https://h${n}.example/a.png`);
+  for (const [known, most] of [[PUBLIC, 1_000], [["10.0.0.1"], 8]] as const) {
+    let [asked, waiting, together] = [0, 0, 0];
+    const resolve = async () => {
+      asked += 1;
+      together = Math.max(together, waiting += 1);
+      await Promise.resolve();
+      waiting -= 1;
+      return known;
+    };
+    const admitting = admitImages(urls, resolve);
+    if (known === PUBLIC) await admitting;
+    else await assert.rejects(admitting, GatewayError);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert(asked <= most && together <= 8, `${asked} asked, ${together} at a time`);
+    if (known === PUBLIC) assert.equal(asked, 1_000);
+  }
+});

@@ -182,3 +182,21 @@ Deno.test("report without a window is of the last day", async () => {
   const { out } = await runAt(MONDAY + DAY_MS, place, "report", "overview");
   assert.match(out, /- Window: 2025-11-17T00:00:00.001Z to 2025-11-18T00:00:00.001Z/);
 });
+
+Deno.test("commands name the file that they cannot read or write, and load nothing", async () => {
+  using place = makePlace();
+  await withCalls(place);
+  const missing = join(place.folder, "none");
+  for (
+    const [words, said] of [
+      [["usage", "import", missing], `Cannot read "${missing}": there is no such file`],
+      [["report", "--log", missing], `Cannot read "${missing}": there is no such file`],
+      [["report", ...WEEK, "--out", join(missing, "x")], `Cannot write "${join(missing, "x")}": `],
+      [["usage", "rebuild", "--from", missing], `"${missing}" holds no journal of it`],
+    ] as const
+  ) {
+    const { out, code } = await run(place, ...words);
+    assert(out.includes(said), out);
+    assert.equal(code, 1);
+  }
+});

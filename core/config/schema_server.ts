@@ -33,7 +33,9 @@ const upstream = block({
   default_attempt_timeout_ms: ms().default(0)
     .describe("tighter cap of each attempt; 0 = only `timeout_ms`"),
   stream_idle_timeout_ms: ms().default(120_000).describe("silence inside a stream; 0 = off"),
-  max_response_bytes: bytes().default(32 * MiB).describe("largest unary reply"),
+  max_response_bytes: bytes().default(32 * MiB).describe(
+    "largest unary reply, and most of a stream before its content",
+  ),
   max_frame_bytes: bytes().default(8 * MiB).describe("largest frame of a stream"),
   allow_private_image_urls: flag().default(false)
     .describe("true turns the check of image addresses off"),

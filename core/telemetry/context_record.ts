@@ -4,7 +4,6 @@ import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:z
 import { plainContext } from "../route_context.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
 import { isRecordedContext } from "./context_shape.ts";
-import { DICTIONARY } from "./dictionary.ts";
 
 /** A context without its content and without what its configuration says, packed. */
 export interface PackedContext {
@@ -35,8 +34,11 @@ export class RecordError extends Error {
   override readonly name = "RecordError";
 }
 
-/** Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. */
-const PACKING = { level: 3, dictionary: DICTIONARY, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
+/**
+ * Contexts are a few kilobytes: a larger window, and larger buffers, only cost time. A preset dictionary
+ * would change nothing (Deno 2.9.6 ignores it), and the format on the day it does not.
+ */
+const PACKING = { level: 3, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
 
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };

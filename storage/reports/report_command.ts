@@ -33,8 +33,17 @@ export function addReportCommand(
       const surroundings = { world, ...options };
       const text = flags.list ? await listSections() : await report(names, flags, surroundings);
       if (flags.out === undefined) world.print(text.trimEnd());
-      else await Deno.writeTextFile(flags.out, text);
+      else await write(flags.out, text);
     });
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    await Deno.writeTextFile(path, text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "unknown";
+    throw new ExitError(1, `Cannot write "${path}": ${reason}`);
+  }
 }
 
 async function listSections(): Promise<string> {

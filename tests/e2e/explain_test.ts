@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { caller, type ConfigOptions, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
 import { call } from "../gateway_client.ts";
+import { strategies } from "@/strategies/mod.ts";
 
 const POLICY = `
 export function route(ctx) {
@@ -142,4 +143,28 @@ Deno.test("explain counts in the minute's calls and nowhere else, and sees the b
     assert.equal(answer.headers.get("x-ratelimit-remaining-requests"), String(1 - round));
   }
   assertError("openai-chat", await explain(gateway.url, { model: "fast" }), "rpm-exceeded");
+});
+
+Deno.test("explain lets other work go on between its draws", async () => {
+  const weighted = strategies.get("weighted");
+  const { create } = weighted;
+  let [inRow, longest] = [0, 0];
+  const turns = setInterval(() => inRow = 0, 0);
+  const counted: typeof create = (options, services) => {
+    const decide = create(options, services);
+    return (context, asking) => {
+      longest = Math.max(longest, inRow += 1);
+      return decide(context, asking);
+    };
+  };
+  Object.assign(weighted, { create: counted });
+  try {
+    await using gateway = await startTestGateway(OPTIONS);
+    const answer = await explain(gateway.url, { model: "fast" }, { search: "?draws=10000" });
+    assert.equal(answer.json()["draws"].count, 10_000, answer.text);
+    assert(longest > 1 && longest <= 5_000, `${longest} draws in a row`);
+  } finally {
+    clearInterval(turns);
+    Object.assign(weighted, { create });
+  }
 });

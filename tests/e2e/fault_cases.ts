@@ -180,6 +180,7 @@ async function faultsOfStreams(dialect: DialectName): Promise<readonly FaultCase
     { name: "empty-stream", behaviour: empty("text/event-stream"), ...at200, ...EMPTY },
     { name: "end-alone", behaviour: sse(END_ALONE[dialect]), ...at200, ...EMPTY },
     { name: "preamble-only", behaviour: sse(opening), ...at200, ...EMPTY },
+    { name: "endless-preamble", behaviour: sse(WAITING), ...at200, ...BAD },
     { name: "json-for-stream", behaviour: reply({ a: 1 }), ...at200, ...BAD },
     { name: "reset-after-headers", behaviour: partial("", "reset"), ...at200, ...NETWORK },
     { name: "reset-in-preamble", behaviour: partial(opening, "reset"), ...at200, ...NETWORK },
@@ -223,6 +224,9 @@ async function faultsOfStreams(dialect: DialectName): Promise<readonly FaultCase
     },
   ];
 }
+
+/** Says that it goes on for longer than any reply is. */
+const WAITING = ": wait\n\n".repeat(MAX_REPLY_BYTES / 4);
 
 /** Every fault of a dialect's replies or streams. */
 export async function faultCases(

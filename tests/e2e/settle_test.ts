@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Calibration } from "@/core/calibration.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { caller, startTestGateway, TOKEN } from "../gateway.ts";
@@ -23,6 +24,27 @@ Deno.test("a fault of ours in accounting loses neither the call nor its record",
     assert(gateway.logs.some((line) => line.includes("Cannot account for a call")));
   } finally {
     Ledger.prototype.settle = settle;
+  }
+});
+
+Deno.test("a fault of ours in learning from a call leaves nothing of it held", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    callers: [caller("ci", TOKEN, { rate: { concurrent: 1 } })],
+  });
+  const { learnInput } = Calibration.prototype;
+  Calibration.prototype.learnInput = () => {
+    throw new TypeError("planted");
+  };
+  try {
+    for (const turn of [1, 2]) {
+      const { status, text } = await call(gateway.url, "openai-chat");
+      assert.equal(status, 200, `call ${turn}: ${text}`);
+    }
+    assert(gateway.logs.some((line) => line.includes("Cannot learn from a call")));
+  } finally {
+    Calibration.prototype.learnInput = learnInput;
   }
 });
 
