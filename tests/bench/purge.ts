@@ -6,12 +6,14 @@ import { runRetention } from "../../storage/retention/run_retention.ts";
 
 const HELD = "project-3";
 
-/** Deletes all calls of a database but those on hold, and tells what that took. */
+const DAY_MS = 86_400_000;
+
+/** Deletes all calls of a database but those on hold and of today, and tells what that took. */
 export async function measurePurge(place: DatabasePlace, now: number): Promise<void> {
   await using db = await openDatabase(place, "write");
   await createHold(db, HOLD, now);
   const count = async (where: string) =>
-    Number((await db.query(`SELECT count(*) AS n FROM request_usage WHERE ${where}`))[0]?.n);
+    Number((await db.query(`${OLD} AND ${where}`, now - DAY_MS))[0]?.n);
   const keep = await count(`caller_project = '${HELD}'`);
   const rss = Deno.memoryUsage().rss;
   const began = performance.now();
@@ -33,6 +35,8 @@ export async function measurePurge(place: DatabasePlace, now: number): Promise<v
     `  purge ${seconds} s, memory ${grown} MiB more, ${left[0]} held and kept  ${verdict}`,
   );
 }
+
+const OLD = "SELECT count(*) AS n FROM request_usage WHERE ts < $1";
 
 const SETTINGS: RetentionSettings = {
   enabled: true,

@@ -105,14 +105,23 @@ function since(began: number): number {
   return (performance.now() - began) / 1_000;
 }
 
-if (import.meta.main) {
+async function measureSqlite(): Promise<void> {
   using place = makePlace();
   const sqlite = { driver: "sqlite", path: join(place.folder, "usage.sqlite"), dsn: null } as const;
   await measure(sqlite);
   await measureBesideReports(sqlite.path, new Date(MONDAY).toISOString());
   await measurePurge(sqlite, Date.now());
+}
+
+async function measurePostgres(): Promise<void> {
   await using server = await startPostgres();
   const postgres = { driver: "postgres", path: "", dsn: await server.database() } as const;
   await measure(postgres);
   await measurePurge(postgres, Date.now());
+}
+
+if (import.meta.main) {
+  const [only] = Deno.args;
+  if (only !== "postgres") await measureSqlite();
+  if (only !== "sqlite") await measurePostgres();
 }
