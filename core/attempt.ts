@@ -51,6 +51,8 @@ export async function tryTarget(
   const request = writtenRequest(parts, call, plan);
   if (request instanceof GatewayError) return request;
   const attempt = beginAttempt(parts, call, plan, request);
+  // A provider may take minutes, and meanwhile only another attempt would need it.
+  call.wire?.release();
   call.onCut = () => call.attempts.forEach(({ abort }) => abort.abort());
   const { url, headers, body } = request;
   const fetched = () => received(parts.fetch(url, { headers, body, signal: attempt.abort.signal }));

@@ -1,6 +1,6 @@
 import { Buffer, isAscii } from "node:buffer";
 import { GatewayError } from "./errors.ts";
-import { isObject } from "./json.ts";
+import { isObject, type JsonObject } from "./json.ts";
 import type { Member, WireRequest } from "./wire.ts";
 
 /** Deepest nesting a body may have; the top-level object is 1. */
@@ -33,11 +33,41 @@ export interface Span {
  * ```
  */
 export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
-  const ascii = isAscii(bytes) ? oneByteText(bytes, 0, bytes.length) : null;
-  const body = parse(ascii ?? decodeUtf8(bytes));
-  if (!isObject(body)) throw invalid("not-object", "Cannot read the body: expected a JSON object");
+  const ascii = asciiText(bytes);
+  const body = objectIn(ascii ?? decodeUtf8(bytes));
   const text = ascii ?? oneByteText(bytes, 0, bytes.length);
-  return { bytes, body, members: membersIn(text, bytes, 0) };
+  return new ReadRequest(bytes, membersIn(text, bytes, 0), body);
+}
+
+class ReadRequest implements WireRequest {
+  #body: JsonObject | null;
+
+  constructor(
+    readonly bytes: Uint8Array<ArrayBuffer>,
+    readonly members: ReadonlyMap<string, Member>,
+    body: JsonObject,
+  ) {
+    this.#body = body;
+  }
+
+  get body(): JsonObject {
+    return this.#body ??= objectIn(asciiText(this.bytes) ?? decodeUtf8(this.bytes));
+  }
+
+  release(): void {
+    this.#body = null;
+  }
+}
+
+/** `null` where there is more than ASCII in it. */
+function asciiText(bytes: Uint8Array): string | null {
+  return isAscii(bytes) ? oneByteText(bytes, 0, bytes.length) : null;
+}
+
+function objectIn(text: string): JsonObject {
+  const body = parse(text);
+  if (isObject(body)) return body;
+  throw invalid("not-object", "Cannot read the body: expected a JSON object");
 }
 
 /**

@@ -52,7 +52,10 @@ const encoder = new TextEncoder();
 
 /** Collects edits of the members of one object. A key is edited at most once. */
 export interface MemberEditor {
-  /** Replaces the value of a member, or adds the member. `action` defaults to what happened. */
+  /**
+   * Replaces the value of a member, or adds the member. `action` defaults to what happened; a member
+   * that has the value already stays, so that a body without other edits is not copied.
+   */
   set(key: string, text: string, field: string, action?: EditAction): void;
   /** Gives a member another key; its value stays. */
   rename(key: string, to: string, field: string): void;
@@ -81,13 +84,15 @@ export function editMembers(
     set(key, text, field, action) {
       const member = members.get(key);
       if (!member) added.push({ text: `${JSON.stringify(key)}:${text}`, field, action: "added" });
-      else {edits.push({
+      else if (!holds(bytes, member, text)) {
+        edits.push({
           start: member.start,
           end: member.end,
           text,
           field,
           action: action ?? "rewritten",
-        });}
+        });
+      }
     },
     rename(key, to, field) {
       const member = members.get(key);
@@ -115,6 +120,15 @@ export function editMembers(
       return inOrder([...insert, ...edits, ...removeItems(bytes, spans, notes)]);
     },
   };
+}
+
+/** Whether these bytes are a text, of ASCII only. */
+function holds(bytes: Uint8Array, { start, end }: Span, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let at = 0; at < text.length; at++) {
+    if (bytes[start + at] !== text.charCodeAt(at)) return false;
+  }
+  return true;
 }
 
 /**

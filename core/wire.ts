@@ -23,6 +23,8 @@ export interface WireBody {
 export interface WireRequest extends WireBody {
   /** Top-level members in wire order, by unescaped key. */
   readonly members: ReadonlyMap<string, Member>;
+  /** Lets go of the parsed body, which is larger than its bytes: whoever asks again has it parsed again. */
+  release(): void;
 }
 
 /** What an edit did to a field, in the words of the usage store; never a value. */

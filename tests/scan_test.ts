@@ -151,3 +151,16 @@ Deno.test("removed members take one comma each, whatever else is added", () => {
     assert.deepEqual(JSON.parse(decode(splice(bytes, edit.list()))), expected);
   }));
 });
+
+Deno.test("a body that was released is parsed again, as it was", () => {
+  for (
+    const text of ['{"model":"fast","n":[1,{"a":null}]}', '{"model":"schnell","text":"für 😀"}']
+  ) {
+    const wire = readWire(encode(text));
+    const { body } = wire;
+    wire.release();
+    assert.deepEqual(wire.body, body);
+    assert.notEqual(wire.body, body);
+    assert.equal(wire.body, wire.body);
+  }
+});

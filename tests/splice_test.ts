@@ -136,3 +136,17 @@ Deno.test("splice() without edits gives the bytes back", () => {
   const bytes = new TextEncoder().encode("{}");
   assert.equal(splice(bytes, editMembers(bytes, new Map()).list()), bytes);
 });
+
+Deno.test("a member that has its value already is no edit, and any other spelling of it is one", () => {
+  const edits = (body: string) => {
+    const { bytes, members } = readWire(new TextEncoder().encode(body));
+    const edit = editMembers(bytes, members);
+    edit.set("model", '"fast"', "model");
+    return edit.list().length;
+  };
+  assert.equal(edits('{"model" : "fast","messages":[]}'), 0);
+  assert.equal(edits('{"model":"f\\u0061st","messages":[]}'), 1);
+  assert.equal(edits('{"model":"fasT","messages":[]}'), 1);
+  assert.equal(edits('{"model":"faster","messages":[]}'), 1);
+  assert.equal(edits('{"messages":[]}'), 1);
+});
