@@ -38,7 +38,7 @@ export class ReplaySandbox implements AsyncDisposable {
    * @throws {BrokenPolicy} when it cannot be loaded
    */
   async decideAll(contexts: readonly string[]): Promise<readonly HostAnswer[]> {
-    const host = await (this.#host ??= this.#open());
+    const host = await this.#running();
     const batches: Promise<readonly HostAnswer[]>[] = [];
     for (let at = 0; at < contexts.length; at += MAX_BATCH) {
       batches.push(this.#decideBatch(host, contexts.slice(at, at + MAX_BATCH)));
@@ -59,12 +59,18 @@ export class ReplaySandbox implements AsyncDisposable {
     }));
   }
 
+  /** A process that ended over a batch is not asked: that would be one of the rounds. */
   async #decide(first: PolicyHost, context: string): Promise<HostAnswer> {
-    let answer = await first.decide(context);
-    for (let round = 1; round < ROUNDS && answer.kind === "lost"; round++) {
-      answer = await (await (this.#host ??= this.#open())).decide(context);
+    let host = first.alive ? first : await this.#running();
+    for (let round = 1;; round++) {
+      const answer = await host.decide(context);
+      if (answer.kind !== "lost" || round === ROUNDS) return answer;
+      host = await this.#running();
     }
-    return answer;
+  }
+
+  #running(): Promise<PolicyHost> {
+    return this.#host ??= this.#open();
   }
 
   async #open(): Promise<PolicyHost> {
