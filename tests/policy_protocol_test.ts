@@ -51,3 +51,13 @@ for (
     assert.equal(host.alive, false);
   });
 }
+
+Deno.test("frame reader gives what stood before a frame that is too large, then reads no more", () => {
+  const reader = new FrameReader(8);
+  const whole = encodeFrame(FRAME.plan, 1, "{}");
+  const large = encodeFrame(FRAME.plan, 2, "x".repeat(9));
+  const [frame, ...others] = reader.push(new Uint8Array([...whole, ...large]));
+  assert.equal(frame?.sequence, 1);
+  assert.deepEqual(others, []);
+  assert.throws(() => reader.push(new Uint8Array(1)), RangeError);
+});

@@ -68,7 +68,7 @@ export class FrameReader {
   /**
    * The frames that these bytes complete.
    *
-   * @throws {RangeError} when a frame announces too large a payload
+   * @throws {RangeError} when the first that is left announces too large a payload
    */
   push(chunk: Uint8Array): readonly Frame[] {
     const bytes = this.#held.length === 0 ? chunk : joined(this.#held, chunk);
@@ -84,11 +84,15 @@ export class FrameReader {
     return frames;
   }
 
-  /** Where the frame ends that begins here; `null` while it is not complete. */
+  /** Where the frame ends that begins here; `null` while it cannot be given. */
   #endOf(bytes: Uint8Array, at: number): number | null {
     if (bytes.length < at + HEADER_BYTES) return null;
     const payload = uint32(bytes, at);
-    if (payload > this.#maxBytes) throw new RangeError("Cannot read a frame: it is too large");
+    if (payload > this.#maxBytes) {
+      // What stands before it is given first: with the next chunk, nothing stands there.
+      if (at > 0) return null;
+      throw new RangeError("Cannot read a frame: it is too large");
+    }
     const end = at + HEADER_BYTES + payload;
     return bytes.length < end ? null : end;
   }
