@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { DATA_CLASSES, type DataClass, type RetentionRule } from "../core/snapshot.ts";
+import { runRetention } from "../storage/retention/run_retention.ts";
 import { runRollups } from "../storage/rollups/run_rollup.ts";
 import { windowsOf } from "../storage/rollups/window.ts";
 import { DAY_MS, MONDAY, shipCalls, someCalls } from "./report_calls.ts";
 import { runAt } from "./storage_commands.ts";
-import { countRows, onEachDriver, openPlace } from "./storage_drivers.ts";
+import { until } from "./policy_support.ts";
+import { countRows, onEachDriver, onPostgres, openPlace } from "./storage_drivers.ts";
 import { makePlace, type Place, record, requestId } from "./storage_fixture.ts";
 
 /** 100 days after the week of the test calls. */
@@ -211,4 +213,22 @@ Deno.test("retention that is off deletes nothing", async () => {
   const at = withRules(place, { usage_detail: {} }, { enabled: false });
   assert.equal((await runAt(NOW, at, "retention", "run")).code, 1);
   assert.equal(await count(place, "request_usage"), 60);
+});
+
+Deno.test("postgres: retention does not count the calls that another run deletes meanwhile", async () => {
+  using folder = makePlace();
+  const place = await onPostgres(folder);
+  await fill(place);
+  const { retention } = withRules(place, { usage_detail: {} });
+  const options = { settings: retention, dataClass: null, batches: null, now: NOW };
+  await using one = await openPlace(place);
+  await using other = await openPlace(place);
+  const running = await one.db.transaction(async (queries) => {
+    await queries.query("DELETE FROM request_usage");
+    const states = runRetention(other.db, { ...options, requestedBy: "test" });
+    const waits = "SELECT 1 AS one FROM pg_locks WHERE NOT granted";
+    await until(async () => (await queries.query(waits)).length > 0);
+    return { states };
+  });
+  assert.deepEqual((await running.states).map(({ deleted }) => deleted), [0]);
 });

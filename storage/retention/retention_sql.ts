@@ -61,18 +61,14 @@ export function countSql(query: RetentionQuery): string {
 
 /**
  * Deletes at most a batch, the oldest first. `$1` is a time before which nothing is eligible, so that what
- * is held there need not be looked at again. Gives each row's `time`, NULL where it has none of its own.
+ * is held there need not be looked at again. Gives each row's `time`, NULL where it has none of its own,
+ * and as `id` the first column of its key.
  */
 export function deleteSql(query: RetentionQuery): string {
   const { table: { name } } = query;
   const key = tables.get(name)!.key;
   return `DELETE FROM ${name} WHERE (${key.join(", ")}) IN (${oldest(query, key)})
-    RETURNING ${ownTime(query.table) ?? "NULL"} AS time`;
-}
-
-/** Finds the calls that {@link deleteSql} would delete with the same `$1`: `request_id`, `ts`. */
-export function findCallsSql(query: RetentionQuery): string {
-  return oldest(query, ["request_id", "ts"]);
+    RETURNING ${ownTime(query.table) ?? "NULL"} AS time, ${key[0]} AS id`;
 }
 
 function oldest(query: RetentionQuery, columns: readonly string[]): string {

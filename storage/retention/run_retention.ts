@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { DataClass, RetentionRule, RetentionSettings } from "../../core/snapshot.ts";
 import type { Queries, Transactional, Value } from "../database.ts";
 import { newId } from "../new_id.ts";
-import { countSql, deleteSql, findCallsSql, type RetentionQuery } from "./retention_sql.ts";
+import { countSql, deleteSql, type RetentionQuery } from "./retention_sql.ts";
 import { CHILDREN, RETENTION_TABLES } from "./retention_tables.ts";
 
 /** How the rows of a table stand that are older than their class may be. */
@@ -132,21 +132,19 @@ async function deleteBatch(
   for (const query of queries) {
     const { table: { name: table }, rule } = query;
     const from = since.get(table) ?? 0;
-    const times = rule.dataClass === "usage_detail"
-      ? await deleteCalls(db, query, from)
-      : (await db.query(deleteSql(query), from)).map(({ time }) => Number(time));
-    const latest = times.reduce((max, time) => Math.max(max, time), from);
-    done.push({ table, count: times.length, latest });
+    const rows = await db.query(deleteSql(query), from);
+    if (rule.dataClass === "usage_detail") {
+      await deleteChildren(db, rows.map(({ id }) => String(id)));
+    }
+    const latest = rows.reduce((max, { time }) => Math.max(max, Number(time)), from);
+    done.push({ table, count: rows.length, latest });
   }
   return done;
 }
 
-/** They are looked for once, not once for each table that hangs on them; gives their times. */
-async function deleteCalls(db: Queries, query: RetentionQuery, from: number): Promise<number[]> {
-  const calls = await db.query(findCallsSql(query), from);
-  const ids = calls.map(({ request_id }) => String(request_id));
-  for (const table of [...CHILDREN, query.table.name]) await db.remove(table, "request_id", ids);
-  return calls.map(({ ts }) => Number(ts));
+/** Deletes what hangs on calls by their ids: to look for them again would take longer. */
+async function deleteChildren(db: Queries, ids: readonly string[]): Promise<void> {
+  for (const table of CHILDREN) await db.remove(table, "request_id", ids);
 }
 
 async function startJob(db: Transactional, id: string, options: RetentionOptions): Promise<void> {
