@@ -122,11 +122,12 @@ export function editMembers(
   };
 }
 
-/** Whether these bytes are a text, of ASCII only. */
+/** Whether these bytes are a text. Only ASCII is compared: any other text is none of theirs. */
 function holds(bytes: Uint8Array, { start, end }: Span, text: string): boolean {
   if (end - start !== text.length) return false;
   for (let at = 0; at < text.length; at++) {
-    if (bytes[start + at] !== text.charCodeAt(at)) return false;
+    const code = text.charCodeAt(at);
+    if (code > 127 || bytes[start + at] !== code) return false;
   }
   return true;
 }

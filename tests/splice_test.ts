@@ -150,3 +150,12 @@ Deno.test("a member that has its value already is no edit, and any other spellin
   assert.equal(edits('{"model":"faster","messages":[]}'), 1);
   assert.equal(edits('{"messages":[]}'), 1);
 });
+
+Deno.test("a member is no other text whose characters are the bytes it has", () => {
+  const { bytes, members } = readWire(new TextEncoder().encode('{"model":"é"}'));
+  const edit = editMembers(bytes, members);
+  edit.set("model", '"\u00c3\u00a9"', "model");
+  assert.deepEqual(JSON.parse(new TextDecoder().decode(splice(bytes, edit.list()))), {
+    model: "\u00c3\u00a9",
+  });
+});
