@@ -106,6 +106,20 @@ function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<
   return members;
 }
 
+/** Longest number that is read, bytes. */
+const MAX_NUMBER_BYTES = 64;
+
+/** The number that a member is, read from its bytes: a body that was released is not parsed for it. */
+export function numberIn(
+  { bytes, members }: Pick<WireRequest, "bytes" | "members">,
+  key: string,
+): number | undefined {
+  const member = members.get(key);
+  if (!member || member.end - member.start > MAX_NUMBER_BYTES) return undefined;
+  const number = Number(oneByteText(bytes, member.start, member.end));
+  return Number.isFinite(number) ? number : undefined;
+}
+
 /**
  * Finds the elements of a JSON array in bytes that `JSON.parse` has accepted.
  *

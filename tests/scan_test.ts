@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { GatewayError } from "@/core/errors.ts";
-import { readWire, scanElements, scanMembers } from "@/core/scan.ts";
+import { numberIn, readWire, scanElements, scanMembers } from "@/core/scan.ts";
 import { editMembers, splice } from "@/core/splice.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -162,5 +162,18 @@ Deno.test("a body that was released is parsed again, as it was", () => {
     assert.deepEqual(wire.body, body);
     assert.notEqual(wire.body, body);
     assert.equal(wire.body, wire.body);
+  }
+});
+
+Deno.test("numberIn() reads a number, and nothing else, without the parsed body", () => {
+  const wire = readWire(encode(
+    '{"temperature" : 0.25 ,"top_p":-1e-2,"a":"1","b":[1],"c":null,"d":true,"e":1e999,"model":"ü"}',
+  ));
+  wire.release();
+  Object.defineProperty(wire, "body", { get: () => assert.fail("it was parsed again") });
+  assert.equal(numberIn(wire, "temperature"), 0.25);
+  assert.equal(numberIn(wire, "top_p"), -0.01);
+  for (const key of ["a", "b", "c", "d", "e", "model", "none"]) {
+    assert.equal(numberIn(wire, key), undefined, key);
   }
 });

@@ -9,8 +9,8 @@ import {
 } from "@/core/call.ts";
 import { errorOrigin } from "@/core/call_record.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
-import type { Json } from "@/core/json.ts";
 import { memoOfObject } from "@/core/memo.ts";
+import { numberIn } from "@/core/scan.ts";
 import type { Provider } from "@/core/snapshot.ts";
 import type { UsageReport } from "@/core/usage.ts";
 
@@ -55,8 +55,8 @@ export function callAttributes(call: Call, settlement: Settlement): Attributes {
     "gen_ai.response.model": facts?.servedModel,
     "gen_ai.request.stream": wireFeatures?.stream,
     "gen_ai.request.max_tokens": wireFeatures?.outputCap,
-    "gen_ai.request.temperature": finite(wire?.body["temperature"]),
-    "gen_ai.request.top_p": finite(wire?.body["top_p"]),
+    "gen_ai.request.temperature": wire && numberIn(wire, "temperature"),
+    "gen_ai.request.top_p": wire && numberIn(wire, "top_p"),
     "gen_ai.output.type": wireFeatures && outputType(wireFeatures.structuredOutput),
     "gen_ai.response.finish_reasons": facts?.finishReason && [facts.finishReason],
     "gen_ai.response.time_to_first_chunk": seconds(startedAt, call.firstContentAt),
@@ -104,8 +104,6 @@ function addressOf(baseUrl: string): Attributes {
 const outputType = (structured: string) => structured === "none" ? "text" : "json";
 
 const seconds = (from: number, to: number | null) => to === null ? undefined : (to - from) / 1000;
-
-const finite = (value: Json | undefined) => typeof value === "number" ? value : undefined;
 
 type Stated = Attributes[string] | null | "";
 
