@@ -209,3 +209,23 @@ Deno.test("a number that no column holds costs neither its call nor its decision
   assert.equal((await rowsOf(gateway, "request_decision_records", 4)).length, 4);
   assert.deepEqual(gateway.logs.filter((line) => line.includes("line_rejected")), []);
 });
+
+Deno.test("a body is parsed once, though its decision is recorded", async () => {
+  await using upstream = await startUpstream(echo("echo"));
+  await using gateway = await startTestGateway({ upstreams: [upstream.url], server: EVERYTHING });
+  const { parse } = JSON;
+  let parsed = 0;
+  JSON.parse = new Proxy(parse, {
+    apply(target, self, [text, ...more]) {
+      parsed += Number(text.includes("canary-of-a-prompt") && text.includes('"model":"fast"'));
+      return Reflect.apply(target, self, [text, ...more]);
+    },
+  });
+  try {
+    assert.equal(await call(gateway), 200);
+    await rowsOf(gateway, "request_decision_records", 1);
+  } finally {
+    JSON.parse = parse;
+  }
+  assert.equal(parsed, 1);
+});
