@@ -11,8 +11,8 @@ import { LIMIT_KEYS, type LimitKey, type ScopeLimits } from "@/core/limits/limit
 import { NOW } from "./builders.ts";
 
 const PROCESSES = ["a", "b", "c"];
-/** Small, so that it is reached again and again. */
-const LIMIT = 7;
+/** One small, so that it is reached again and again, and one that lets a process have some units ahead. */
+const LIMITS = [7, 90] as const;
 
 function limitsOf(key: LimitKey, limit: number): ScopeLimits {
   const none = Object.fromEntries(LIMIT_KEYS.map((key) => [key, 0])) as ScopeLimits["max"];
@@ -184,10 +184,12 @@ for (const key of ["rpm", "concurrent", "day.tokens", "lifetime.tokens"] as cons
   Deno.test(`processes that share an entry never admit more than ${key}, whoever comes in between`, () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
-        const fleet = new Fleet(key, LIMIT);
-        for (const step of steps) {
-          fleet.run(step);
-          assert(fleet.used() <= LIMIT, `${fleet.used()} units`);
+        for (const limit of LIMITS) {
+          const fleet = new Fleet(key, limit);
+          for (const step of steps) {
+            fleet.run(step);
+            assert(fleet.used() <= limit, `${fleet.used()} units`);
+          }
         }
       }),
       { numRuns: 400, seed: 20261120 },
@@ -199,14 +201,56 @@ for (const key of ["concurrent", "day.tokens"] as const) {
   Deno.test(`entry of ${key} holds nothing but what was used when all is settled`, () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
-        const fleet = new Fleet(key, LIMIT);
-        for (const step of steps) fleet.run(step);
-        const { windows } = fleet.finish();
-        const { used, slots } = windows[key]!;
-        assert.deepEqual(Object.values(slots).flat().filter((units) => units !== 0), []);
-        assert.equal(used, fleet.used());
+        for (const limit of LIMITS) {
+          const fleet = new Fleet(key, limit);
+          for (const step of steps) fleet.run(step);
+          const { windows } = fleet.finish();
+          const { used, slots } = windows[key]!;
+          assert.deepEqual(Object.values(slots).flat().filter((units) => units !== 0), []);
+          assert.equal(used, fleet.used());
+        }
       }),
       { numRuns: 200, seed: 20261120 },
     );
   });
 }
+
+/** A process whose calls come one each ms; gives how often it asked, and the most it had to spare. */
+function callsInARow(key: LimitKey, limit: number, calls: number) {
+  const book = new LeaseBook();
+  const need = [[key, 1]] as const;
+  let entry: LeaseEntry | null = null;
+  let [asked, mostIdle] = [0, 0];
+  for (let call = 0; call < calls; call++) {
+    const steady = NOW + call;
+    const world = { slot: "a", seq: 0, wall: steady, steady, windowOf: () => 0, processes: 2 };
+    if (book.left(key, 0, steady) < 1) {
+      const waiting = [{ limits: limitsOf(key, limit), need }];
+      const synced = syncEntry(entry, book, waiting, { ...world, dead: new Set() });
+      assert.deepEqual(synced.verdicts, ["granted"]);
+      synced.apply();
+      entry = synced.entry;
+      asked += 1;
+      mostIdle = Math.max(mostIdle, entry.windows[key]!.slots["a"]![1] - 1);
+    }
+    const cell = book.take(key, 1, { window: 0, steady });
+    book.settle(cell, 1, key === "concurrent" ? 0 : 1, steady);
+  }
+  return { asked, mostIdle };
+}
+
+for (const key of ["rpm", "day.requests"] as const) {
+  Deno.test(`a process asks for ${key} ever less often, and has few to spare where the limit is near`, () => {
+    const { asked, mostIdle } = callsInARow(key, 1_000_000, 1_000);
+    assert(asked < 40, `asked ${asked} times`);
+    assert(mostIdle <= 100, `${mostIdle} to spare`);
+    // The last of its limit is granted call by call.
+    const near = callsInARow(key, 100, 100);
+    assert(near.mostIdle <= 100 / 16, `${near.mostIdle} to spare`);
+    assert(near.asked > asked, `asked ${near.asked} times`);
+  });
+}
+
+Deno.test("calls in flight alone are never granted ahead", () => {
+  assert.deepEqual(callsInARow("concurrent", 1_000, 500), { asked: 1, mostIdle: 0 });
+});

@@ -3,6 +3,11 @@ import type { LimitKey } from "./limit.ts";
 /** Units must be spent this long after they were granted in a rolling window, ms. */
 export const SPEND_MS = 1_000;
 
+/** Units that nobody took for this long go back, and a grant is to last as long, ms. */
+export const IDLE_MS = 100;
+/** A grant is at most so many times what was taken of the one before. */
+const MAX_GROWTH = 2;
+
 /** Units of one window that this process was granted: a day, a month, all time, or a second of a minute. */
 export interface LeaseCell {
   /** Settled units. */
@@ -31,6 +36,8 @@ export function isRolling(key: LimitKey): key is RollingKey {
 /** What one process holds of the limits of one account, when several count in one store. */
 export class LeaseBook {
   readonly #cells = new Map<LimitKey, LeaseCell[]>();
+  /** What was taken since units were last fetched, and when that was (steady ms). */
+  readonly #paces = new Map<LimitKey, { units: number; readonly since: number }>();
 
   /** Cells of a limit, the newest last. */
   cells(key: LimitKey): readonly LeaseCell[] {
@@ -47,6 +54,8 @@ export class LeaseBook {
   take(key: LimitKey, units: number, at: { window: number; steady: number }): LeaseCell {
     const cell = this.#current(key, at.window, at.steady) ?? this.grant(key, 0, at);
     cell.reserved += units;
+    const pace = this.#paces.get(key);
+    if (pace) pace.units += units;
     cell.granted = Math.max(cell.granted, cell.used + cell.reserved);
     cell.touched = at.steady;
     return cell;
@@ -58,6 +67,19 @@ export class LeaseBook {
     cell.used += actual;
     cell.granted = Math.max(cell.granted, cell.used + cell.reserved);
     cell.touched = steady;
+  }
+
+  /** Adds units that were fetched to a window. */
+  fetched(key: LimitKey, units: number, at: { window: number; steady: number }): LeaseCell {
+    this.#paces.set(key, { units: 0, since: at.steady });
+    return this.grant(key, units, at);
+  }
+
+  /** Units that will be wanted before long, as the last ones went; those of calls in flight come back. */
+  ahead(key: LimitKey, steady: number): number {
+    const pace = this.#paces.get(key);
+    if (!pace || key === "concurrent") return 0;
+    return Math.floor(pace.units * Math.min(MAX_GROWTH, IDLE_MS / (steady - pace.since)));
   }
 
   /** Adds granted units to a window. */

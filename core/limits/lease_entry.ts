@@ -1,4 +1,4 @@
-import { isRolling, type LeaseBook, type LeaseCell, unspent } from "./lease_book.ts";
+import { IDLE_MS, isRolling, type LeaseBook, type LeaseCell, unspent } from "./lease_book.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "./limit.ts";
 
 /** What the store holds of one account: what all processes used, hold and have idle. */
@@ -22,8 +22,9 @@ export interface LeaseWindow {
 
 /** Seconds for which units of a rolling window stay debited: 60, 1 to spend, 1 rounding, 1 skew. */
 export const DEBIT_SECONDS = 63;
-/** Units that nobody took for this long go back, ms. */
-export const IDLE_MS = 100;
+
+/** How much of its share a process gets for calls that have not come yet. */
+const AHEAD_SHARE = 1 / 4;
 
 /** A process that looks at an entry, and when. */
 export interface LeaseWorld {
@@ -67,7 +68,8 @@ export interface Synced {
 
 /**
  * Puts a process's own numbers into an entry and grants it what the first that waits and fits needs;
- * more only as far as others wait too and half of a fair share goes. What goes back is withdrawn from
+ * more as far as others wait too and half of a fair share goes, and, while the limit is far away, what
+ * is wanted soon, so that not every call has to ask. What goes back is withdrawn from
  * the book at once: it must not be spent while the entry is written.
  */
 export function syncEntry(
@@ -219,10 +221,12 @@ function grantsFor(
       lackOf(windows, book, { limits, key, needed }, world)
     );
     if (lacking.every(({ short, free }) => short <= free)) {
-      grants = lacking.map(({ key, short, free }) => ({
-        key,
-        units: Math.max(short, Math.min(wantedOf(waiting, key), shareOf(free, world))),
-      }));
+      grants = lacking.map(({ key, short, free }) => {
+        const share = shareOf(free, world);
+        const now = Math.min(wantedOf(waiting, key), share);
+        const soon = Math.min(book.ahead(key, world.steady), Math.floor(share * AHEAD_SHARE));
+        return { key, units: Math.max(short, now, soon) };
+      });
       return "granted";
     }
     return lacking.every(({ short, free, idle }) => short <= free + idle) ? "later" : "refused";
@@ -308,6 +312,6 @@ function grantOwn(
   { window: { start }, world }: { readonly window: LeaseWindow; readonly world: LeaseWorld },
 ): void {
   const window = isRolling(key) ? secondOf(world) : start;
-  const cell = book.grant(key, units, { window, steady: world.steady });
+  const cell = book.fetched(key, units, { window, steady: world.steady });
   if (isRolling(key)) cell.reported += units;
 }
