@@ -10,7 +10,7 @@ import { armOf } from "./rollout.ts";
 import { contextOf, plainContext } from "./route_context.ts";
 import type { Target } from "./snapshot.ts";
 import type { Asking } from "./strategy.ts";
-import { isSampled } from "./telemetry/sample.ts";
+import { isInSample } from "./telemetry/decision_rows.ts";
 
 /**
  * Step 4: eligible targets, the group's strategy, one check of its plan, and the passes over its
@@ -25,7 +25,7 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   // Records tell how the limits stood now, whether the decision looks at them or not.
   void decision.context.budget;
   // And of which conversation it is: once a provider is asked, the body would be parsed again for that.
-  if (willBeRecorded(call)) void decision.context.conversationKey;
+  if (isInSample(call)) void decision.context.conversationKey;
   await decide(parts, decision, askingOf(call, decision));
   if (call.cut !== null && isUnanswered(decision)) {
     decision.outcome = "left";
@@ -39,12 +39,6 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   call.classLabel = decision.checked?.classLabel ?? null;
   call.decideMs = decision.decideMs;
   return decision.targets;
-}
-
-/** Whether it is known already that the decision is recorded in full. */
-function willBeRecorded({ id, snapshot }: Call): boolean {
-  const { enabled, samplePercent } = snapshot.server.decisionTelemetry;
-  return enabled && isSampled(id, samplePercent);
 }
 
 /** A decision about a call, with everything that it may depend on; a `trial` leaves no trace. */

@@ -14,10 +14,15 @@ export function recordedDecision({ decision, snapshot }: Call): Decision | null 
   return decision;
 }
 
+/** Whether the decision of a call is of the sample that is recorded in full: known before it is made. */
+export function isInSample({ id, snapshot }: Call): boolean {
+  const { enabled, samplePercent } = snapshot.server.decisionTelemetry;
+  return enabled && isSampled(id, samplePercent);
+}
+
 /** Which decisions are recorded in full: a sample, and what is always worth a closer look. */
 export function isDetailed(call: Call, decision: Decision, { status }: Settlement): boolean {
-  const { samplePercent } = call.snapshot.server.decisionTelemetry;
-  return isSampled(call.id, samplePercent) || isNotable(call, decision, status);
+  return isInSample(call) || isNotable(call, decision, status);
 }
 
 /**
