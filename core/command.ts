@@ -28,6 +28,19 @@ export class ExitError extends Error {
   }
 }
 
+/** For a file that a command cannot read or write; exit code 1 unless it has one for that. */
+export function fileError(
+  action: "read" | "write",
+  path: string,
+  error: unknown,
+  code = 1,
+): ExitError {
+  const missing = action === "read" && error instanceof Deno.errors.NotFound;
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = missing ? "there is no such file" : message;
+  return new ExitError(code, `Cannot ${action} "${path}": ${reason}`);
+}
+
 /** The end of a command's help: what somebody could type. */
 export function examples(...lines: readonly string[]): string {
   const title = lines.length === 1 ? "Example" : "Examples";

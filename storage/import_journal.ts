@@ -1,4 +1,4 @@
-import { ExitError } from "../core/command.ts";
+import { fileError } from "../core/command.ts";
 import type { NewRow, UsageDatabase } from "./database.ts";
 import { createLineReader, type LineRows } from "./line_rows.ts";
 import { LineError } from "./row_reader.ts";
@@ -88,12 +88,7 @@ async function openFile(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Error
-      ? error.message
-      : "unknown";
-    throw new ExitError(1, `Cannot read "${path}": ${reason}`);
+    throw fileError("read", path, error);
   }
 }
 

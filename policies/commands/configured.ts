@@ -1,4 +1,4 @@
-import { ExitError } from "../../core/command.ts";
+import { ExitError, fileError } from "../../core/command.ts";
 import type { Snapshot } from "../../core/snapshot.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
 import type { TriedPolicy } from "../sandboxed_policy.ts";
@@ -87,6 +87,5 @@ export function headline(
 
 /** Exit code 5, for a file that could not be written. */
 export function unwritable(file: string, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ExitError(EXIT.unreadable, `Cannot write "${file}": ${reason}`);
+  return fileError("write", file, error, EXIT.unreadable);
 }

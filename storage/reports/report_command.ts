@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ExitError, type World } from "../../core/command.ts";
+import { ExitError, fileError, type World } from "../../core/command.ts";
 import type { UsageDatabase } from "../database.ts";
 import { flagsOk, type StorageCommandOptions } from "../database_flags.ts";
 import { withDatabase } from "../with_database.ts";
@@ -41,8 +41,7 @@ async function write(path: string, text: string): Promise<void> {
   try {
     await Deno.writeTextFile(path, text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "unknown";
-    throw new ExitError(1, `Cannot write "${path}": ${reason}`);
+    throw fileError("write", path, error);
   }
 }
 
