@@ -92,7 +92,8 @@ export function createLineReader(): (text: string, now: number) => LineRows {
 
   const exactly = (text: string, now: number) =>
     rowsOfLine(parseExactly(text), {
-      ...{ now, isExact: true },
+      now,
+      isExact: true,
       facts: () => JSON.parse(text).facts,
     });
 

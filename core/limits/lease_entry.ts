@@ -69,8 +69,8 @@ export interface Synced {
 /**
  * Puts a process's own numbers into an entry and grants it what the first that waits and fits needs;
  * more as far as others wait too and half of a fair share goes, and, while the limit is far away, what
- * is wanted soon, so that not every call has to ask. What goes back is withdrawn from
- * the book at once: it must not be spent while the entry is written.
+ * is wanted soon, so that not every call has to ask. What goes back is withdrawn from the book at once:
+ * it must not be spent while the entry is written.
  */
 export function syncEntry(
   entry: LeaseEntry | null,
