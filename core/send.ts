@@ -93,7 +93,7 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
   const { group, features } = call;
   const attempt = decidingAttempt(call);
   if (error.class === "upstream_context_length" && group && features) {
-    return contextExceeded(group, features.estimatedInputTokens);
+    return contextExceeded(group, error.tokens ?? features.estimatedInputTokens);
   }
   const type = errorType(call, error);
   return new GatewayError(type, MESSAGES[type] ?? "Cannot finish the call", {

@@ -189,6 +189,13 @@ const CASES: readonly Case[] = [
     events: ["tool_choice stripped", "tools stripped"],
   },
   {
+    name: "the last hosted tool takes along how tools are called at once",
+    dialect: "openai-chat",
+    body: `"parallel_tool_calls":false,"tools":[${SEARCH}],"top_p":1.0`,
+    sent: '"top_p":1.0',
+    events: ["parallel_tool_calls stripped", "tools stripped"],
+  },
+  {
     name: "the last hosted tool takes a choice among some along that demands none",
     dialect: "openai-responses",
     body:
