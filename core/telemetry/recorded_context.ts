@@ -113,5 +113,7 @@ export function namedContext(recorded: Json): Json {
 
 function named(values: Json | undefined, names: readonly string[]): Json | undefined {
   if (!Array.isArray(values)) return values;
-  return Object.fromEntries(names.map((name, place) => [name, values[place]]));
+  const members: Record<string, Json | undefined> = {};
+  for (let place = 0; place < names.length; place += 1) members[names[place]!] = values[place];
+  return members;
 }
