@@ -120,8 +120,11 @@ function adaptersOf(): Adapters {
     ...registries,
     createPolicyRunner: (log) => createPolicyRunner({ log, ...CLOCKS }),
     createPlugins,
-    createTracer: async (log) =>
-      world.env("OTEL_DENO") === "true" ? await createTracer({ version: deno.version, log }) : null,
+    createTracer: async (log) => {
+      // As Deno reads it: what it traces, nobody else may send a `traceparent` for.
+      const isAsked = world.env("OTEL_DENO")?.toLowerCase() === "true";
+      return isAsked ? await createTracer({ version: deno.version, log }) : null;
+    },
     openStorage,
     build: BUILD,
     replica: world.env("POINTSMAN_REPLICA") || null,

@@ -73,11 +73,14 @@ function groupFor({ server, groups }: Snapshot, call: Call): Group {
   }
   const group = call.credential.caller.allow.has(name) ? groups.get(name) : undefined;
   if (group) return group;
-  throw new GatewayError(
+  throw modelNotAllowed(name);
+}
+
+/** The refusal of a name that is no group of the caller's. */
+export function modelNotAllowed(name: string): GatewayError {
+  return new GatewayError(
     "model-not-allowed",
-    "Cannot use this model: it is not allowed for the key",
-    {
-      model: name.slice(0, 128),
-    },
+    "Cannot use this model: it is not allowed for the key; GET /v1/models lists what is",
+    { model: name.slice(0, 128) },
   );
 }

@@ -363,11 +363,14 @@ function publicId(value: string | null): string | undefined {
   return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : undefined;
 }
 
+/** A `traceparent` of W3C trace context, whose ids are not all zeros. */
+const PARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 /** Id of the trace a call is part of: the tracer's own, else the caller's. */
 export function traceId({ trace, headers }: Call): string | undefined {
   if (trace) return trace.traceId;
   const parent = headers.get("traceparent") ?? "";
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(parent)?.[1];
+  return PARENT.exec(parent)?.[1];
 }
 
 const flag = (value: boolean) => value ? 1 : 0;

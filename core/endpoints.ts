@@ -1,4 +1,5 @@
 import type { Arrival } from "./accept.ts";
+import { modelNotAllowed } from "./admit.ts";
 import { errorAnswer, idHeaders, json } from "./answer.ts";
 import { authenticate, keyError } from "./auth.ts";
 import type { Parts } from "./call.ts";
@@ -60,15 +61,7 @@ export const listModels: Endpoint = async (parts, visit) => {
 export const showModel: Endpoint = async (parts, visit) => {
   const { snapshot, credential } = await enter(parts, visit.dialect, visit);
   const group = listedFor(snapshot, credential).find(({ name }) => name === visit.name);
-  if (!group) {
-    throw new GatewayError(
-      "model-not-allowed",
-      "Cannot use this model: it is not allowed for the key",
-      {
-        model: visit.name.slice(0, 128),
-      },
-    );
-  }
+  if (!group) throw modelNotAllowed(visit.name);
   return json(visit.dialect.encodeModel(group.listed), {
     headers: privately(visit.id, visit.dialect),
   });

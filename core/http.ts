@@ -41,7 +41,7 @@ export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler
     const arrival = { request, search, peer, id: `req_${parts.newId()}` };
     try {
       if (parts.drain.draining && request.method === "POST") throw shuttingDown();
-      const endpoint = endpointFor(found, request.method);
+      const endpoint = endpointFor(parts, found, request.method);
       return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
     } catch (thrown) {
       return failed(parts, { dialect, arrival, found, thrown });
@@ -130,12 +130,18 @@ function decodeName(text: string): string {
   }
 }
 
-function endpointFor(found: Found | null, method: string): Endpoint {
-  if (!found) throw new GatewayError("not-found", "Cannot find this path");
+function endpointFor({ dialects }: Parts, found: Found | null, method: string): Endpoint {
+  if (!found) throw notFound(dialects.items);
   const endpoint = found.methods[method];
   if (endpoint) return endpoint;
   const allow = Object.keys(found.methods).sort().join(", ");
   throw new GatewayError("method-not-allowed", `Cannot ${safeMethod(method)} this path`, { allow });
+}
+
+/** Mostly a client's base URL has `/v1` twice, or not at all. */
+function notFound(dialects: readonly Dialect[]): GatewayError {
+  const calls = dialects.map(({ paths }) => paths[0]).join(", ");
+  return new GatewayError("not-found", `Cannot find this path: calls go to ${calls}`);
 }
 
 const safeMethod = (method: string) => /^[A-Z]{1,10}$/.test(method) ? method : "use this method on";

@@ -3,7 +3,7 @@ import { type Chunk, type ChunkReader, createChunkReader } from "./chunk_reader.
 import { orLate } from "./deadlines.ts";
 import type { FrameKind, ReplyFacts, Tap } from "./dialect.ts";
 import { type Outlet, type PassedBatch, passThrough, translating } from "./outlet.ts";
-import { askedContext, isEventStream, readWhole, wholeReply } from "./read_unary.ts";
+import { askedContext, isEventStream, noReply, readWhole, wholeReply } from "./read_unary.ts";
 import { streamOfReply } from "./reply_form.ts";
 import type { Target } from "./snapshot.ts";
 import { createFrameReader, type FrameReader } from "./sse.ts";
@@ -40,7 +40,7 @@ export async function openStream(
   response: Response,
 ): Promise<StreamReply | UpstreamError> {
   const body = await streamBody(parts, call, attempt, response);
-  if (body === null) return failure("upstream_bad_response", response.status);
+  if ("class" in body) return body;
   const opening = opened(parts, call, attempt, body);
   attempt.tap = opening.tap;
   const peeked = await peek(parts, call, attempt, opening);
@@ -74,20 +74,20 @@ interface StreamBody {
   readonly facts?: ReplyFacts;
 }
 
-/** The stream that was asked for, also when the provider answers with a whole reply; else `null`. */
+/** The stream that was asked for, also when the provider answers with a whole reply. */
 async function streamBody(
   parts: Parts,
   call: Call,
   attempt: Attempt,
   response: Response,
-): Promise<StreamBody | null> {
+): Promise<StreamBody | UpstreamError> {
   const { body, headers } = response;
   const type = headers.get("content-type") ?? "";
   if (body && (type === "" || isEventStream(headers))) return { body };
   const bytes = await readWhole(response, call.snapshot.server.maxResponseBytes);
   const dialect = parts.dialects.get(attempt.target.dialect);
   const reply = bytes && wholeReply(dialect, bytes);
-  if (!reply) return null;
+  if (!reply) return noReply(attempt, bytes);
   const stream = streamOfReply(dialect, reply, askedContext(call, attempt));
   return { body: new Blob([stream]).stream(), facts: reply.facts };
 }

@@ -5,7 +5,8 @@ import { isObject, type Json } from "./json.ts";
 import { decodedRequest, replyContext, shownUsage } from "./open_bridge.ts";
 import { type OtherForm, type Reformed, replyOfStream } from "./reply_form.ts";
 import { received } from "./upstream.ts";
-import { failure, type UpstreamError } from "./upstream_error.ts";
+import { upstreamDetails } from "./upstream_details.ts";
+import { classifyAnswer, type UpstreamError } from "./upstream_error.ts";
 
 /** A complete reply, as the caller gets it. */
 export interface UnaryReply {
@@ -25,16 +26,15 @@ export async function readUnary(
   response: Response,
 ): Promise<UnaryReply | UpstreamError> {
   const { status, headers } = response;
-  const bad = failure("upstream_bad_response", status);
   const bytes = await readWhole(response, call.snapshot.server.maxResponseBytes);
-  if (bytes === null) return bad;
+  if (bytes === null) return noReply(attempt, bytes);
   attempt.responseBytes = bytes.length;
   const dialect = parts.dialects.get(attempt.target.dialect);
   const streamed = isEventStream(headers);
   const reply = streamed
     ? replyOfStream(dialect, bytes, askedContext(call, attempt))
     : wholeReply(dialect, bytes);
-  if (reply === null) return bad;
+  if (reply === null) return noReply(attempt, bytes);
   if ("class" in reply) return reply;
   const { facts } = reply;
   const translated = attempt.bridge?.reply(reply, facts) ?? reply.bytes;
@@ -62,6 +62,13 @@ export function askedContext(call: Call, { bridge, estimate }: Attempt): OtherFo
     ...replyContext(call, bridge?.asked ?? decodedRequest(call).request),
     usage: (facts) => shownUsage(estimate, facts),
   };
+}
+
+/** Why a success is no reply: some providers and brokers say so in its body. */
+export function noReply(attempt: Attempt, bytes: Uint8Array | null): UpstreamError {
+  const body = bytes === null ? undefined : parseJson(bytes);
+  attempt.told = upstreamDetails(body);
+  return classifyAnswer(attempt.status ?? 200, body, null);
 }
 
 /** A reply of the whole answer; `null` when it is none of the dialect. */

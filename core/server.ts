@@ -95,7 +95,9 @@ function listening<Listener>(
     return serve();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
+    const message =
+      `Cannot listen on ${hostname}:${port}: ${reason}; server.listen names the address`;
+    throw new Error(message, { cause: error });
   }
 }
 

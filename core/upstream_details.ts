@@ -62,16 +62,35 @@ const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
   "top_p",
 ]);
 
+/** Words in which providers and the servers people run themselves say that a prompt is too long. */
+export const CONTEXT_TEXT = new RegExp(
+  [
+    "context (length|window|limit|size)",
+    "maximum context",
+    "max(imum)? (prompt|model|input) length",
+    "max_model_len",
+    "token count \\(\\d+\\) exceeds",
+    "`inputs` (tokens \\+|must have less than)",
+    "(prompt|input) is too long",
+    "too many (input )?tokens",
+    "reduce the length of the (messages|prompt|input)",
+  ].join("|"),
+  "i",
+);
+
 /** What the words of a message are about: the first that fits. */
 const MESSAGES: readonly (readonly [category: string, words: RegExp])[] = [
-  ["context_length", /context (length|window)|maximum context|too (long|many (input )?tokens)/i],
+  ["context_length", CONTEXT_TEXT],
   ["billing", /billing|credit balance|payment|insufficient (credit|balance|funds)/i],
   ["quota", /quota/i],
   ["rate_limit", /rate.?limit|too many requests|overloaded/i],
   ["content_policy", /content.?(policy|filter|management)|safety|moderation/i],
   ["model_access", /model.{0,40}(not (exist|found)|access|available)|no access/i],
   ["auth", /api.?key|authenticat|unauthori[sz]ed|permission|credential/i],
-  ["schema", /invalid|unsupported|unknown|unrecogni[sz]ed|missing|required|expected|must be/i],
+  [
+    "schema",
+    /invalid|unsupported|not supported|unknown|unrecogni[sz]ed|missing|required|expected|must be/i,
+  ],
 ];
 
 /** The error object of an answer or an event: `{error:{..}}`, a bare error, one of these in an array. */

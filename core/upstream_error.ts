@@ -1,6 +1,6 @@
 import type { ErrorType } from "./errors.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
-import { KNOWN_CODES } from "./upstream_details.ts";
+import { CONTEXT_TEXT, KNOWN_CODES } from "./upstream_details.ts";
 
 /** Why an attempt failed; a closed list, used in rows, headers and metrics. */
 export type UpstreamClass = keyof typeof UPSTREAM_CLASSES;
@@ -44,27 +44,26 @@ export interface UpstreamError {
   readonly code: string | null;
   /** What the provider asked to wait, ms. */
   readonly retryAfterMs: number | null;
+  /** Tokens of a prompt that was too long, where the provider counted them. */
+  readonly tokens?: number;
 }
 
-const CONTEXT_TEXT = new RegExp(
-  [
-    "context (length|window)",
-    "maximum context",
-    "(prompt|input) is too long",
-    "too many (input )?tokens",
-    "reduce the length of the (messages|prompt|input)",
-  ].join("|"),
-  "i",
-);
 /** Words about reasoning of earlier turns that a provider does not recognise. */
 const REASONING_TEXT =
-  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,40}(item|block)/i;
+  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,60}(item|block)/i;
+/** Words about a thing of the caller's that a provider does not have: no fault of the target. */
+const STALE_TEXT = /\bwith id\b.{0,120}\bnot found\b|\bno such \w+ object\b/i;
+const STALE_REASONING = /\bwith id '?rs_/i;
+/** Words about what the caller said, not about who may say it. */
+const POLICY_TEXT = /\b(content|input|prompt)\b.{0,60}(flagged|violat|polic|filter|moderat)/i;
 const CREDIT_TEXT = /credit balance|insufficient (credit|balance|funds)/i;
 const OVERLOAD_TEXT = /overload|retry/i;
 
 /** The parts of a provider's error that classification reads. */
 interface WireError {
   readonly codes: readonly string[];
+  /** A code that is a number. */
+  readonly number: number | null;
   readonly message: string;
 }
 
@@ -73,14 +72,27 @@ const text = (value: unknown): string => typeof value === "string" ? value : "";
 /** Reads `{error:{..}}`, `{error:".."}`, `{message}`, `{detail}`, a bare error, or one of these in an array. */
 function readWireError(body: Json | undefined): WireError {
   const value = Array.isArray(body) ? body[0] : body;
-  if (!isObject(value)) return { codes: [], message: "" };
+  if (!isObject(value)) return { codes: [], number: null, message: "" };
   const error = value["error"];
-  if (typeof error === "string") return { codes: [], message: error };
+  if (typeof error === "string") return { codes: [], number: null, message: error };
   const source: JsonObject = isObject(error) ? error : value;
+  const { code, type } = source;
   return {
-    codes: [text(source["code"]), text(source["type"])].filter((code) => code !== ""),
+    codes: [text(code), text(type)].filter((word) => word !== ""),
+    number: typeof code === "number" ? code : null,
     message: text(source["message"]) || text(value["detail"]),
   };
+}
+
+/** A count of tokens that is not said to be a limit. */
+const COUNTED_TOKENS = /(?<!\b(?:is|most|of|to) )\b(\d[\d,]*) tokens|token count \((\d+)\)/gi;
+
+/** The largest count in the words of a provider: of a prompt and its parts, the prompt. */
+function countedTokens({ message }: WireError): { readonly tokens?: number } {
+  const counts = [...message.matchAll(COUNTED_TOKENS)]
+    .map(([, before, inside]) => Number((before ?? inside ?? "").replaceAll(",", "")));
+  const tokens = Math.max(0, ...counts);
+  return Number.isSafeInteger(tokens) && tokens > 0 ? { tokens } : {};
 }
 
 /** What an error value means by its code and words alone, whatever the status said. */
@@ -101,7 +113,11 @@ function classifyByText(status: number, { message }: WireError): UpstreamClass |
   if ([400, 413, 422].includes(status) && CONTEXT_TEXT.test(message)) {
     return "upstream_context_length";
   }
-  return status === 400 && REASONING_TEXT.test(message) ? "upstream_reasoning_rejected" : null;
+  if (status === 400 && REASONING_TEXT.test(message)) return "upstream_reasoning_rejected";
+  if (status === 404 && STALE_TEXT.test(message)) {
+    return STALE_REASONING.test(message) ? "upstream_reasoning_rejected" : "upstream_bad_request";
+  }
+  return status === 403 && POLICY_TEXT.test(message) ? "upstream_bad_request" : null;
 }
 
 function classifyByStatus(status: number, error: WireError): UpstreamClass {
@@ -114,8 +130,14 @@ function classifyByStatus(status: number, error: WireError): UpstreamClass {
   if (status === 403 || status === 404) return "upstream_access_denied";
   if (status === 400 || status === 422) return "upstream_bad_request";
   if (status === 413) return "upstream_request_too_large";
-  if (status < 400) return "upstream_bad_response";
+  if (status < 400) return classifyByNumber(error) ?? "upstream_bad_response";
   return "upstream_status";
+}
+
+/** Brokers tell the status that they got themselves as the code of an error inside a 200. */
+function classifyByNumber({ number }: WireError): UpstreamClass | null {
+  if (number === 402) return "upstream_quota_exhausted";
+  return number === 429 ? "upstream_rate_limited" : null;
 }
 
 /**
@@ -128,24 +150,24 @@ export function classifyAnswer(
   retryAfterMs: number | null,
 ): UpstreamError {
   const error = readWireError(body);
-  return {
-    class: classifyByText(status, error) ?? classifyByContent(error) ??
-      classifyByStatus(status, error),
-    status,
-    code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
-    retryAfterMs,
-  };
+  const name = classifyByText(status, error) ?? classifyByContent(error) ??
+    classifyByStatus(status, error);
+  return { ...upstreamError(name, error, status), retryAfterMs };
 }
 
 /** Classifies an error event inside a stream that began with 200. */
 export function classifyEvent(event: JsonObject | null, status: number): UpstreamError {
   const error = readWireError(event ?? undefined);
   const context = CONTEXT_TEXT.test(error.message) ? "upstream_context_length" : null;
+  const name = classifyByContent(error) ?? context ?? classifyByNumber(error);
+  return upstreamError(name ?? "upstream_overloaded", error, status);
+}
+
+function upstreamError(name: UpstreamClass, error: WireError, status: number): UpstreamError {
   return {
-    class: classifyByContent(error) ?? context ?? "upstream_overloaded",
-    status,
+    ...failure(name, status),
     code: error.codes.find((code) => KNOWN_CODES.has(code)) ?? null,
-    retryAfterMs: null,
+    ...(name === "upstream_context_length" && countedTokens(error)),
   };
 }
 

@@ -9,8 +9,8 @@ import { openAiToolChoice } from "./tool_choice.ts";
 const TOOLS: EditNote = { field: "tools", action: "stripped" };
 
 /**
- * Removes hosted search and image tools, and with the last tool `tools` and `tool_choice`, unless the
- * target runs hosted tools.
+ * Removes hosted search and image tools, and with the last tool `tools` and what is said about
+ * choosing among them, unless the target runs hosted tools.
  *
  * @throws {GatewayError} `provider-hosted-tools-forbidden` when the tool choice forces a removed tool
  */
@@ -30,6 +30,8 @@ export function hostedToolEdits(request: WireRequest, target: Target, edit: Memb
   if (isForced(choice)) throw forbiddenTools([...new Set(tools.map(typeOf))]);
   edit.remove("tools", "tools");
   edit.remove("tool_choice", "tool_choice");
+  // The wire refuses how to call none.
+  edit.remove("parallel_tool_calls", "parallel_tool_calls");
   return [];
 }
 

@@ -1,5 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Account } from "../core/limits/account.ts";
+import type { RollingKey } from "../core/limits/lease_book.ts";
 import { type Synced, syncEntry, type Verdict, type Waiting } from "../core/limits/lease_entry.ts";
 import type { Sharer } from "../core/limits/ledger.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
@@ -226,7 +227,7 @@ export class LeaseStore implements LedgerStore, Sharer {
         else synced.undo();
       }
       if (written) {
-        account.foreign = synced.foreign;
+        see(account, synced);
         return synced.verdicts;
       }
       await new Promise((done) => setTimeout(done, 1 + 4 * Math.random()));
@@ -328,6 +329,13 @@ export class LeaseStore implements LedgerStore, Sharer {
     const { log } = this.#options;
     log.write("error", "ledger_failed", "Cannot reach the shared counters of limits");
   }
+}
+
+/** What a caller is told of its limits counts everybody. */
+function see(account: Account, { entry: { windows }, foreign, shiftMs }: Synced): void {
+  const minute = (key: RollingKey) => ({ seconds: windows[key]?.seconds ?? [], shiftMs });
+  account.foreign = foreign;
+  account.minutes = { rpm: minute("rpm"), tpm: minute("tpm") };
 }
 
 /** Whether something is to be given back or reported later. */

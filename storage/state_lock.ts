@@ -14,5 +14,5 @@ export function lockState({ path, exclusive }: LedgerSettings): Disposable {
   const file = Deno.openSync(`${path}.lock`, { create: true, write: true, mode: 0o600 });
   if (file.tryLockSync(exclusive)) return file;
   file.close();
-  throw new Error("another gateway uses it");
+  throw new Error("another gateway uses it; stop that one, or set a state_path of its own");
 }

@@ -23,8 +23,13 @@ export function parseTime(text: string): number {
   );
   const [, day, clock = "00:00:00", zone = "Z"] = match ?? [];
   const time = Date.parse(`${day}T${clock}${zone.toUpperCase()}`);
-  if (match && Number.isFinite(time)) return time;
+  if (match && Number.isFinite(time) && isDay(day)) return time;
   throw new RangeError(`Cannot read time "${text}": expected RFC 3339 or YYYY-MM-DD[ HH:MM:SS]`);
+}
+
+/** `Date` takes the 31st of a shorter month for the 1st of the next. */
+function isDay(text = ""): boolean {
+  return new Date(Date.parse(text)).toISOString().startsWith(text);
 }
 
 /**

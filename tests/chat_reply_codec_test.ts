@@ -100,6 +100,7 @@ const FINISHES: readonly (readonly [JsonObject, Json, Finish["reason"]])[] = [
   [{ content: "a" }, null, "stop"],
   [{ content: null }, null, "error"],
   [{}, "eos", "error"],
+  [{ content: "a" }, "error", "error"],
 ];
 
 for (const [message, raw, reason] of FINISHES) {

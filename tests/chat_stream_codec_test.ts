@@ -84,6 +84,13 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     delta({ reasoning_content: "b", content: null }),
     delta({ content: "c" }),
   ], ["reasoning: ab", "text: c"]],
+  ["reasoning beside an empty text of its other name", [
+    delta({ reasoning_content: "", reasoning: "a" }),
+  ], ["reasoning: a"]],
+  ["content that thinks in parts", [
+    delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: "a" }] }] }),
+    delta({ content: [{ type: "thinking", thinking: "b" }, { type: "text", text: "c" }] }),
+  ], ["reasoning: ab", "text: c"]],
   ["reasoning that goes on after text", [
     delta({ reasoning_content: "a" }),
     delta({ content: "b" }),
@@ -118,6 +125,20 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     calls(first({ id: "call_b", function: { name: "g", arguments: "[]" } })),
     calls(more(0, " ")),
   ], ["function call_a f: {}", "function call_b g: [] "]],
+  ["calls without index and id", [
+    calls(
+      { id: "", function: { name: "f", arguments: '{"a":1}' } },
+      { id: "", function: { name: "g", arguments: "{}" } },
+    ),
+    calls({ function: { name: "g", arguments: '{"b":' } }),
+    calls({ function: { name: "g", arguments: "2}" } }),
+    calls({ function: { name: "h" } }),
+  ], ['function  f: {"a":1}', "function  g: {}", 'function  g: {"b":2}', "function  h: "]],
+  ["calls without id at one index", [
+    calls({ index: 0, function: { name: "f", arguments: '{"a":1}' } }),
+    calls({ index: 0, function: { name: "f", arguments: "" } }),
+    calls({ index: 0, function: { name: "f", arguments: '{"a":2}' } }),
+  ], ['function  f: {"a":1}', 'function  f: {"a":2}']],
   ["a repeated name and id", [
     calls(first({})),
     calls(first({ function: { name: "f", arguments: "{}" } })),
@@ -240,6 +261,7 @@ const ENDS: readonly (readonly [string, readonly SseFrame[], Finish["reason"]])[
   ["an unknown word", [finish("eos"), DONE], "stop"],
   ["an empty word and [DONE]", [finish(""), DONE], "stop"],
   ["a cut", [], "error"],
+  ["error", [finish("error"), DONE], "error"],
   ["a second end", [finish("stop"), DONE, finish("length"), DONE], "stop"],
 ];
 

@@ -106,7 +106,15 @@ Deno.test("config validate of a file that is not there is one problem", async ()
   using at = shell();
   const { out, code } = await at.run(`config validate --config ${at.dir}/none.yaml`);
   assert.equal(code, 1);
-  assert.match(out, /^DIR\/none\.yaml:1:1: the file does not exist\n1 error, 0 warnings/);
+  assert.match(out, /^DIR\/none\.yaml:1:1: the file does not exist; .*--quickstart.*\n1 error, 0/);
+});
+
+Deno.test("config validate of a file that is no text says so", async () => {
+  using at = shell();
+  Deno.writeFileSync(`${at.dir}/latin.yaml`, new Uint8Array([0x23, 0xe9]));
+  const { out, code } = await at.run(`config validate --config ${at.dir}/latin.yaml`);
+  assert.equal(code, 1);
+  assert.match(out, /latin\.yaml:1:1: cannot read the file: it is not UTF-8\n/);
 });
 
 Deno.test("config show prints a part, and no secret", async () => {

@@ -178,6 +178,14 @@ Deno.test("a usage frame that only the gateway asked for is read and withheld", 
   assert.equal(tap.read({ event: "", data: choice }), "content");
 });
 
+Deno.test("the model of a Chat stream is the first that is named", () => {
+  const tap = chat.tap({ withholdUsage: false });
+  for (const model of ["", "gpt-1", "gpt-2"]) {
+    tap.read({ event: "", data: JSON.stringify({ choices: [], model }) });
+  }
+  assert.equal(tap.facts().servedModel, "gpt-1");
+});
+
 Deno.test("a Responses stream that is cut ends with the response it began", () => {
   const tap = responses.tap({ withholdUsage: false });
   const item = { id: "msg_1", type: "message", content: [{ type: "output_text", text: "a" }] };

@@ -220,7 +220,9 @@ Deno.test("times are read as UTC, and wrong ones refused", () => {
   assert.equal(parseTime("2025-11-20"), Date.UTC(2025, 10, 20));
   assert.equal(parseTime("2025-11-20 01:02:03"), Date.UTC(2025, 10, 20, 1, 2, 3));
   assert.equal(parseTime("2025-11-20T01:02:03+02:00"), Date.UTC(2025, 10, 19, 23, 2, 3));
-  for (const wrong of ["", "now", "2025-13-01", "2025-11-20T25:00:00Z"]) {
+  for (
+    const wrong of ["", "now", "2025-13-01", "2025-11-31", "2025-02-29", "2025-11-20T25:00:00Z"]
+  ) {
     assert.throws(() => parseTime(wrong), RangeError);
   }
   assert.deepEqual(parseWindow({ since: "7d" }, 1_000_000_000), {

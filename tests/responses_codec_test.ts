@@ -349,6 +349,7 @@ const UNREADABLE: readonly (readonly [JsonObject, string])[] = [
   ],
   [{ tool_choice: "sometimes" }, "tool_choice"],
   [{ tool_choice: { type: "function" } }, "tool_choice.name"],
+  [{ tool_choice: { type: "allowed_tools", mode: "any", tools: [] } }, "tool_choice.mode"],
   [{ text: { verbosity: "loud" } }, "text.verbosity"],
   [{ text: { format: { type: "json_schema", name: "n" } } }, "text.format.schema"],
   [{ reasoning: { effort: "huge" } }, "reasoning.effort"],

@@ -61,6 +61,7 @@ const CODES: readonly Row[] = [
 
 const QUOTA: UpstreamClass = "upstream_quota_exhausted";
 const CONTEXT: UpstreamClass = "upstream_context_length";
+const REPLAYED: UpstreamClass = "upstream_reasoning_rejected";
 
 /** What a message says. */
 const MESSAGES: readonly Row[] = [
@@ -71,9 +72,39 @@ const MESSAGES: readonly Row[] = [
   [403, { error: "Insufficient credits" }, QUOTA],
   [429, openai(null, "Too many tokens, please slow down"), "upstream_rate_limited"],
   [500, openai(null, "maximum context"), "upstream_overloaded"],
+  [400, openai(null, "Item 'fc_1' was provided without its required 'reasoning' item"), REPLAYED],
+  [
+    400,
+    openai(
+      null,
+      "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
+    ),
+    REPLAYED,
+  ],
+  [404, openai(null, "Item with id 'msg_1' not found. Remove this item."), "upstream_bad_request"],
+  [404, openai(null, "Item with id 'rs_1' not found. Items are not persisted"), REPLAYED],
+  [404, openai(null, "No such File object: file-1"), "upstream_bad_request"],
+  [404, anthropic("not_found_error", "model: claudia-1 not found"), "upstream_access_denied"],
+  [403, openai(null, "Content violates usage guidelines."), "upstream_bad_request"],
+  [403, openai(null, "Your input was flagged"), "upstream_bad_request"],
+  [
+    403,
+    openai(null, "Access was ended for violating our usage policies"),
+    "upstream_access_denied",
+  ],
+  [403, openai(null, "Country, region, or territory not supported"), "upstream_access_denied"],
 ];
 
-for (const [status, body, name] of [...STATUSES, ...CODES, ...MESSAGES]) {
+/** Errors inside an answer that calls itself a success. */
+const SUCCESSES: readonly Row[] = [
+  [200, openai(null, "boom"), "upstream_bad_response"],
+  [200, openai("rate_limit_exceeded"), "upstream_rate_limited"],
+  [200, openai("context_length_exceeded"), CONTEXT],
+  [200, { error: { code: 429, message: "Provider returned error" } }, "upstream_rate_limited"],
+  [200, { error: { code: 502, message: "Provider returned error" } }, "upstream_bad_response"],
+];
+
+for (const [status, body, name] of [...STATUSES, ...CODES, ...MESSAGES, ...SUCCESSES]) {
   const said = body === NO_JSON ? "nothing" : JSON.stringify(body);
   Deno.test(`answer ${status} that says ${said} is ${name}`, () => {
     const error = classifyAnswer(status, body, null);
@@ -92,7 +123,27 @@ const TOO_LONG = [
   "Please reduce the length of the messages or completion.",
   "reduce the length of the prompt",
   "reduce the length of the input",
+  "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+  "the request exceeds the available context size, try increasing it",
+  "The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).",
+  "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+  "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+  "The engine prompt length 5000 exceeds the max_model_len 4096. Please reduce prompt.",
+  "`inputs` must have less than 4096 tokens. Given: 5000",
 ];
+
+/** Texts about something else that is too long. */
+const OTHERWISE_LONG = [
+  "Invalid 'prompt_cache_key': string too long. Expected a string with maximum length 64",
+  "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
+  "Invalid 'tools': array too long. Expected an array with maximum length 128",
+];
+
+for (const message of OTHERWISE_LONG) {
+  Deno.test(`answer that says "${message}" is no context length`, () => {
+    assert.equal(classifyAnswer(400, openai(null, message), null).class, "upstream_bad_request");
+  });
+}
 
 for (const message of TOO_LONG) {
   Deno.test(`answer that says "${message}" is a context length, in 400, 413 and 422 only`, () => {
@@ -107,6 +158,29 @@ Deno.test("answer whose text says context length is no rate limit by its code", 
   const body = openai("rate_limit_exceeded", "Please reduce the length of the messages");
   assert.equal(classifyAnswer(413, body, null).class, CONTEXT);
 });
+
+/** Refusals of long prompts, and the tokens they say the prompt has. */
+const COUNTS: readonly (readonly [string, number | undefined])[] = [
+  ["prompt is too long: 212000 tokens > 200000 maximum", 212_000],
+  [
+    "maximum context length is 8,192 tokens. However, you requested 9,000 tokens (8,000 in the messages, 1,000 in the completion)",
+    9_000,
+  ],
+  ["maximum prompt length is 131072 but the request contains 140000 tokens", 140_000],
+  [
+    "The input token count (1100000) exceeds the maximum number of tokens allowed (1048576)",
+    1_100_000,
+  ],
+  ["This model's maximum context length is 128000 tokens.", undefined],
+  ["claude-4-20250514: input is too long", undefined],
+];
+
+for (const [message, tokens] of COUNTS) {
+  Deno.test(`answer that says "${message}" counts ${tokens ?? "no"} tokens`, () => {
+    assert.equal(classifyAnswer(400, openai(null, message), null).tokens, tokens);
+    assert.equal(classifyEvent({ message }, 200).tokens, tokens);
+  });
+}
 
 /** One error in every form that providers use. */
 const FORMS: readonly (readonly [string, Json])[] = [
@@ -162,6 +236,9 @@ const EVENTS: readonly (readonly [JsonObject | null, UpstreamClass])[] = [
   [{ error: { code: "insufficient_quota" } }, "upstream_quota_exhausted"],
   [anthropic("invalid_request_error", "prompt is too long"), CONTEXT],
   [{ code: "context_length_exceeded", message: "" }, CONTEXT],
+  [{ code: 429, message: "Provider returned error" }, "upstream_rate_limited"],
+  [{ code: 402, message: "Provider returned error" }, QUOTA],
+  [{ code: 502, message: "Provider returned error" }, "upstream_overloaded"],
 ];
 
 for (const [event, name] of EVENTS) {

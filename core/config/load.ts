@@ -34,12 +34,15 @@ export type LoadResult =
     readonly files: readonly string[];
   };
 
+const MISSING = "the file does not exist; --config names another, and " +
+  '"pointsman serve --quickstart" writes ./config.yaml to begin with';
+
 /** Reads, expands, checks and compiles a configuration. Problems name `path` as it is given. */
 export function loadConfig(path: string, sources: Sources, parts: Parts): LoadResult {
   const envPath = join(dirname(path), "env.json");
   const files = [resolve(path), resolve(envPath)];
   const variables = readVariables(envPath, sources);
-  const source = readSource(path, sources) ?? { unreadable: "the file does not exist" };
+  const source = readSource(path, sources) ?? { unreadable: MISSING };
   if ("unreadable" in source) {
     const missing = fileProblem(path, "unusable", source.unreadable);
     return { ok: false, problems: [...variables.problems, missing], files };

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /** A file as text, with its permission bits (`null` where the system has none). */
 export interface FileText {
   readonly text: string;
@@ -35,7 +37,8 @@ export function diskSources(world: Pick<Sources, "env" | "now">): Sources {
       try {
         const bytes = Deno.readFileSync(path);
         const { mode } = Deno.statSync(path);
-        return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), mode };
+        if (!isUtf8(bytes)) throw new TypeError("it is not UTF-8");
+        return { text: new TextDecoder().decode(bytes), mode };
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return null;
         throw error;

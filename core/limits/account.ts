@@ -7,6 +7,7 @@ import type { Moment } from "./moment.ts";
 import { Pace } from "./pace.ts";
 import { type Lane, type RollingState, RollingWindow, WINDOW_NUMBERS } from "./rolling_window.ts";
 import { SHAPE_NUMBERS } from "./shape.ts";
+import { sharedEmptyMs, type SharedMinute, sharedWaitMs } from "./shared_minute.ts";
 
 /** Settled units of one day or month: its begin (epoch ms) and the units. */
 export type PeriodState = readonly [start: number, used: number];
@@ -87,6 +88,8 @@ export class Account {
   #lease: LeaseBook | null = null;
   /** Units of other processes, as last seen. */
   foreign = NOBODY;
+  /** The minutes of all processes, as last seen; `null` unless several count in one store. */
+  minutes: Readonly<Record<RollingKey, SharedMinute>> | null = null;
   /** Whether the ledger has it among those that are to be stored. */
   changed = false;
 
@@ -134,12 +137,16 @@ export class Account {
 
   /** Time until the minute of a limit is empty, ms. */
   emptyMs(key: RollingKey, { steady }: Moment): number {
-    return this.#minute.emptyMs(laneOf(key), steady);
+    const own = this.#minute.emptyMs(laneOf(key), steady);
+    return this.minutes === null ? own : Math.max(own, sharedEmptyMs(this.minutes[key], steady));
   }
 
   /** Time until `units` more fit under a limit of a minute that they fit under at all, ms. */
   waitMs(key: RollingKey, units: number, of: { limit: number; at: Moment }): number {
-    return this.#minute.waitMs(laneOf(key), units, { limit: of.limit, steady: of.at.steady });
+    const when = { limit: of.limit, steady: of.at.steady };
+    const own = this.#minute.waitMs(laneOf(key), units, when);
+    if (this.minutes === null) return own;
+    return Math.max(own, sharedWaitMs(this.minutes[key], units, when));
   }
 
   /** The day or month that is open now. */

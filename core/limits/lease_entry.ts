@@ -61,6 +61,8 @@ export interface Synced {
   readonly verdicts: readonly Verdict[];
   /** Units that others hold or used, by limit. */
   readonly foreign: ReadonlyMap<LimitKey, number>;
+  /** How far the steady time is ahead of that of the seconds, ms. */
+  readonly shiftMs: number;
   /** To be called once the entry is written, or when it could not be: one of the two. */
   apply(): void;
   undo(): void;
@@ -100,6 +102,7 @@ export function syncEntry(
     entry: { windows, seqs: { ...entry?.seqs, [world.slot]: world.seq } },
     verdicts: grants.verdicts,
     foreign,
+    shiftMs: world.steady - world.wall,
     apply: () => steps.forEach(({ apply }) => apply()),
     undo: () => steps.forEach(({ undo }) => undo()),
   };

@@ -5,7 +5,7 @@ import type { WireBody } from "@/core/wire.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { readChatFinish } from "./finish.ts";
 import { chatExtra } from "./parts.ts";
-import { callsOf, chatUsage } from "./reply.ts";
+import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Members of a reply that have a neutral meaning. */
 const MAPPED = ["id", "object", "created", "model", "choices", "usage"];
@@ -39,7 +39,7 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
 /** The parts of a message in the order in which a stream brings them; empty texts are none. */
 function readReplyParts(message: JsonObject): readonly Part[] {
   return [
-    ...textPart("reasoning", textOf(message["reasoning_content"] ?? message["reasoning"])),
+    ...textPart("reasoning", reasoningText(message)),
     ...textPart("text", contentText(message["content"])),
     ...textPart("refusal", textOf(message["refusal"]) || refusalText(message["content"])),
     ...callsOf(message).map(readReplyCall),

@@ -1,4 +1,4 @@
-import type { StreamEvent, ToolForm } from "@/core/chat.ts";
+import type { PartOf, StreamEvent, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
@@ -7,7 +7,7 @@ import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { contentText, readReplyCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
-import { callsOf, chatUsage } from "./reply.ts";
+import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Frames in a row that may be no JSON before the stream counts as broken. */
 const TOLERATED_GARBAGE = 2;
@@ -103,7 +103,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   #readDelta(delta: JsonObject, chunk: JsonObject): void {
     const { content } = delta;
-    this.#addText("reasoning", textOf(delta["reasoning_content"] ?? delta["reasoning"]), chunk);
+    this.#addText("reasoning", reasoningText(delta), chunk);
     this.#addText("text", contentText(content), chunk);
     this.#addText("refusal", textOf(delta["refusal"]) || refusalText(content), chunk);
     if (!delta["tool_calls"] && !delta["function_call"]) return;
@@ -113,9 +113,8 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   /** A message at the end says again what was streamed, or more: the rest is a delta. */
   #readWhole(message: JsonObject, chunk: JsonObject): void {
     const { content } = message;
-    const reasoning = textOf(message["reasoning_content"] ?? message["reasoning"]);
     const refusal = textOf(message["refusal"]) || refusalText(content);
-    this.#addText("reasoning", this.#rest(reasoning, this.#said.reasoning), chunk);
+    this.#addText("reasoning", this.#rest(reasoningText(message), this.#said.reasoning), chunk);
     this.#addText("text", this.#rest(contentText(content), this.#said.text), chunk);
     this.#addText("refusal", this.#rest(refusal, this.#said.refusal), chunk);
     for (const [ordinal, whole] of callsOf(message).entries()) {
@@ -149,8 +148,9 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   #addCall(fragment: JsonObject, chunk: JsonObject): void {
     this.#start(chunk);
-    const { id, name, form, input } = readReplyCall(fragment);
-    const call = this.#callOf(fragment, id, name);
+    const called = readReplyCall(fragment);
+    const { id, name, form, input } = called;
+    const call = this.#callOf(fragment, called);
     this.#inCall = true;
     if (call.index !== -1) return this.#addInput(call, input);
     if (id !== "") call.id = id;
@@ -160,12 +160,12 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     if (name !== "") this.#startCall(call);
   }
 
-  /** Keyed by index, else by id, else the one that came last; a new id with a name is a new call. */
-  #callOf(fragment: JsonObject, id: string, name: string): OpenCall {
+  /** Keyed by index, else by id, else the one that came last, unless it begins another call. */
+  #callOf(fragment: JsonObject, called: PartOf<"tool_call">): OpenCall {
+    const { id } = called;
     const key = fragment["index"] ?? (id === "" ? null : id);
     const known = key === null ? this.#call : this.#callsByKey.get(key) ?? null;
-    const isOther = known !== null && id !== "" && known.id !== "" && id !== known.id;
-    const call = known && !(isOther && name !== "") ? known : this.#newCall(key, id);
+    const call = known && !beginsAnother(called, known) ? known : this.#newCall(key, id);
     this.#call = call;
     return call;
   }
@@ -233,5 +233,24 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#ended = true;
     const finish = { reason: "error", raw: this.#finish, error } as const;
     this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
+  }
+}
+
+/**
+ * Whether a fragment that would belong to a call begins another one: it has a name, and another id.
+ * Where ids are missing, it has another name, or arguments after an object that is whole.
+ */
+function beginsAnother({ id, name, input }: PartOf<"tool_call">, known: OpenCall): boolean {
+  if (name === "") return false;
+  if (id !== "" && known.id !== "") return id !== known.id;
+  if (known.name === "") return false;
+  return name !== known.name || (input !== "" && isWholeObject(known.input));
+}
+
+function isWholeObject(text: string): boolean {
+  try {
+    return isObject(JSON.parse(text));
+  } catch {
+    return false;
   }
 }

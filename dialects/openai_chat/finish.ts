@@ -19,6 +19,8 @@ export interface ReplyContent {
  */
 export function readChatFinish(raw: string | null, content: ReplyContent): Finish {
   if (raw === "length" || raw === "content_filter") return { reason: raw, raw };
+  // Brokers end a generation that broke so; it must not look finished.
+  if (raw === "error") return { reason: raw, raw, error: failure("upstream_overloaded", 200) };
   if (content.calls) return { reason: "tool_calls", raw };
   if (content.refusal) return { reason: "refusal", raw };
   if (raw === "stop" || content.any) return { reason: "stop", raw };

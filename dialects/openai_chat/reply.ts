@@ -52,9 +52,26 @@ export function chatUsage(value: Json | undefined): UsageReport | null {
 /** UTF-8 bytes of the content of a message or a delta. */
 export function messageBytes(message: JsonObject): number {
   const calls = callsOf(message).reduce((sum, call) => sum + callBytes(call), 0);
-  return textBytes(message["content"]) +
-    utf8Bytes(message["reasoning_content"] ?? message["reasoning"]) +
+  return textBytes(message["content"]) + utf8Bytes(reasoningText(message)) +
     utf8Bytes(message["refusal"]) + calls;
+}
+
+/** The reasoning of a message or a delta: a text under one of two names, or parts of its content. */
+export function reasoningText(message: JsonObject): string {
+  const named = message["reasoning_content"] || message["reasoning"];
+  if (typeof named === "string") return named;
+  const { content } = message;
+  return Array.isArray(content) ? content.map(thoughtOf).join("") : "";
+}
+
+/** Mistral's models think in parts: `{type: "thinking", thinking: [{type: "text", text}]}`. */
+function thoughtOf(part: Json): string {
+  const thinking = isObject(part) && part["type"] === "thinking" ? part["thinking"] : null;
+  if (!Array.isArray(thinking)) return typeof thinking === "string" ? thinking : "";
+  return thinking.map((piece) => {
+    const text = isObject(piece) ? piece["text"] : null;
+    return typeof text === "string" ? text : "";
+  }).join("");
 }
 
 /** The tool calls of a message or a delta, the legacy function call included. */

@@ -47,7 +47,8 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
       usage = chatUsage(chunk["usage"]) ?? usage;
       bill = upstreamBill(chunk["usage"]);
     }
-    if (servedModel === null && typeof chunk["model"] === "string") servedModel = chunk["model"];
+    // Azure begins with a chunk about the prompt, whose model is empty.
+    if (!servedModel && typeof chunk["model"] === "string") servedModel = chunk["model"];
     let hasContent = false;
     for (const choice of choices) if (isObject(choice) && readChoice(choice)) hasContent = true;
     if (hasContent) return "content";

@@ -114,10 +114,13 @@ export function readToolChoice(
 }
 
 function readAllowed(choice: JsonObject, barriers: Set<BridgeFeature>): ToolChoice {
-  const { tools } = choice;
+  const { mode, tools } = choice;
+  if (mode !== "auto" && mode !== "required") {
+    throw invalidField("tool_choice.mode", "auto or required");
+  }
   if (!Array.isArray(tools)) throw invalidField("tool_choice.tools", "a list");
   const hosted = tools.map(typeOf).filter(isHostedOpenAiTool);
-  const force = choice["mode"] === "required";
+  const force = mode === "required";
   if (force && hosted.length === tools.length) throw forbiddenTools(hosted);
   const offered = tools.filter((tool) => !isHostedOpenAiTool(typeOf(tool)));
   return {

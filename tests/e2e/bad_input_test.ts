@@ -261,6 +261,7 @@ Deno.test("gateway names unknown paths and wrong methods, and does nothing else"
         const { error } = await response.json();
         assert.equal(response.status, status);
         assert.equal(error.type, status === 404 ? "not-found" : "method-not-allowed");
+        if (status === 404) assert.match(error.message, /calls go to .*\/v1\/responses/);
         assert.equal(response.headers.get("allow"), allow);
         assert.equal(response.headers.get("location"), null);
         assert.match(response.headers.get("x-request-id") ?? "", /^req_/);

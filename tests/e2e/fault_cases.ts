@@ -116,6 +116,7 @@ function faultsOfBoth(dialect: DialectName): readonly FaultCase[] {
     { ...told(400, TOO_LONG, { message: "prompt is too long: 9 > 8" }), name: "context-text" },
     { ...told(400, TOO_LONG, { code: "context_length_exceeded" }), name: "context-code" },
     { ...told(429, NO_MONEY, { code: "insufficient_quota" }), name: "quota-code" },
+    { ...told(200, LIMITED, { code: "rate_limit_exceeded" }), name: "limit-in-200" },
     {
       name: "error-page-too-large",
       behaviour: oversized(1_000_000, { status: 500 }),

@@ -142,7 +142,7 @@ Deno.test("gateway does not start beside another one with the same state", async
   await using gateway = await spawnGateway(folder.dir);
   const second = await runServe(folder.dir);
   assert.equal(second.code, 1);
-  assert.match(second.output, /another gateway/);
+  assert.match(second.output, /another gateway uses it; .*state_path/);
   assert.equal((await call(gateway.url, "openai-chat")).status, 200);
 });
 
@@ -152,6 +152,9 @@ Deno.test("gateway does not start on a port that is taken, and says so", async (
   await using folder = await makeFolder({ ...ECHO, server: { listen: `127.0.0.1:${port}` } });
   const { code, output } = await runServe(folder.dir);
   assert.equal(code, 1);
-  assert.match(output, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${port}.*in use`));
+  assert.match(
+    output,
+    new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${port}.*in use.*server.listen`),
+  );
   assert.doesNotMatch(output, /\n {4}at /, "a stack tells an operator nothing");
 });

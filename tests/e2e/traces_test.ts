@@ -3,6 +3,7 @@ import {
   CALL_PATH,
   type ConfigTree,
   DIALECTS,
+  ECHO,
   journalRows,
   type Loose,
   startTestGateway,
@@ -272,6 +273,46 @@ Deno.test("trace headers pass unchanged, each once, where nobody traces", async 
   assert.equal(second?.get("traceparent"), null);
   assert.equal(second?.get("tracestate"), null);
   assert.equal(journalRows(folder.dir)[0]?.["trace_id"], TRACE_ID);
+});
+
+Deno.test("trace headers pass unchanged where the platform was told to trace nothing", async () => {
+  for (const name of ["OTEL_SDK_DISABLED", "OTEL_DENO_TRACING"]) {
+    const env = { [name]: String(name === "OTEL_SDK_DISABLED") };
+    const { spans, rows, requests } = await traced(async ({ url }) => {
+      await call(url, "openai-chat", { headers: PARENT });
+      await call(url, "openai-chat");
+    }, { env });
+    assert.deepEqual(spans, []);
+    const sent = requests.map(({ headers }) => headers.get("traceparent"));
+    assert.deepEqual(sent, [PARENT.traceparent, null]);
+    assert.deepEqual(rows.map(({ trace_id }) => trace_id), [TRACE_ID, null]);
+  }
+});
+
+Deno.test("a provider gets one traceparent however the switch of traces is spelt", async () => {
+  const { spans, rows, requests } = await traced(async ({ url }) => {
+    await call(url, "openai-chat", { headers: PARENT });
+  }, { env: { OTEL_DENO: "True" } });
+  assert.equal(calls(spans).length, 1);
+  assert.match(
+    one(requests).headers.get("traceparent") ?? "",
+    RegExp(`^00-${TRACE_ID}-\\w{16}-01$`),
+  );
+  assert.equal(one(rows)["trace_id"], TRACE_ID);
+});
+
+Deno.test("a traceparent that names no trace gives a call no trace id", async () => {
+  await using gateway = await startTestGateway(ECHO);
+  const wrong = [
+    `00-${"0".repeat(32)}-b7ad6b7169203331-01`,
+    `00-${TRACE_ID}-${"0".repeat(16)}-01`,
+    `ff-${TRACE_ID}-b7ad6b7169203331-01`,
+    "garbage",
+  ];
+  for (const traceparent of wrong) {
+    await call(gateway.url, "openai-chat", { headers: { traceparent } });
+  }
+  assert.deepEqual(gateway.rows().map(({ trace_id }) => trace_id), wrong.map(() => null));
 });
 
 Deno.test("log lines of calls say the trace, and the step in which a call failed", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { caller, type ConfigOptions, journalRows, TOKEN, writeFolder } from "../gateway.ts";
+import { call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { burst, LIMITS, OUTPUT, usageOf, USED } from "../limited_calls.ts";
 import { after, startUpstream, type TestUpstream } from "../upstream.ts";
@@ -55,6 +56,27 @@ Deno.test("four workers never run more than concurrent 20 at a time, also when o
   await saidOften(gateway, "worker_started", WORKERS + 1);
   await until(async () => (await usageOf(gateway.url)).rate.concurrent.used === 0);
   assert.equal((await burst([gateway.url], 8)).get("ok"), 8);
+});
+
+Deno.test("a worker tells when a minute has room again, whoever used it up", async () => {
+  await using upstream = await startUpstream(USED);
+  const limited = caller("ci", TOKEN, { rate: { rpm: 6 } });
+  await using folder = await makeFolder(optionsOf(upstream, [limited], 2));
+  await using gateway = await spawnGateway(folder.dir);
+  const once = { headers: { connection: "close" } };
+  for (let admitted = 0; admitted < 6; admitted++) {
+    const { status, headers } = await call(gateway.url, "openai-chat", once);
+    assert.equal(status, 200);
+    assert.match(headers.get("x-ratelimit-reset-requests") ?? "", /^(1m\ds|5\ds)$/);
+  }
+  for (let refused = 0; refused < 6; refused++) {
+    const { status, headers } = await call(gateway.url, "openai-chat", once);
+    assert.equal(status, 429);
+    const seconds = Number(headers.get("retry-after"));
+    assert(seconds > 50 && seconds <= 63, `${seconds} s`);
+  }
+  const { reset_ms: resetMs } = (await usageOf(gateway.url)).rate.rpm;
+  assert(resetMs > 50_000 && resetMs <= 63_000, `${resetMs} ms`);
 });
 
 Deno.test("workers killed halfway never let a caller past its day", async () => {
