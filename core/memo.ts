@@ -1,9 +1,11 @@
-/** What is made of a key, made once per key and kept for good: for keys that are few. */
-export function memo<Key, Made>(make: (key: Key) => Made): (key: Key) => Made {
+/** What is made of a key, made once per key and kept: for keys that are few. All begins anew past `most`. */
+export function memo<Key, Made>(make: (key: Key) => Made, most = Infinity): (key: Key) => Made {
   const kept = new Map<Key, Made>();
   return (key) => {
     let made = kept.get(key);
-    if (made === undefined) kept.set(key, made = make(key));
+    if (made !== undefined) return made;
+    if (kept.size >= most) kept.clear();
+    kept.set(key, made = make(key));
     return made;
   };
 }

@@ -64,11 +64,10 @@ export function requestShape(call: Call, fingerprints: Fingerprints): Row | null
   };
 }
 
-function shapeOf(features: RequestFeatures, body: BodyShape): Row {
+/** How large a request is, roughly: names of buckets, for its row and for the caller of a failed call. */
+export function shapeBuckets(features: RequestFeatures, body: BodyShape) {
   const { reasoning, outputCap } = features;
-  const present = (sign: BodySign) => flag(body.present.includes(sign));
   return {
-    tool_choice_mode: features.toolChoice,
     reasoning_effort_bucket: reasoning.effort ?? "none",
     reasoning_budget_bucket: bucket(REASONING_BUDGET, reasoning.budgetTokens ?? 0),
     input_text_bytes_bucket: bucket(BYTES, body.inputTextBytes),
@@ -77,11 +76,19 @@ function shapeOf(features: RequestFeatures, body: BodyShape): Row {
     estimated_input_tokens_bucket: bucket(INPUT_TOKENS, features.estimatedInputTokens),
     requested_output_cap_field: features.outputCapField ?? undefined,
     requested_output_cap_bucket: outputCap === null ? "omitted" : bucket(OUTPUT_CAP, outputCap),
+  };
+}
+
+function shapeOf(features: RequestFeatures, body: BodyShape): Row {
+  const present = (sign: BodySign) => flag(body.present.includes(sign));
+  return {
+    tool_choice_mode: features.toolChoice,
+    ...shapeBuckets(features, body),
     stream: flag(features.stream),
     parallel_tool_calls_present: flag(features.parallelToolCalls !== null),
     response_format_present: present("response_format"),
     structured_output_present: flag(features.structuredOutput !== "none"),
-    reasoning_present: flag(reasoning.requested),
+    reasoning_present: flag(features.reasoning.requested),
     include_present: present("include"),
     truncation_present: present("truncation"),
     metadata_present: flag(features.metadataKeys.length > 0),

@@ -11,6 +11,7 @@ import { GatewayError } from "./errors.ts";
 import { hedgeDelayMs, tryHedged } from "./hedge.ts";
 import { contextExceeded } from "./no_target.ts";
 import { pause } from "./pause.ts";
+import { shapeBuckets } from "./request_shape.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Group, Target } from "./snapshot.ts";
 import { failure, UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
@@ -80,6 +81,7 @@ function noReply(parts: Parts, call: Call, { failure: last, refusal, withheld }:
   return upstreamFailure(call, last ?? failure("upstream_timeout"));
 }
 
+const NO_ANSWER = "Cannot finish the call";
 const MESSAGES: Readonly<Record<string, string>> = {
   "upstream-timeout": "Cannot finish the call: the provider took too long",
   "upstream-failed": "Cannot finish the call: the provider failed",
@@ -96,7 +98,8 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
     return contextExceeded(group, error.tokens ?? features.estimatedInputTokens);
   }
   const type = errorType(call, error);
-  return new GatewayError(type, MESSAGES[type] ?? "Cannot finish the call", {
+  const told = attempt?.told ?? [];
+  return new GatewayError(type, isAtFault(error) ? refused(told) : MESSAGES[type] ?? NO_ANSWER, {
     model: group?.name ?? null,
     dialect: call.dialect.name,
     ...targetDialect(call, attempt),
@@ -104,11 +107,22 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
     error_class: error.class,
     upstream_status: error.status,
     reason_code: error.code,
+    reason: told.find(({ name }) => name === "provider_message")?.value ?? null,
     fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
     ...(type === "upstream-timeout" ? { deadline: deadlineOf(call, attempt) } : {}),
     ...(error.retryAfterMs === null ? {} : { retry_after_ms: error.retryAfterMs }),
     ...(isAtFault(error) ? { retryable: false } : {}),
+    ...(features && call.wireFeatures ? shapeBuckets(features, call.wireFeatures.shape) : {}),
   });
+}
+
+/** What the provider refused, as far as its code and the member that it names are known words. */
+function refused(told: Attempt["told"]): string {
+  const words = told
+    .filter(({ name, value }) => (name === "code" || name === "param") && value !== "other")
+    .map(({ value }) => value);
+  const about = words.length === 0 ? "" : ` (${words.join(": ")})`;
+  return `Cannot finish the call: the provider refused the request${about}`;
 }
 
 /** Whether the request itself is what the provider refused. */

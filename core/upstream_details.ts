@@ -87,7 +87,10 @@ const MESSAGES: readonly (readonly [category: string, words: RegExp])[] = [
   ["content_policy", /content.?(policy|filter|management)|safety|moderation/i],
   ["model_access", /model.{0,40}(not (exist|found)|access|available)|no access/i],
   ["auth", /api.?key|authenticat|unauthori[sz]ed|permission|credential/i],
-  ["schema", /invalid|unsupported|unknown|unrecogni[sz]ed|missing|required|expected|must be/i],
+  [
+    "schema",
+    /invalid|unsupported|not supported|unknown|unrecogni[sz]ed|missing|required|expected|must be/i,
+  ],
 ];
 
 /** The error object of an answer or an event: `{error:{..}}`, a bare error, one of these in an array. */

@@ -50,7 +50,12 @@ export interface UpstreamError {
 
 /** Words about reasoning of earlier turns that a provider does not recognise. */
 const REASONING_TEXT =
-  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,40}(item|block)/i;
+  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,60}(item|block)/i;
+/** Words about a thing of the caller's that a provider does not have: no fault of the target. */
+const STALE_TEXT = /\bwith id\b.{0,120}\bnot found\b|\bno such \w+ object\b/i;
+const STALE_REASONING = /\bwith id '?rs_/i;
+/** Words about what the caller said, not about who may say it. */
+const POLICY_TEXT = /\b(content|input|prompt)\b.{0,60}(flagged|violat|polic|filter|moderat)/i;
 const CREDIT_TEXT = /credit balance|insufficient (credit|balance|funds)/i;
 const OVERLOAD_TEXT = /overload|retry/i;
 
@@ -108,7 +113,11 @@ function classifyByText(status: number, { message }: WireError): UpstreamClass |
   if ([400, 413, 422].includes(status) && CONTEXT_TEXT.test(message)) {
     return "upstream_context_length";
   }
-  return status === 400 && REASONING_TEXT.test(message) ? "upstream_reasoning_rejected" : null;
+  if (status === 400 && REASONING_TEXT.test(message)) return "upstream_reasoning_rejected";
+  if (status === 404 && STALE_TEXT.test(message)) {
+    return STALE_REASONING.test(message) ? "upstream_reasoning_rejected" : "upstream_bad_request";
+  }
+  return status === 403 && POLICY_TEXT.test(message) ? "upstream_bad_request" : null;
 }
 
 function classifyByStatus(status: number, error: WireError): UpstreamClass {

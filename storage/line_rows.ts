@@ -1,3 +1,4 @@
+import type { Json } from "../core/json.ts";
 import type { NewRow } from "./database.ts";
 import { type FactRows, rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { parseExactly } from "./line_parser.ts";
@@ -117,7 +118,7 @@ interface Reading {
   /** Whether every digit is there, so that a number that does not fit is one that nothing makes fit. */
   readonly isExact: boolean;
   /** As they were written: a decision is made again from every character, and from no digit more. */
-  facts(): unknown;
+  facts(): Json;
 }
 
 /**
@@ -125,13 +126,13 @@ interface Reading {
  *
  * @throws LineError
  */
-function addFactRows(line: Members, facts: unknown): void {
+function addFactRows(line: Members, facts: Json): void {
   const made = factRows(facts);
   for (const row of rowsOf(line[DECISIONS])) Object.assign(row, made.own);
   Object.assign(line, made.rows);
 }
 
-function factRows(facts: unknown): FactRows {
+function factRows(facts: Json): FactRows {
   try {
     return rowsOfFacts(facts);
   } catch (cause) {

@@ -152,9 +152,7 @@ function createQueries(db: DatabaseSync): Queries {
     insert(table, rows) {
       let inserter = inserters.get(table);
       if (!inserter) inserters.set(table, inserter = createInserter(db, table));
-      let inserted = 0;
-      for (const row of rows) inserted += inserter(row);
-      return Promise.resolve(inserted);
+      return Promise.resolve(inserter(rows));
     },
   };
 }
@@ -162,28 +160,63 @@ function createQueries(db: DatabaseSync): Queries {
 /** Statements kept per database. */
 const MAX_STATEMENTS = 64;
 
-type Inserter = (row: NewRow) => number;
+/** Inserts rows; gives how many were new. */
+type Inserter = (rows: readonly NewRow[]) => number;
 
-/** Statements kept per table. */
+/** Statements for one, two, four, ... rows that name the same columns. */
+type Statements = StatementSync[];
+
+/** Shapes of rows whose statements are kept per table. */
 const MAX_SHAPES = 256;
+/** Values of one statement: it takes longer than a small row, and its memory grows with them. */
+const MAX_PLACES = 512;
 
 function createInserter(db: DatabaseSync, table: string): Inserter {
-  const shapes = new Map<readonly string[], StatementSync>();
+  const shapes = new Map<readonly string[], Statements>();
 
-  function prepare(columns: readonly string[]): StatementSync {
-    const places = columns.map(() => "?").join(", ");
-    const statement = db.prepare(
-      `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ON CONFLICT DO NOTHING`,
-    );
+  function statementsOf(columns: readonly string[]): Statements {
+    let statements = shapes.get(columns);
+    if (statements) return statements;
     if (shapes.size >= MAX_SHAPES) shapes.clear();
-    shapes.set(columns, statement);
-    return statement;
+    shapes.set(columns, statements = []);
+    return statements;
   }
 
-  return ({ columns, values }) => {
-    const statement = shapes.get(columns) ?? prepare(columns);
-    return Number(statement.run(...values).changes);
+  function prepare(columns: readonly string[], rows: number): StatementSync {
+    const row = `(${columns.map(() => "?").join(", ")})`;
+    const places = new Array(rows).fill(row).join(", ");
+    return db.prepare(
+      `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${places} ON CONFLICT DO NOTHING`,
+    );
+  }
+
+  function insertAlike(columns: readonly string[], rows: readonly NewRow[]): number {
+    const statements = statementsOf(columns);
+    const most = powerWithin(Math.max(1, MAX_PLACES / columns.length));
+    let inserted = 0;
+    for (let place = 0; place < rows.length;) {
+      const power = Math.min(most, powerWithin(rows.length - place));
+      const end = place + 2 ** power;
+      const statement = statements[power] ??= prepare(columns, 2 ** power);
+      const values: Value[] = [];
+      for (; place < end; place += 1) values.push(...rows[place]!.values);
+      inserted += Number(statement.run(...values).changes);
+    }
+    return inserted;
+  }
+
+  return (rows) => {
+    let inserted = 0;
+    for (const [columns, alike] of Map.groupBy(rows, ({ columns }) => columns)) {
+      inserted += insertAlike(columns, alike);
+    }
+    return inserted;
   };
+}
+
+/** The greatest power of two that is not more than a number. */
+function powerWithin(count: number): number {
+  return 31 - Math.clz32(count);
 }
 
 const BUSY = 5;

@@ -143,6 +143,16 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     calls(first({})),
     calls(first({ function: { name: "f", arguments: "{}" } })),
   ], ["function call_a f: {}"]],
+  ["arguments that are said again at the end", [
+    calls(first({})),
+    calls(more(0, '{"a":'), more(0, "1}")),
+    calls(first({ function: { name: "f", arguments: '{"a":1}' } })),
+    calls(more(0, '{"a":1}')),
+  ], ['function call_a f: {"a":1}']],
+  ["arguments that begin again inside themselves", [
+    calls(first({})),
+    calls(more(0, '{"a":'), more(0, '{"a":'), more(0, "1}}")),
+  ], ['function call_a f: {"a":{"a":1}}']],
   ["a name that comes late", [
     calls({ index: 0, id: "call_a", function: { arguments: "{" } }),
     calls({ index: 0, function: { name: "f", arguments: "}" } }),

@@ -268,6 +268,18 @@ Deno.test("chat request puts nothing between results that follow one another", (
   ]);
 });
 
+Deno.test("chat request puts nothing between the results of two turns of the user", () => {
+  const messages: readonly Message[] = [
+    { role: "user", parts: [result("a", [text("one")]), text("note")], ...plain },
+    { role: "user", parts: [result("b", [text("two")])], ...plain },
+  ];
+  assert.deepEqual(messagesOf({ messages }), [
+    { role: "tool", tool_call_id: "a", content: "one" },
+    { role: "tool", tool_call_id: "b", content: "two" },
+    { role: "user", content: "note" },
+  ]);
+});
+
 Deno.test("longer conversation begins with the bytes of the shorter one", () => {
   const turns: readonly Message[] = [
     { role: "user", parts: [text("u")], ...plain },

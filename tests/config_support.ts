@@ -11,9 +11,21 @@ export const NOW = Date.UTC(2026, 10, 20, 12);
 /** Stand-ins for what the composition root hands in. */
 export const parts: Parts = {
   dialects: registry("dialect", [
-    { name: "openai-chat", authScheme: "bearer" },
-    { name: "openai-responses", authScheme: "bearer" },
-    { name: "anthropic", authScheme: "x-api-key" },
+    {
+      name: "openai-chat",
+      authScheme: "bearer",
+      upstreamUrl: (base: string) => `${base}/chat/completions`,
+    },
+    {
+      name: "openai-responses",
+      authScheme: "bearer",
+      upstreamUrl: (base: string) => `${base}/responses`,
+    },
+    {
+      name: "anthropic",
+      authScheme: "x-api-key",
+      upstreamUrl: (base: string) => `${base}/v1/messages`,
+    },
   ]),
   strategies: registry(
     "strategy",

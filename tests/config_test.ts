@@ -157,6 +157,34 @@ Deno.test("config with a key that is not set loads, warns and marks the provider
   }
 });
 
+Deno.test("config warns of a base URL that ends in what is added to it", () => {
+  const based = (url: string, dialect: string) =>
+    problems(
+      BASE.replace("callers:", `  other: { targets: [{ provider: other, model: m }] }\ncallers:`)
+        .replace("models:", `  other: { base_url: "${url}", dialect: ${dialect} }\nmodels:`),
+    );
+  const fine = [
+    ["https://a.example/v1", "openai-chat"],
+    ["https://a.example/v1/responsesx", "openai-responses"],
+    ["https://a.example/anthropic", "anthropic"],
+  ] as const;
+  for (const [url, dialect] of fine) assert.deepEqual(based(url, dialect), []);
+  const long = [
+    ["https://a.example/v1/chat/completions/", "openai-chat", "/chat/completions"],
+    ["https://a.example/v1/responses", "openai-responses", "/responses"],
+    ["https://a.example/v1", "anthropic", "/v1/messages"],
+  ] as const;
+  for (const [url, dialect, added] of long) {
+    const [problem, ...others] = based(url, dialect);
+    assert.match(
+      problem ?? "",
+      /warning: providers\.other\.base_url: it ends in what is added to it/,
+    );
+    assert(problem?.endsWith(`"${added}"`));
+    assert.deepEqual(others, []);
+  }
+});
+
 Deno.test("config warns of missing callers, and of one that expires soon", () => {
   assert.deepEqual(problems(BASE.slice(0, BASE.indexOf("callers:"))), [
     'config.yaml:1:1: warning: callers: no caller is configured; make one with "pointsman tokens ' +

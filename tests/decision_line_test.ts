@@ -1,19 +1,31 @@
 import assert from "node:assert/strict";
 import type { DecisionRecord } from "@/core/record.ts";
 import type { RouteContext } from "@/core/strategy.ts";
-import { seenContext, unpackContext } from "@/core/telemetry/context_record.ts";
+import { packContext, unpackContext } from "@/core/telemetry/context_record.ts";
 import type { DecisionFacts } from "@/core/telemetry/decision_facts.ts";
 import { rowsOfFacts } from "@/core/telemetry/fact_rows.ts";
+import {
+  type RecordedContext,
+  recordedContext,
+  type SeenContext,
+} from "@/core/telemetry/recorded_context.ts";
 import { MAX_LINE_BYTES } from "@/storage/journal_folder.ts";
 import { createLineEncoder } from "@/storage/line.ts";
 import { createLineReader } from "@/storage/line_rows.ts";
 import { LineError } from "@/storage/row_reader.ts";
 import { contextOf, staticsOf } from "./replay_calls.ts";
 
-function factsOf(context: RouteContext, plan = '{"targetIndex":0}'): DecisionFacts {
+const STATICS = staticsOf("failover");
+
+/** The facts of a decision as its line holds them. */
+type LineFacts = Omit<DecisionFacts, "context"> & {
+  readonly context: RecordedContext | SeenContext;
+};
+
+function factsOf(context: RouteContext, plan = '{"targetIndex":0}'): LineFacts {
   const eligible = context.targets.map((target) => ({ ...target, validationStatus: null }));
   return {
-    context: seenContext(context),
+    context: recordedContext(context),
     eligible,
     rejected: [],
     passes: [{ pass: "strategy", order: [...context.targets.keys()] }],
@@ -28,7 +40,7 @@ function factsOf(context: RouteContext, plan = '{"targetIndex":0}'): DecisionFac
   };
 }
 
-function recordOf(facts: DecisionFacts): DecisionRecord {
+function recordOf(facts: LineFacts): DecisionRecord {
   const { requestId, now } = facts.context;
   const own = { group_name: "general", strategy: "cost", arm: "base", recorded: 1 };
   return {
@@ -69,14 +81,38 @@ Deno.test("a line with the facts of a decision becomes the rows of a line that h
   }
 });
 
+Deno.test("a line that names each member of its context becomes the same rows", () => {
+  const given = contextOf(5);
+  const facts = factsOf(given);
+  const plain = recordOf({ ...facts, context: given });
+  for (const [table, rows] of Object.entries(shipped(plain).rows)) {
+    if (table === "request_decision_records") continue;
+    assert.deepEqual(rows, shipped(recordOf(facts)).rows[table], table);
+  }
+  const [{ context_z: z, context_sha256: sha256 }] =
+    shipped(plain).rows["request_decision_records"];
+  assert.equal(JSON.stringify(unpackContext({ z, sha256 }, STATICS)), JSON.stringify(given));
+});
+
+Deno.test("a context with a member more, less or in another place is recorded with its names", () => {
+  const given = contextOf(5);
+  const { temperatureSet, ...others } = given.features;
+  const odd = [{ ...others, temperatureSet }, { ...given.features, more: 1 }, others];
+  for (const features of odd as (typeof given.features)[]) {
+    const { z, bytes, sha256 } = packContext({ ...given, features });
+    const again = unpackContext({ z, sha256 }, STATICS);
+    assert.equal(JSON.stringify(again.features), JSON.stringify(features));
+    assert(bytes > packContext(given).bytes);
+  }
+});
+
 Deno.test("a decision is read from its line as it was made, every character of it", () => {
   const given = contextOf(5);
   const { features } = given;
   const odd = { ...given, features: { ...features, metadataKeys: ["a\0b", "\ud800", "é🙂"] } };
   const [record] = shipped(recordOf(factsOf(odd))).rows["request_decision_records"];
   const { context_z: z, context_sha256: sha256 } = record;
-  const again = unpackContext({ z, sha256 }, staticsOf("failover"));
-  assert.equal(JSON.stringify(again), JSON.stringify(odd));
+  assert.equal(JSON.stringify(unpackContext({ z, sha256 }, STATICS)), JSON.stringify(odd));
 });
 
 Deno.test("a line too long for its facts holds them packed, and the decision alone past that", () => {
@@ -91,7 +127,7 @@ Deno.test("a line too long for its facts holds them packed, and the decision alo
   assert(packed.text.length <= MAX_LINE_BYTES);
   assert.equal(packed.rows["request_target_filter_reasons"].length, 256);
   const [{ context_z: z, context_sha256: sha256 }] = packed.rows["request_decision_records"];
-  assert.equal(unpackContext({ z, sha256 }, staticsOf("failover")).rejected.length, 4_000);
+  assert.equal(unpackContext({ z, sha256 }, STATICS).rejected.length, 4_000);
   const noise = alike.map((target) => ({ ...target, model: crypto.randomUUID().repeat(4) }));
   const alone = long(noise.map((target) => ({ ...target, id: crypto.randomUUID() })));
   assert.deepEqual(Object.keys(alone.rows), ["request_routing_decisions"]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
+import type { Json } from "@/core/json.ts";
 import { plainTarget, prepared, sent, type TargetChanges, wireOf } from "./dialect_target.ts";
 
 interface Case {
@@ -231,6 +232,33 @@ for (const { name, dialect, body, target, sent: expected, events } of CASES) {
     assert.deepEqual(noted.filter((event) => event !== "model rewritten"), events);
   });
 }
+
+/** A tool turn whose call came after thinking with a signature. */
+const toolTurn = (signature: string) =>
+  '"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[' +
+  `{"type":"thinking","thinking":"t","signature":"${signature}"},` +
+  '{"type":"tool_use","id":"t1","name":"f","input":{}}]},' +
+  '{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1"}]}]';
+
+/** `thinking` as it goes to a provider that takes the proof "own" alone. */
+function thinkingSent(fields: string, signature: string, changes: TargetChanges = {}): Json {
+  const wire = wireOf(`{"model":"fast","max_tokens":4096,${fields}${toolTurn(signature)}}`);
+  const target = plainTarget("anthropic", changes);
+  const { bytes } = prepared(wire, target, (proof) => proof === "own");
+  return JSON.parse(new TextDecoder().decode(bytes)).thinking ?? null;
+}
+
+Deno.test("a turn that lost its thinking goes on without it, where every turn must think", () => {
+  const enabled = '"thinking":{"type":"enabled","budget_tokens":2048},';
+  const on = { type: "enabled", budget_tokens: 2048 };
+  assert.deepEqual(thinkingSent(enabled, "own"), on);
+  assert.deepEqual(thinkingSent(enabled, "foreign"), { type: "disabled" });
+  assert.deepEqual(thinkingSent('"thinking":{"type":"adaptive"},', "foreign"), {
+    type: "adaptive",
+  });
+  assert.deepEqual(thinkingSent("", "own", { defaultThinking: THINKING }), THINKING);
+  assert.equal(thinkingSent("", "foreign", { defaultThinking: THINKING }), null);
+});
 
 for (
   const rest of [

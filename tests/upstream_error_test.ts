@@ -61,6 +61,7 @@ const CODES: readonly Row[] = [
 
 const QUOTA: UpstreamClass = "upstream_quota_exhausted";
 const CONTEXT: UpstreamClass = "upstream_context_length";
+const REPLAYED: UpstreamClass = "upstream_reasoning_rejected";
 
 /** What a message says. */
 const MESSAGES: readonly Row[] = [
@@ -71,6 +72,27 @@ const MESSAGES: readonly Row[] = [
   [403, { error: "Insufficient credits" }, QUOTA],
   [429, openai(null, "Too many tokens, please slow down"), "upstream_rate_limited"],
   [500, openai(null, "maximum context"), "upstream_overloaded"],
+  [400, openai(null, "Item 'fc_1' was provided without its required 'reasoning' item"), REPLAYED],
+  [
+    400,
+    openai(
+      null,
+      "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
+    ),
+    REPLAYED,
+  ],
+  [404, openai(null, "Item with id 'msg_1' not found. Remove this item."), "upstream_bad_request"],
+  [404, openai(null, "Item with id 'rs_1' not found. Items are not persisted"), REPLAYED],
+  [404, openai(null, "No such File object: file-1"), "upstream_bad_request"],
+  [404, anthropic("not_found_error", "model: claudia-1 not found"), "upstream_access_denied"],
+  [403, openai(null, "Content violates usage guidelines."), "upstream_bad_request"],
+  [403, openai(null, "Your input was flagged"), "upstream_bad_request"],
+  [
+    403,
+    openai(null, "Access was ended for violating our usage policies"),
+    "upstream_access_denied",
+  ],
+  [403, openai(null, "Country, region, or territory not supported"), "upstream_access_denied"],
 ];
 
 /** Errors inside an answer that calls itself a success. */

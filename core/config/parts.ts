@@ -5,7 +5,7 @@ import type { BuiltinUpstream } from "../upstream.ts";
 
 /** What a configuration may name, handed in by the composition root. */
 export interface Parts {
-  readonly dialects: Registry<Pick<Dialect, "name" | "authScheme">>;
+  readonly dialects: Registry<Pick<Dialect, "name" | "authScheme" | "upstreamUrl">>;
   readonly strategies: Registry<Strategy>;
   readonly builtins: Registry<Pick<BuiltinUpstream, "name" | "serves">>;
   /** Asks the policies of groups; absent where nothing is decided. */

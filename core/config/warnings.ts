@@ -17,6 +17,7 @@ export function warnings(
   const keyless = keylessProviders(config, facts);
   const names = new Set(keyless.map(({ path }) => path[1]));
   return [
+    ...longBaseUrls(config, facts),
     ...keyless,
     ...deadGroups(config, names),
     ...idleHedges(config, names),
@@ -24,6 +25,19 @@ export function warnings(
     ...unpricedWarnings(config),
     ...isolationWarnings(config),
   ];
+}
+
+/** Base URLs that hold already what their dialect adds to them: a provider has no such path. */
+function longBaseUrls({ providers }: Config, { dialects }: CompileFacts): readonly Finding[] {
+  return Object.entries(providers).flatMap(([name, { base_url: baseUrl, dialect }]): Finding[] => {
+    if (builtinOf(baseUrl) !== null) return [];
+    const added = dialects.get(dialect).upstreamUrl("", "");
+    const begun = [...added.matchAll(/(?!^)\/|$/g)].map(({ index }) => added.slice(0, index));
+    const path = URL.parse(baseUrl)?.pathname.replace(/\/+$/, "") ?? "";
+    if (!begun.some((start) => path.endsWith(start))) return [];
+    const message = `it ends in what is added to it: "${added}"`;
+    return [{ code: "conflict", path: ["providers", name, "base_url"], at: "value", message }];
+  });
 }
 
 /** Providers that declare a key which is not there. */

@@ -1,23 +1,18 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
-import { plainContext } from "../route_context.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
-import { isRecordedContext } from "./context_shape.ts";
+import { isSeenContext } from "./context_shape.ts";
+import { namedContext, recordedContext, type SeenContext } from "./recorded_context.ts";
 
 /** A context without its content and without what its configuration says, packed. */
 export interface PackedContext {
-  /** Raw DEFLATE of JSON in the order of `RouteContext`, in base64. */
+  /** JSON in the order of `RouteContext`; raw DEFLATE of it in base64 where it is long. */
   readonly z: string;
   /** Of the JSON. */
   readonly bytes: number;
   /** Of the JSON, hex. */
   readonly sha256: string;
-}
-
-/** A context without its content, and of each target only what is not configured. */
-export interface SeenContext extends Omit<RouteContext, "targets" | "text" | "request"> {
-  readonly targets: readonly Pick<TargetView, "groupIndex" | "validation" | "signals">[];
 }
 
 /** What the configuration says of a target: a `TargetView` without places and without what changes. */
@@ -43,27 +38,19 @@ const PACKING = { level: 3, windowBits: 13, memLevel: 5, chunkSize: 4_096 };
 /** A record is a few kilobytes; one that unpacks to far more was made by somebody else. */
 const UNPACKING = { ...PACKING, maxOutputLength: 16 * 2 ** 20 };
 
-/** Leaves out of a plain context what the configuration says of its targets. */
-export function seenContext(context: RouteContext): SeenContext {
-  return {
-    ...context,
-    targets: context.targets.map(({ groupIndex, validation, signals }) => ({
-      groupIndex,
-      validation,
-      signals,
-    })),
-  };
-}
+/** A longer one is packed: it takes as long as all else that is done with it, to save half of its bytes. */
+const MAX_PLAIN_CHARS = 4_096;
 
 /** Packs what a decision saw, but for its content. */
 export function packContext(context: RouteContext): PackedContext {
-  return packJson(JSON.stringify(seenContext(plainContext(context))));
+  return packJson(JSON.stringify(recordedContext(context)));
 }
 
-/** Packs a `SeenContext` that is JSON already. */
+/** Packs a `RecordedContext` that is JSON already. */
 export function packJson(json: string): PackedContext {
+  const isPlain = json.length <= MAX_PLAIN_CHARS;
   return {
-    z: deflateRawSync(json, PACKING).toString("base64"),
+    z: isPlain ? json : deflateRawSync(json, PACKING).toString("base64"),
     bytes: Buffer.byteLength(json),
     sha256: hash("sha256", json, "hex"),
   };
@@ -101,12 +88,15 @@ function placed(statics: TargetStatics, groupIndex: number) {
 }
 
 function parseContext(z: string, sha256: string): SeenContext {
-  const json = inflated(() => inflateRawSync(Buffer.from(z, "base64"), UNPACKING));
+  // No base64 begins so.
+  const json = z.startsWith("{")
+    ? z
+    : inflated(() => inflateRawSync(Buffer.from(z, "base64"), UNPACKING)).toString();
   if (hash("sha256", json, "hex") !== sha256) {
     throw new RecordError("Cannot read a record: it is not what was written");
   }
-  const context = parsed(json);
-  if (isRecordedContext(context)) return context;
+  const context = namedContext(parsed(json));
+  if (isSeenContext(context)) return context;
   throw new RecordError("Cannot read a record: it is no context");
 }
 
@@ -121,12 +111,12 @@ export function packStatics(statics: GroupStatics): string {
  * @throws {RecordError} when it was changed
  */
 export function unpackStatics(z: string): GroupStatics {
-  return parsed(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)));
+  return parsed(inflated(() => inflateSync(Buffer.from(z, "base64"), UNPACKING)).toString());
 }
 
-function parsed(json: Buffer) {
+function parsed(json: string) {
   try {
-    return JSON.parse(json.toString());
+    return JSON.parse(json);
   } catch (cause) {
     throw new RecordError("Cannot read a record: it is no JSON", { cause });
   }

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../json.ts";
+import type { SeenContext } from "./recorded_context.ts";
 
 /** What a member must be; with `?` it may be null. */
 type Kind = "array" | "boolean" | "number" | "object" | "string";
@@ -54,8 +55,8 @@ const SIGNALS: Members = {
   breaker: "string",
 };
 
-/** Whether a value has the members of a recorded context, so that it can be decided about. */
-export function isRecordedContext(value: unknown): boolean {
+/** Whether a value has the members of a context that was seen, so that it can be decided about. */
+export function isSeenContext(value: unknown): value is SeenContext {
   if (!has(value, CONTEXT)) return false;
   const { features, caller, budget, targets, pinnedIndex } = value;
   return has(features, FEATURES) && has(caller, { id: "string" }) &&

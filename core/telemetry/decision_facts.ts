@@ -4,12 +4,11 @@ import type { Decision, PassedOrder, PinState } from "../decision.ts";
 import { memoOfObject } from "../memo.ts";
 import type { Row } from "../record.ts";
 import { requestContent } from "../request_content.ts";
-import { plainContext } from "../route_context.ts";
 import type { Target, TelemetrySettings } from "../snapshot.ts";
 import type { Findings, TargetScores, TargetView } from "../strategy.ts";
 import { staticsOf } from "../target_view.ts";
-import { type SeenContext, seenContext } from "./context_record.ts";
 import { ENGINE } from "./engine.ts";
+import { recordedContext, type SeenContext } from "./recorded_context.ts";
 
 /** The format of `RouteContext`. */
 const CONTRACT = 1;
@@ -33,10 +32,11 @@ export interface TargetFacts extends
 }
 
 /**
- * What a decision went by, as it rides in the line of the event journal. The rows of its tables are made
- * from it by whoever reads the line: packing and hashing are no work for the thread that serves.
+ * What a decision went by. It rides in the line of the event journal, and the rows of its tables are made
+ * from it by whoever reads the line: that is no work for the thread that serves.
  */
 export interface DecisionFacts {
+  /** In the line a `RecordedContext`. */
   readonly context: SeenContext;
   /** By index of the context's targets. */
   readonly eligible: readonly TargetFacts[];
@@ -68,7 +68,7 @@ export function factsJson(
   const { decisionTelemetry } = call.snapshot.server;
   const { context, group, eligible } = decision;
   const rejected = new Set(context.rejected.map(({ id }) => id));
-  const seen = JSON.stringify(seenContext(plainContext(context)));
+  const recorded = JSON.stringify(recordedContext(context));
   const others: Omit<DecisionFacts, "eligible" | "rejected" | "context"> = {
     passes: decision.passes,
     pinState: decision.pinState,
@@ -87,7 +87,7 @@ export function factsJson(
   // In pieces: as one, the engine takes twice as long (seen on V8 15).
   return `{"eligible":${listed(eligible)},"rejected":${
     listed(group.targets.filter(({ id }) => rejected.has(id)))
-  },"context":${seen},${JSON.stringify(others).slice(1)}`;
+  },"context":${recorded},${JSON.stringify(others).slice(1)}`;
 }
 
 function recordColumns(call: Call, { includeRequest }: Decision["group"]): Row {

@@ -1,10 +1,12 @@
 import { hash } from "node:crypto";
-import { isObject } from "../json.ts";
+import { isObject, type Json, type JsonObject } from "../json.ts";
+import { memo } from "../memo.ts";
 import type { DecisionRecord, Row } from "../record.ts";
 import { candidateRows, filterReasonRows, scoreRows } from "./candidate_rows.ts";
 import { packJson } from "./context_record.ts";
 import type { DecisionFacts } from "./decision_facts.ts";
 import { featureRows, passRows } from "./pass_rows.ts";
+import { namedContext, type SeenContext } from "./recorded_context.ts";
 
 /** What becomes of the facts of a decision. */
 export interface FactRows {
@@ -19,25 +21,34 @@ export interface FactRows {
  *
  * @throws {TypeError} when they are not what `factsJson` writes
  */
-export function rowsOfFacts(facts: unknown): FactRows {
+export function rowsOfFacts(written: Json): FactRows {
+  const { context: recorded = null, ...others } = isObject(written) ? written : {};
+  const facts = { ...others, context: namedContext(recorded) };
   if (!isFacts(facts)) throw new TypeError("Cannot read the facts of a decision");
   const { context, scores, record, maxCandidates, maxFilterReasons } = facts;
   return {
-    own: record ? { plan_sha256: hash("sha256", record.plan_json, "hex") } : {},
+    own: record ? { plan_sha256: planDigest(record.plan_json) } : {},
     rows: {
       request_target_candidates: candidateRows(facts, maxCandidates),
       request_dynamic_score_terms: scores ? scoreRows(facts, scores, maxCandidates) : [],
       request_target_filter_reasons: filterReasonRows(facts, maxFilterReasons),
       request_routing_signals: passRows(facts),
       request_decision_shape_features: featureRows(context),
-      request_decision_records: record ? [recordRow(facts, record)] : [],
+      request_decision_records: record ? [recordRow(context, { recorded, record })] : [],
     },
   };
 }
 
+/** Plans that come again and again. */
+const MAX_PLANS = 1_024;
+const planDigest = memo((json: string) => hash("sha256", json, "hex"), MAX_PLANS);
+
 /** What the decision can be made again from. */
-function recordRow({ context }: DecisionFacts, record: Row): Row {
-  const { z, bytes, sha256 } = packJson(JSON.stringify(context));
+function recordRow(
+  context: SeenContext,
+  { recorded, record }: { readonly recorded: Json; readonly record: Row },
+): Row {
+  const { z, bytes, sha256 } = packJson(JSON.stringify(recorded));
   return {
     ts: context.now,
     group_name: context.group,
@@ -49,7 +60,7 @@ function recordRow({ context }: DecisionFacts, record: Row): Row {
   };
 }
 
-function isFacts(value: unknown): value is DecisionFacts {
-  return isObject(value) && isObject(value["context"]) && Array.isArray(value["eligible"]) &&
+function isFacts(value: JsonObject): value is JsonObject & DecisionFacts {
+  return isObject(value["context"]) && Array.isArray(value["eligible"]) &&
     Array.isArray(value["rejected"]) && Array.isArray(value["passes"]);
 }

@@ -2,8 +2,8 @@ import { type Attempt, type Call, fallbackReason, precedingAttempt } from "../ca
 import type { Decision } from "../decision.ts";
 import { memo } from "../memo.ts";
 import type { Row } from "../record.ts";
-import type { SeenContext } from "./context_record.ts";
 import type { DecisionFacts } from "./decision_facts.ts";
+import type { SeenContext } from "./recorded_context.ts";
 import { runRow } from "./run_row.ts";
 import { UPSTREAM_CLASSES } from "../upstream_error.ts";
 

@@ -152,6 +152,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     const { id, name, form, input } = called;
     const call = this.#callOf(fragment, called);
     this.#inCall = true;
+    if (restates(input, call)) return;
     if (call.index !== -1) return this.#addInput(call, input);
     if (id !== "") call.id = id;
     call.form = form;
@@ -245,6 +246,12 @@ function beginsAnother({ id, name, input }: PartOf<"tool_call">, known: OpenCall
   if (id !== "" && known.id !== "") return id !== known.id;
   if (known.name === "") return false;
   return name !== known.name || (input !== "" && isWholeObject(known.input));
+}
+
+/** Whether a fragment says arguments again that are whole: some providers do so at the end. */
+function restates(input: string, known: OpenCall): boolean {
+  return known.input !== "" && known.form === "function" && input.startsWith(known.input) &&
+    isWholeObject(known.input);
 }
 
 function isWholeObject(text: string): boolean {

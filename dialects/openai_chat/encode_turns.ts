@@ -60,14 +60,15 @@ export function chatMessages(request: ChatRequest, writing: TurnWriting): readon
   return [...system, ...runsOf(request.messages).flatMap((run) => chatRun(run, writing))];
 }
 
-/** Turns, with results that follow one another together: nothing may stand between them. */
+/** Turns, with those of results that follow one another together: nothing may stand between results. */
 function runsOf(messages: readonly Message[]): readonly (readonly Message[])[] {
   const runs: Message[][] = [];
   let results = false;
   for (const message of messages) {
-    if (results && message.role === "tool") runs.at(-1)!.push(message);
+    const holds = message.parts.some(isResult);
+    if (results && holds) runs.at(-1)!.push(message);
     else runs.push([message]);
-    results = message.role === "tool";
+    results = holds;
   }
   return runs;
 }

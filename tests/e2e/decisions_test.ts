@@ -41,6 +41,7 @@ Deno.test("a decision is recorded with all it saw, and read again", async () => 
     { z: record!.context_z, sha256: record!.context_sha256 },
     unpackStatics(source!.static_z),
   );
+  assert.match(record!.context_z, /^\{"names":1,.*"features":\[.*"caller":\[.*"signals":\[/);
   assert.equal(context.features.outputCap, 9);
   assert.equal(context.targets[0]!.provider, "p1-openai-chat");
   assert.equal(context.seed, decision!.seed);

@@ -12,7 +12,7 @@ import {
 } from "../gateway.ts";
 import { assertError, assertErrorFrame } from "../gateway_answers.ts";
 import { type Answer, call } from "../gateway_client.ts";
-import { closedPort, startUpstream, type TestUpstream } from "../upstream.ts";
+import { closedPort, reply, startUpstream, type TestUpstream } from "../upstream.ts";
 import {
   ATTEMPT_MS,
   type FaultCase,
@@ -209,3 +209,22 @@ async function sameRows(gateway: TestGateway): Promise<void> {
   assert.deepEqual(database.map(facts).toSorted(byId), journal);
   for (const row of database) assert.equal(row["attempt_rows"].length, row["attempts"]);
 }
+
+Deno.test("what a provider refused is told in known words, and how large the request was", async () => {
+  const secret = "'max_tokens' of sk-secret is not supported";
+  const refusal = { message: secret, code: "unsupported_parameter", param: "max_tokens.sk-secret" };
+  await using upstream = await startUpstream(reply({ error: refusal }, { status: 400 }));
+  await using gateway = await startTestGateway({ upstreams: [upstream.url] });
+  const { status, text } = await call(gateway.url, "openai-chat", { body: { max_tokens: 9 } });
+  assert.equal(status, 502);
+  const { error }: Loose = JSON.parse(text);
+  assert.equal(
+    error.message,
+    "Cannot finish the call: the provider refused the request (unsupported_parameter: max_tokens)",
+  );
+  const { reason_code, reason, requested_output_cap_bucket, total_request_bytes_bucket } =
+    error.details;
+  assert.deepEqual([reason_code, reason], ["unsupported_parameter", "schema"]);
+  assert.deepEqual([requested_output_cap_bucket, total_request_bytes_bucket], ["1-256", "1b-1kb"]);
+  assert.doesNotMatch(text, /sk-secret/);
+});

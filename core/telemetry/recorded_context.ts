@@ -1,0 +1,119 @@
+import { isObject, type Json } from "../json.ts";
+import type { RouteContext, TargetView } from "../strategy.ts";
+
+/** A context without its content, and of each target only what is not configured. */
+export interface SeenContext extends Omit<RouteContext, "targets" | "text" | "request"> {
+  readonly targets: readonly Pick<TargetView, "groupIndex" | "validation" | "signals">[];
+}
+
+/** An object whose members are known, as the list of their values; as it is where it has others. */
+type Listed = object | readonly unknown[];
+
+/** A `SeenContext` as it is recorded: the names of its members are most of its text. */
+export interface RecordedContext extends Omit<SeenContext, "features" | "caller" | "targets"> {
+  /** Which names its lists go by. */
+  readonly names: number;
+  readonly features: Listed;
+  readonly caller: Listed;
+  readonly targets: readonly {
+    readonly groupIndex: number;
+    readonly validation: TargetView["validation"];
+    readonly signals: Listed;
+  }[];
+}
+
+/** Names of members in the order in which a decision sees them. */
+interface Names {
+  readonly features: readonly string[];
+  readonly caller: readonly string[];
+  readonly signals: readonly string[];
+}
+
+const words = (...lines: readonly string[]) => lines.join(" ").split(" ");
+
+/** Those of today. What is recorded goes by it for good: other members mean another entry. */
+const NAMES = 1;
+
+const NAMES_OF: Readonly<Record<number, Names>> = {
+  [NAMES]: {
+    features: words(
+      "stream temperatureSet streamOptions usageAsked previousResponseId messageCount turnCount",
+      "textChars messageTextChars toolCount hasToolResults hostedTools toolChoice structuredOutput",
+      "parallelToolCalls imageCount audioCount fileCount inputModalities outputModalities outputCap",
+      "outputCapField reasoning metadataKeys choices asciiChars otherChars mediaTokens requestBytes",
+      "toolSchemaBytes reservedOutputTokens estimatedInputTokens estimatedToolTokens",
+      "estimatedImageTokens complexity",
+    ),
+    caller: words("id user project environment tokenId role"),
+    signals: words(
+      "observations successes p50LatencyMs p95LatencyMs p50TtfbMs outputTokensPerSec errorRate",
+      "timeoutRate meanOutputTokens cachedInputShare inputTokenRatio inflight breaker breakerUntil",
+      "backoffUntil",
+    ),
+  },
+};
+
+/** What is recorded of a context: no content, and nothing that its configuration says. */
+export function recordedContext(context: RouteContext): RecordedContext {
+  const names = NAMES_OF[NAMES]!;
+  return {
+    names: NAMES,
+    version: context.version,
+    requestId: context.requestId,
+    group: context.group,
+    now: context.now,
+    seed: context.seed,
+    dialect: context.dialect,
+    features: listed(context.features, names.features),
+    requirements: context.requirements,
+    caller: listed(context.caller, names.caller),
+    contract: context.contract,
+    conversationKey: context.conversationKey,
+    conversationKeySource: context.conversationKeySource,
+    pinnedIndex: context.pinnedIndex,
+    budget: context.budget,
+    targets: context.targets.map(({ groupIndex, validation, signals }) => ({
+      groupIndex,
+      validation,
+      signals: listed(signals, names.signals),
+    })),
+    rejected: context.rejected,
+  };
+}
+
+/** Values alone only where the names give back every member, and in its order. */
+function listed(members: object, names: readonly string[]): Listed {
+  const values = Object.values(members);
+  if (values.length !== names.length) return members;
+  let place = 0;
+  for (const name in members) {
+    // In a list it would be null.
+    if (names[place] !== name || values[place] === undefined) return members;
+    place += 1;
+  }
+  return values;
+}
+
+/** A recorded context with its names; one that has them already, as older ones do, is given back. */
+export function namedContext(recorded: Json): Json {
+  if (!isObject(recorded)) return recorded;
+  const { names: key, ...context } = recorded;
+  const { features, caller, targets } = context;
+  const names = NAMES_OF[Number(key)];
+  if (!names || !Array.isArray(targets)) return recorded;
+  return {
+    ...context,
+    features: named(features, names.features),
+    caller: named(caller, names.caller),
+    targets: targets.map((target) =>
+      isObject(target) ? { ...target, signals: named(target["signals"], names.signals) } : target
+    ),
+  };
+}
+
+function named(values: Json | undefined, names: readonly string[]): Json | undefined {
+  if (!Array.isArray(values)) return values;
+  const members: Record<string, Json | undefined> = {};
+  for (let place = 0; place < names.length; place += 1) members[names[place]!] = values[place];
+  return members;
+}
