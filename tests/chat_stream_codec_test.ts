@@ -89,7 +89,10 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
   ], ["reasoning: a"]],
   ["content that thinks in parts", [
     delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: "a" }] }] }),
-    delta({ content: [{ type: "thinking", thinking: "b" }, { type: "text", text: "c" }] }),
+    delta({
+      content: [{ type: "thinking", thinking: "b" }, { type: "text", text: "c" }],
+      reasoning_content: "",
+    }),
   ], ["reasoning: ab", "text: c"]],
   ["reasoning that goes on after text", [
     delta({ reasoning_content: "a" }),
