@@ -34,14 +34,12 @@ export function rank(context: RouteContext, options: ScoreOptions): Ranking {
 }
 
 function rawScores(context: RouteContext, options: ScoreOptions): readonly number[] {
-  const sums = context.targets.map(() => 0);
-  for (const { coefficient, values } of summandsOf(context, options)) {
-    for (let index = 0; index < sums.length; index += 1) {
-      sums[index]! += coefficient * values[index]!;
-    }
-  }
-  for (let index = 0; index < sums.length; index += 1) sums[index] = Math.max(0, sums[index]!);
-  return sums;
+  const summands = summandsOf(context, options);
+  return context.targets.map((_, index) => {
+    let sum = 0;
+    for (const { coefficient, values } of summands) sum += coefficient * values[index]!;
+    return Math.max(0, sum);
+  });
 }
 
 /** What the scores are made of: the summands of all terms that count for this call, in their order. */

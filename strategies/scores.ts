@@ -6,6 +6,9 @@ import type { ScoreOptions } from "./score_options.ts";
 /** What is unknown of every target counts as this. */
 const NOTHING_KNOWN = 0.5;
 
+/** What is unknown of a target: a list with `null` in it takes longer than one of numbers alone. */
+const UNKNOWN = NaN;
+
 const COMPLEXITY = { trivial: 0, standard: 1, complex: 2, extreme: 3 } as const;
 
 /** Whether too little is known of a target for its scores to count. */
@@ -27,17 +30,17 @@ export function scoresOf(
     case "cost_score":
       return known(
         signals.cost.enabled,
-        relativeLow(targets.map((target) => expectedCostNusd(context, target))),
+        relativeLow(targets.map((target) => expectedCostNusd(context, target) ?? UNKNOWN)),
       );
     case "latency_score":
       return known(
         signals.observed_performance.enabled,
-        relativeLow(targets.map(({ signals }) => signals.p95LatencyMs)),
+        relativeLow(targets.map(({ signals }) => signals.p95LatencyMs ?? UNKNOWN)),
       );
     case "throughput_score":
       return known(
         signals.observed_performance.enabled,
-        relativeHigh(targets.map(({ signals }) => signals.outputTokensPerSec)),
+        relativeHigh(targets.map(({ signals }) => signals.outputTokensPerSec ?? UNKNOWN)),
       );
     case "reliability_score":
       return known(
@@ -51,7 +54,9 @@ export function scoresOf(
     case "eval_quality_score":
       return known(
         signals.evaluation_metadata.enabled,
-        targets.map(({ validation }) => validation?.qualityScore ?? validation?.passRate ?? null),
+        targets.map(({ validation }) =>
+          validation?.qualityScore ?? validation?.passRate ?? UNKNOWN
+        ),
       );
     case "complexity_score":
       return known(
@@ -62,28 +67,29 @@ export function scoresOf(
 }
 
 /** The lowest value over each; 1 for 0. */
-function relativeLow(values: readonly (number | null)[]): readonly (number | null)[] {
+function relativeLow(values: readonly number[]): readonly number[] {
   let least = Infinity;
-  for (const value of values) if (value !== null) least = Math.min(least, value);
-  return values.map((value) => value === null ? null : value === 0 ? 1 : least / value);
+  for (const value of values) if (value < least) least = value;
+  return values.map((value) => value === 0 ? 1 : least / value);
 }
 
 /** Each value over the highest; 1 when that is 0. */
-function relativeHigh(values: readonly (number | null)[]): readonly (number | null)[] {
+function relativeHigh(values: readonly number[]): readonly number[] {
   let most = -Infinity;
-  for (const value of values) if (value !== null) most = Math.max(most, value);
-  return values.map((value) => value === null ? null : most === 0 ? 1 : value / most);
+  for (const value of values) if (value > most) most = value;
+  return values.map((value) => value === 0 && most === 0 ? 1 : value / most);
 }
 
-function known(enabled: boolean, scores: readonly (number | null)[]): readonly number[] {
+function known(enabled: boolean, scores: readonly number[]): readonly number[] {
   if (!enabled) return scores.map(() => NOTHING_KNOWN);
   let sum = 0;
   let count = 0;
   for (const score of scores) {
-    if (score === null) continue;
+    if (Number.isNaN(score)) continue;
     sum += score;
     count += 1;
   }
+  if (count === scores.length) return scores;
   const mean = count === 0 ? NOTHING_KNOWN : sum / count;
-  return scores.map((score) => score ?? mean);
+  return scores.map((score) => Number.isNaN(score) ? mean : score);
 }

@@ -187,13 +187,23 @@ Deno.test("policy host dies of its engine's limit, and says why it ended", async
   assert.equal(await endOf(code, { timeoutMs: 1_000, heapMb: 16 }), "policy-oom");
 });
 
-Deno.test("policy host with a slow leak asks for its replacement", async () => {
-  const code = policyCode(
-    "leak.push(new Array(1e5).fill(1.5)); return { targetIndex: 0 }",
-    "var leak = [];",
-  );
-  await using test = await startHost(code, { heapMb: 24, timeoutMs: 1_000 });
-  while (!test.told.includes("worn")) assert.equal(nameOf(await test.decide()), "plan");
+for (const [what, leak] of [["", "new Array(1e5)"], [" of bytes", "new Uint8Array(1e6)"]]) {
+  Deno.test(`policy host with a slow leak${what} asks for its replacement`, async () => {
+    const code = policyCode(
+      `leak.push(${leak}.fill(1.5)); return { targetIndex: 0 }`,
+      "var leak = [];",
+    );
+    await using test = await startHost(code, { heapMb: 24, timeoutMs: 1_000 });
+    while (!test.told.includes("worn")) assert.equal(nameOf(await test.decide()), "plan");
+  });
+}
+
+Deno.test("policy host gives a decision its time, whatever it does between two of them", async () => {
+  // Its top level runs again with the realm that makes the 200th plan once more.
+  const code = policyCode("return { targetIndex: 0 }", "for (let n = 0; n < 3e8; n++);");
+  await using test = await startHost(code);
+  assert.equal(test.refused, null);
+  await decideOften(() => test.decide());
 });
 
 Deno.test("policy host finds a policy that is no function of its context", async () => {

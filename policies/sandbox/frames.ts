@@ -15,32 +15,43 @@ export const FRAME = {
   measure: 10,
   measured: 11,
   decideAll: 12,
+  free: 13,
 } as const;
 
 /** Set in the kind of an answer: the heap has passed its mark, replace this process. */
 export const RECYCLE = 0x80;
 
-/** Set in the kind of an answer: an earlier decision was not the same when it was made again. */
+/** Set in the kind of `free`: the decision was not the same when it was made again. */
 export const DIFFERS = 0x40;
 
+/** Set in the kind of an answer: the host has to do with it still, and says when it is `free` again. */
+export const TIDIES = 0x20;
+
 /** The kind without its marks. */
-export const KIND = 0x3f;
+export const KIND = 0x1f;
 
 /** A message between the gateway and a host. */
 export interface Frame {
   readonly kind: number;
   /** Of the request; an answer repeats it. */
   readonly sequence: number;
+  /** When it was sent, ms on a clock of the sender that never goes back; 0: it does not say. */
+  readonly at: number;
   /** UTF-8. */
   readonly payload: Uint8Array;
 }
 
-const HEADER_BYTES = 9;
+const HEADER_BYTES = 17;
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
-/** Bytes of a frame: payload length and sequence as big-endian uint32, kind, payload. */
-export function encodeFrame(kind: number, sequence: number, text: string): Uint8Array<ArrayBuffer> {
+/** Bytes of a frame, big-endian: payload length and sequence as uint32, `at` as float64, kind, payload. */
+export function encodeFrame(
+  kind: number,
+  sequence: number,
+  text: string,
+  at = 0,
+): Uint8Array<ArrayBuffer> {
   // Contexts and plans are mostly ASCII: a byte for each UTF-16 unit.
   let bytes = new Uint8Array(HEADER_BYTES + text.length);
   if (encoder.encodeInto(text, bytes.subarray(HEADER_BYTES)).read < text.length) {
@@ -51,7 +62,8 @@ export function encodeFrame(kind: number, sequence: number, text: string): Uint8
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length - HEADER_BYTES);
   view.setUint32(4, sequence);
-  bytes[8] = kind;
+  view.setFloat64(8, at);
+  bytes[16] = kind;
   return bytes;
 }
 
@@ -76,7 +88,13 @@ export class FrameReader {
     let at = 0;
     for (let end = this.#endOf(bytes, at); end !== null; end = this.#endOf(bytes, at)) {
       const payload = bytes.subarray(at + HEADER_BYTES, end);
-      frames.push({ kind: bytes[at + 8]!, sequence: uint32(bytes, at + 4), payload });
+      const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES);
+      frames.push({
+        kind: view.getUint8(16),
+        sequence: view.getUint32(4),
+        at: view.getFloat64(8),
+        payload,
+      });
       at = end;
     }
     // The chunk may be a buffer that is filled again.

@@ -1,7 +1,16 @@
 import { z } from "zod";
 import type { Deadline, Deadlines } from "../../core/deadlines.ts";
 import { POLICY_FAULTS, type PolicyFault } from "../../core/policy_fault.ts";
-import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, KIND, RECYCLE } from "./frames.ts";
+import {
+  DIFFERS,
+  encodeFrame,
+  FRAME,
+  type Frame,
+  FrameReader,
+  KIND,
+  RECYCLE,
+  TIDIES,
+} from "./frames.ts";
 import { type GrantedFetch, pauseSchema } from "./granted_fetch.ts";
 import type { HostLink, OpenLink } from "./host_link.ts";
 import { EXIT_MEMORY, LOAD_TIMEOUT_MS, type LoadMessage, MAX_ANSWER_BYTES } from "./messages.ts";
@@ -33,6 +42,7 @@ const BOOT_MS = 15_000;
 interface Waiting {
   readonly sequence: number;
   readonly timeoutMs: number;
+  readonly sentAt: number;
   readonly answer: (answer: HostAnswer | Pause) => void;
 }
 
@@ -70,7 +80,12 @@ export class PolicyHost {
   #owner: HostOwner | null = null;
   #deadline: Deadline | null = null;
   #looksAt = 0;
-  #headSince = 0;
+  /** When it came to be free for what it is asked next, as it said. */
+  #freeSince = 0;
+  /** It has to do with its last answer: what waits has not begun. */
+  #tidies = false;
+  /** How far our clock is ahead of its own: no frame comes before it is sent. */
+  #clockAhead = Infinity;
   #sequence = 0;
   #alive = true;
   #timeoutMs = 0;
@@ -100,9 +115,9 @@ export class PolicyHost {
     return this.#gone.promise;
   }
 
-  /** Decisions sent and not answered. */
+  /** What it has to do: decisions not answered, and what is left of its last answer. */
   get pending(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + (this.#tidies ? 1 : 0);
   }
 
   get alive(): boolean {
@@ -179,17 +194,25 @@ export class PolicyHost {
     if (!this.#alive) return Promise.resolve(LOST);
     const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
     return new Promise((answer) => {
-      this.#waiting.push({ sequence, timeoutMs, answer });
-      if (this.#waiting.length === 1) this.#watchHead();
+      this.#waiting.push({ sequence, timeoutMs, sentAt: this.#clock(), answer });
+      if (this.#waiting.length === 1) this.#watch();
       this.#link.send(encodeFrame(kind, sequence, text));
     });
   }
 
-  #watchHead(): void {
-    const head = this.#waiting[0];
-    if (!head) return;
-    this.#headSince = this.#clock();
-    this.#lookAt(this.#headSince + head.timeoutMs + MARGIN_MS);
+  /** What it does now, and until when it may; `null`: nothing. */
+  get #work(): { readonly since: number; readonly until: number } | null {
+    const since = this.#freeSince;
+    if (this.#tidies) return { since, until: since + LOAD_TIMEOUT_MS + this.#timeoutMs };
+    const [head] = this.#waiting;
+    if (!head) return null;
+    const begun = Math.max(since, head.sentAt);
+    return { since: begun, until: begun + head.timeoutMs };
+  }
+
+  #watch(): void {
+    const work = this.#work;
+    if (work) this.#lookAt(work.until + MARGIN_MS);
   }
 
   /** An earlier look stays, and finds a later deadline by itself: nearly every decision ends before its own. */
@@ -202,12 +225,12 @@ export class PolicyHost {
 
   #look(): void {
     this.#deadline = null;
-    const head = this.#waiting[0];
-    if (!head) return;
-    const at = this.#headSince + head.timeoutMs + MARGIN_MS;
+    const work = this.#work;
+    if (!work) return;
+    const at = work.until + MARGIN_MS;
     if (at > this.#clock()) return this.#lookAt(at);
     this.#deadline = this.#deadlines.set(LAST_LOOK_MS, () => {
-      if (this.#waiting[0] === head) this.kill();
+      if (this.#work?.since === work.since) this.kill();
       else this.#look();
     });
   }
@@ -223,39 +246,49 @@ export class PolicyHost {
 
   #take(frame: Frame): void {
     const kind = frame.kind & KIND;
+    if (!Number.isFinite(frame.at)) throw new RangeError("Cannot follow a host's clock");
+    this.#clockAhead = Math.min(this.#clockAhead, this.#clock() - frame.at);
     if (kind === FRAME.ready) {
       this.#deadline?.cancel();
       this.#deadline = null;
       return this.#ready.resolve(true);
     }
+    if (kind === FRAME.free) return this.#setFree(frame);
     const head = this.#waiting[0];
     if (head?.sequence !== frame.sequence) throw new RangeError("Cannot follow a host's answers");
     // Until it is read, the first still waits: it is at fault when the host is ended for it.
     const answer = answerOf(kind, frame.payload);
     this.#waiting.shift();
-    this.#watchHead();
+    this.#setFree(frame);
     if (this.#waiting.length === 0) this.#drained?.();
     head.answer(answer);
-    if (frame.kind & DIFFERS) this.#owner?.onDiffers();
     if (frame.kind & RECYCLE) this.#owner?.onWorn();
+  }
+
+  /** It begins with what waits as soon as it has said so, however late that is read. */
+  #setFree({ kind, at }: Frame): void {
+    this.#freeSince = at + this.#clockAhead;
+    this.#tidies = (kind & TIDIES) !== 0;
+    this.#watch();
+    if (kind & DIFFERS) this.#owner?.onDiffers();
   }
 
   /** Why a process that ended by itself did so: after its running time, it was the deadline. */
   #faultOf(code: number): PolicyFault {
-    const head = this.#waiting[0];
-    if (head && this.#clock() - this.#headSince >= head.timeoutMs) return "policy-killed";
+    const work = this.#work;
+    if (work && this.#clock() >= work.until) return "policy-killed";
     return code === EXIT_MEMORY || ENGINE_EXITS.has(code) ? "policy-oom" : "policy-crashed";
   }
 
-  /** The first that waits is answered with the fault, the others are lost. */
+  /** What it was deciding is answered with the fault, what had not begun is lost. */
   #end(fault: PolicyFault): void {
     if (!this.#alive) return;
     this.#alive = false;
     this.#deadline?.cancel();
     this.#ready.resolve(false);
-    const [head, ...others] = this.#waiting.splice(0);
-    head?.answer({ kind: "fault", fault, detail: "" });
-    for (const { answer } of others) answer(LOST);
+    const begun = this.#tidies ? null : this.#waiting.shift();
+    begun?.answer({ kind: "fault", fault, detail: "" });
+    for (const { answer } of this.#waiting.splice(0)) answer(LOST);
     this.#drained?.();
     this.#owner?.onEnd();
   }

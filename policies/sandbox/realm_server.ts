@@ -1,4 +1,4 @@
-import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, RECYCLE } from "./frames.ts";
+import { DIFFERS, encodeFrame, FRAME, type Frame, FrameReader, RECYCLE, TIDIES } from "./frames.ts";
 import { type LoadMessage, MAX_BATCH, MAX_MESSAGE_BYTES } from "./messages.ts";
 import { openRealm, type Realm, type RealmAnswer, RefusedBundle } from "./realm.ts";
 
@@ -23,7 +23,8 @@ const DECISIONS_PER_LOOK = 16;
 const MiB = 2 ** 20;
 const decoder = new TextDecoder();
 
-type Send = (frame: Uint8Array<ArrayBuffer>) => void;
+/** Sends a frame; `sequence` is that of the one it answers. */
+type Say = (kind: number, sequence: number, text: string) => void;
 
 /** A bundle, and the realm it decides in now. */
 interface Policy {
@@ -37,8 +38,6 @@ interface Policy {
   batches: number;
   /** Number of the decision from which on none is guarded. */
   guardedUntil: number;
-  /** A plan was not the same the second time; not told yet. */
-  differs: boolean;
 }
 
 /**
@@ -46,77 +45,90 @@ interface Policy {
  *
  * @param isOwnProcess whether what runs on for ever can be ended with the process
  */
-export function createRealmServer(send: Send, isOwnProcess: boolean): (chunk: Uint8Array) => void {
+export function createRealmServer(
+  send: (frame: Uint8Array<ArrayBuffer>) => void,
+  isOwnProcess: boolean,
+): (chunk: Uint8Array) => void {
   const guarded = isOwnProcess ? GUARDED_DECISIONS : Infinity;
   const reader = new FrameReader(MAX_MESSAGE_BYTES);
+  // What comes next is begun at once: when this is said is when it begins.
+  const say: Say = (kind, sequence, text) =>
+    send(encodeFrame(kind, sequence, text, performance.now()));
   let policy: Policy | null = null;
-  send(encodeFrame(FRAME.ready, 0, ""));
+  say(FRAME.ready, 0, "");
   return (chunk) => {
     for (const frame of reader.push(chunk)) {
-      if (frame.kind === FRAME.load) policy = load(frame, guarded, send);
-      else if (frame.kind === FRAME.measure) measure(frame, send);
-      else if (frame.kind === FRAME.resume && policy) resume(policy, frame, send);
-      else if (frame.kind === FRAME.decideAll && policy) decideAll(policy, frame, send);
-      else if (policy) decide(policy, frame, send);
+      if (frame.kind === FRAME.load) policy = load(frame, guarded, say);
+      else if (frame.kind === FRAME.measure) measure(frame, say);
+      else if (frame.kind === FRAME.resume && policy) resume(policy, frame, say);
+      else if (frame.kind === FRAME.decideAll && policy) decideAll(policy, frame, say);
+      else if (policy) decide(policy, frame, say);
     }
   };
 }
 
-function load({ sequence, payload }: Frame, guardedUntil: number, send: Send): Policy | null {
+function load({ sequence, payload }: Frame, guardedUntil: number, say: Say): Policy | null {
   const message: LoadMessage = JSON.parse(decoder.decode(payload));
   try {
     const realm = openRealm(message);
-    send(encodeFrame(FRAME.loaded, sequence, ""));
-    return {
-      message,
-      realm,
-      number: 0,
-      twin: null,
-      decisions: 0,
-      batches: 0,
-      guardedUntil,
-      differs: false,
-    };
+    say(FRAME.loaded, sequence, "");
+    return { message, realm, number: 0, twin: null, decisions: 0, batches: 0, guardedUntil };
   } catch (error) {
     if (!(error instanceof RefusedBundle)) throw error;
     const { fault, detail } = error;
-    send(encodeFrame(FRAME.refused, sequence, JSON.stringify({ fault, detail })));
+    say(FRAME.refused, sequence, JSON.stringify({ fault, detail }));
     return null;
   }
 }
 
-function measure({ sequence }: Frame, send: Send): void {
-  send(encodeFrame(FRAME.measured, sequence, String(Deno.memoryUsage().heapUsed)));
+function measure({ sequence }: Frame, say: Say): void {
+  say(FRAME.measured, sequence, String(heldBytes()));
 }
 
-function decide(policy: Policy, { sequence, payload }: Frame, send: Send): void {
+/** Of the heap and of buffers, which lie outside of it; garbage included. */
+function heldBytes(): number {
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
+
+function decide(policy: Policy, { sequence, payload }: Frame, say: Say): void {
   const context = decoder.decode(payload);
   const answer = policy.realm.decide(context, isGuarded(policy));
   policy.decisions += 1;
-  send(encodeFrame(FRAME[answer.kind] | marksOf(policy), sequence, textOf(policy, answer)));
-  if (policy.realm.spent || policy.decisions % DECISIONS_PER_REALM === 0) renew(policy);
-  else if (answer.kind === "plan" && policy.decisions % DECISIONS_PER_TWIN === 0) {
-    policy.twin ??= openRealm(policy.message);
-    policy.differs = policy.twin.decide(context, true).text !== answer.text;
-    if (policy.twin.spent) policy.twin = null;
-  }
+  const isOld = policy.decisions % DECISIONS_PER_REALM === 0;
+  const isTwice = answer.kind === "plan" && policy.decisions % DECISIONS_PER_TWIN === 0;
+  const tidies = policy.realm.spent || isOld || isTwice;
+  const looks = policy.decisions % DECISIONS_PER_LOOK === 0;
+  const marks = wornMark(policy, looks) | (tidies ? TIDIES : 0);
+  say(FRAME[answer.kind] | marks, sequence, textOf(policy, answer));
+  if (!tidies) return;
+  const differs = isTwice && !decidesAlike(policy, context, answer);
+  if (policy.realm.spent || isOld) renew(policy);
+  say(FRAME.free | (differs ? DIFFERS : 0), sequence, "");
 }
 
 /** Nobody waits for a batch alone: it is made once, and every realm makes so many of them. */
-function decideAll(policy: Policy, { sequence, payload }: Frame, send: Send): void {
+function decideAll(policy: Policy, { sequence, payload }: Frame, say: Say): void {
   const answer = policy.realm.decideAll(decoder.decode(payload));
   policy.batches += 1;
-  send(encodeFrame(FRAME[answer.kind] | marksOf(policy, true), sequence, answer.text));
-  if (policy.realm.spent || policy.batches % BATCHES_PER_REALM === 0) renew(policy);
+  const tidies = policy.realm.spent || policy.batches % BATCHES_PER_REALM === 0;
+  const marks = wornMark(policy, true) | (tidies ? TIDIES : 0);
+  say(FRAME[answer.kind] | marks, sequence, answer.text);
+  if (!tidies) return;
+  renew(policy);
+  say(FRAME.free, sequence, "");
 }
 
 /** Goes on with a decision that waited, in its own realm. */
-function resume(policy: Policy, { sequence, payload }: Frame, send: Send): void {
+function resume(policy: Policy, { sequence, payload }: Frame, say: Say): void {
   const text = decoder.decode(payload);
   const { realm }: { readonly realm: number } = JSON.parse(text);
   const answer = realm === policy.number ? policy.realm.resume(text, isGuarded(policy)) : GONE;
-  send(encodeFrame(FRAME[answer.kind] | marksOf(policy), sequence, textOf(policy, answer)));
-  if (policy.realm.spent) renew(policy);
+  const marks = wornMark(policy, false) | (policy.realm.spent ? TIDIES : 0);
+  say(FRAME[answer.kind] | marks, sequence, textOf(policy, answer));
+  if (!policy.realm.spent) return;
+  renew(policy);
+  say(FRAME.free, sequence, "");
 }
 
 const GONE: RealmAnswer = { kind: "fault", text: JSON.stringify({ fault: "policy-unavailable" }) };
@@ -125,12 +137,17 @@ function textOf({ number }: Policy, { kind, text }: RealmAnswer): string {
   return kind === "pause" ? JSON.stringify({ realm: number, ...JSON.parse(text) }) : text;
 }
 
-function marksOf(policy: Policy, looks = policy.decisions % DECISIONS_PER_LOOK === 0): number {
-  const differs = policy.differs ? DIFFERS : 0;
-  policy.differs = false;
-  const full = (looks || policy.realm.spent) &&
-    Deno.memoryUsage().heapUsed > policy.message.heapMb * MiB;
-  return differs | (full ? RECYCLE : 0);
+/** Whether another realm of the policy makes the same plan. */
+function decidesAlike(policy: Policy, context: string, { text }: RealmAnswer): boolean {
+  policy.twin ??= openRealm(policy.message);
+  const isAlike = policy.twin.decide(context, true).text === text;
+  if (policy.twin.spent) policy.twin = null;
+  return isAlike;
+}
+
+function wornMark({ realm, message }: Policy, looks: boolean): number {
+  if (!looks && !realm.spent) return 0;
+  return heldBytes() > message.heapMb * MiB ? RECYCLE : 0;
 }
 
 function isGuarded({ decisions, guardedUntil }: Policy): boolean {
