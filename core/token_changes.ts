@@ -1,7 +1,13 @@
 import { ExitError, type World } from "./command.ts";
 import { configPath, loadForCommand } from "./config_option.ts";
 import { parseDuration } from "./config/duration.ts";
-import { addCaller, type CallerEntry, callerYaml, changeCaller } from "./config/edit_callers.ts";
+import {
+  addCaller,
+  callerAt,
+  type CallerEntry,
+  callerYaml,
+  changeCaller,
+} from "./config/edit_callers.ts";
 import { loadConfig, type LoadResult } from "./config/load.ts";
 import type { Parts } from "./config/parts.ts";
 import { formatProblems } from "./config/problem.ts";
@@ -46,8 +52,8 @@ const MAX_PREVIOUS = 2;
 /** A change of the configuration, worked out and checked but not made. */
 interface Change {
   readonly token: Token | null;
-  /** The caller as it will be. */
-  readonly caller: CallerEntry;
+  /** Of the caller among `callers`, once the change is made. */
+  readonly index: number;
   apply(text: string): string;
 }
 
@@ -67,7 +73,8 @@ export function generateToken(options: GenerateOptions, world: World, parts: Par
     token_sha256: token.tokenSha256,
     allow: options.allow.split(",").map((group) => group.trim()).filter(Boolean),
   };
-  finish({ token, caller, apply: (text) => addCaller(text, caller) }, options, world, parts);
+  const index = config.callers.length;
+  finish({ token, index, apply: (text) => addCaller(text, caller) }, options, world, parts);
 }
 
 /** Gives a caller a fresh token; the old one stays valid for the grace. */
@@ -85,34 +92,17 @@ export function rotateToken(options: RotateOptions, world: World, parts: Parts):
     token_id: token.tokenId,
     previous_tokens: previousTokens(caller, world.now(), grace),
   };
-  finish(changeOf(token, caller, index, changes), options, world, parts);
+  const apply = (text: string) => changeCaller(text, index, changes);
+  finish({ token, index, apply }, options, world, parts);
 }
 
 /** Disables a caller. */
 export function revokeToken(options: RevokeOptions, world: World, parts: Parts): void {
   const { config } = loadForCommand(options.config, world, parts);
-  const [index, caller] = findCaller(config, options.id);
+  const [index] = findCaller(config, options.id);
   const changes: CallerEntry = { status: "disabled", previous_tokens: undefined };
-  finish(changeOf(null, caller, index, changes), options, world, parts);
-}
-
-function changeOf(
-  token: Token | null,
-  caller: CallerConfig,
-  index: number,
-  changes: CallerEntry,
-): Change {
-  const { expires_at: expires, previous_tokens: previous, ...rest } = caller;
-  return {
-    token,
-    caller: {
-      ...rest,
-      expires_at: expires?.toISOString(),
-      previous_tokens: previous.length > 0 ? previous.map(writtenToken) : undefined,
-      ...changes,
-    },
-    apply: (text) => changeCaller(text, index, changes),
-  };
+  const apply = (text: string) => changeCaller(text, index, changes);
+  finish({ token: null, index, apply }, options, world, parts);
 }
 
 /** The previous tokens that stay, with the current one in front for the grace. */
@@ -177,9 +167,12 @@ function finish(change: Change, options: ChangeOptions, world: World, parts: Par
   const tried = tryOut(path, text, world, parts);
   if (!tried.ok) throw new ExitError(1, formatProblems(tried.problems));
   const { token } = change;
+  const made = { token, caller: callerAt(text, change.index) };
+  // Made first: what fails in between must not take the only copy of the token with it.
+  const said = options.json ? json(made, options) : prose(made, options, path);
   if (token && options.out !== undefined) writeToken(options.out, token);
   if (options.write) replaceFile(path, text);
-  world.print(options.json ? json(change, options) : prose(change, options, path));
+  world.print(said);
 }
 
 /** Loads a text as if it stood in the file. */
@@ -201,14 +194,20 @@ function writeToken(out: string, { token }: Token): void {
   }
 }
 
-function json({ token, caller }: Change, { out }: ChangeOptions): string {
+/** What a change came to. */
+interface Made {
+  readonly token: Token | null;
+  readonly caller: CallerEntry;
+}
+
+function json({ token, caller }: Made, { out }: ChangeOptions): string {
   if (!token) return JSON.stringify({ caller }, null, 2);
   const shown = out === undefined ? token.token : null;
   const facts = { token: shown, token_id: token.tokenId, token_sha256: token.tokenSha256, caller };
   return JSON.stringify(facts, null, 2);
 }
 
-function prose({ token, caller }: Change, { out, write }: ChangeOptions, path: string): string {
+function prose({ token, caller }: Made, { out, write }: ChangeOptions, path: string): string {
   const shown = token
     ? [out === undefined ? `Token, shown only now: ${token.token}` : `Token written to ${out}`]
     : [];

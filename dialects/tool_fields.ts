@@ -19,3 +19,8 @@ export function toolFields(
     ...(parallelToolCalls !== null && { parallelToolCalls }),
   };
 }
+
+/** The parameters of a function for a wire that wants some: none, and a schema of anything, take nothing. */
+export function objectParameters(parameters: JsonObject = {}): JsonObject {
+  return Object.keys(parameters).length > 0 ? parameters : { type: "object", properties: {} };
+}

@@ -3,6 +3,7 @@ import type { Account } from "../core/limits/account.ts";
 import type { RollingKey } from "../core/limits/lease_book.ts";
 import { type Synced, syncEntry, type Verdict, type Waiting } from "../core/limits/lease_entry.ts";
 import type { Sharer } from "../core/limits/ledger.ts";
+import type { LimitKey } from "../core/limits/limit.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
 import type { LeaseKv } from "./lease_kv.ts";
@@ -27,7 +28,8 @@ const CLOSE_MS = 5_000;
 interface Waiter extends Waiting {
   readonly arrived: number;
   take(): boolean;
-  resolve(taken: boolean): void;
+  /** With the limit in its way; `null`: it has its units. */
+  resolve(full: LimitKey | null): void;
   reject(error: Error): void;
 }
 
@@ -98,8 +100,8 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#settings = settings;
   }
 
-  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<boolean> {
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<LimitKey | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<LimitKey | null>();
     const queue = this.#queueOf(account);
     queue.waiters.push({ ...waiting, arrived: this.#options.clock(), take, resolve, reject });
     if (queue.stuck) this.#release(account, queue);
@@ -180,12 +182,10 @@ export class LeaseStore implements LedgerStore, Sharer {
     asked.forEach((waiter, place) => {
       const waits = queue.waiters.indexOf(waiter);
       if (waits < 0) return;
-      const verdict = verdicts[place];
-      const gaveUp = verdict === "refused" ||
-        (verdict === "later" && now - waiter.arrived >= GIVE_UP_MS);
-      if (!gaveUp && !waiter.take()) return;
+      const full = fullFor(verdicts[place]!, now - waiter.arrived);
+      if (full === null && !waiter.take()) return;
       queue.waiters.splice(waits, 1);
-      waiter.resolve(!gaveUp);
+      waiter.resolve(full);
       progress = true;
     });
     return progress || verdicts.includes("granted");
@@ -209,7 +209,7 @@ export class LeaseStore implements LedgerStore, Sharer {
         const window = account.windowOf(key, moment);
         account.lease.grant(key, units, { window, steady: moment.steady });
       }
-      waiter.resolve(waiter.take());
+      waiter.resolve(waiter.take() ? null : waiter.need[0]![0]);
     }
   }
 
@@ -236,6 +236,8 @@ export class LeaseStore implements LedgerStore, Sharer {
 
   #judge(account: Account, entry: Synced["entry"] | null, waiting: readonly Waiting[]): Synced {
     const { ledger, journal, now } = this.#options;
+    // Somebody's clock may be ahead of ours: units of the day it opened are of no use in another.
+    for (const { start } of Object.values(entry?.windows ?? {})) ledger.reach(start);
     const at = ledger.moment();
     return syncEntry(entry, account.lease, waiting, {
       slot: this.#slot,
@@ -329,6 +331,12 @@ export class LeaseStore implements LedgerStore, Sharer {
     const { log } = this.#options;
     log.write("error", "ledger_failed", "Cannot reach the shared counters of limits");
   }
+}
+
+/** The limit that refuses a call which has waited so many ms; `null`: none does yet. */
+function fullFor(verdict: Verdict, waitedMs: number): LimitKey | null {
+  if (typeof verdict === "string") return null;
+  return verdict.mayFit && waitedMs < GIVE_UP_MS ? null : verdict.key;
 }
 
 /** What a caller is told of its limits counts everybody. */

@@ -187,3 +187,51 @@ Deno.test("parallel calls of free text tools follow each other as they end", () 
   }
   assert.deepEqual(texts.filter((text) => text !== ""), ["one", "two"]);
 });
+
+Deno.test("texts of white space, which the Messages wire refuses, stay behind in turns alone", () => {
+  const call = { id: "c1", type: "function", function: { name: "f", arguments: "{}" } };
+  const { body } = crossed(["openai-chat", "anthropic"], {
+    messages: [
+      { role: "system", content: " " },
+      HI,
+      { role: "assistant", content: "\n\n", tool_calls: [call] },
+      { role: "tool", tool_call_id: "c1", content: "\n" },
+      { role: "system", content: "\t" },
+    ],
+  });
+  assert.equal(body["system"], undefined);
+  assert.deepEqual(body["messages"], [
+    { role: "user", content: [{ type: "text", text: "hi" }] },
+    { role: "assistant", content: [{ type: "tool_use", id: "c1", name: "f", input: {} }] },
+    {
+      role: "user",
+      content: [
+        { type: "tool_result", tool_use_id: "c1", content: [{ type: "text", text: "\n" }] },
+      ],
+    },
+  ]);
+});
+
+Deno.test("a tool whose schema takes anything has an object where the wire wants one", () => {
+  const chat = {
+    messages: [HI],
+    tools: [{ type: "function", function: { name: "f", parameters: {} } }],
+  };
+  const none = { type: "object", properties: {} };
+  const schemaOf = (to: DialectName, member: string) => {
+    const [tool]: Json[] = Object(crossed(["openai-chat", to], chat).body["tools"]);
+    return Object(tool)[member];
+  };
+  assert.deepEqual(schemaOf("anthropic", "input_schema"), none);
+  assert.deepEqual(schemaOf("openai-responses", "parameters"), none);
+});
+
+Deno.test("a choice among hosted tools alone leaves none to call", () => {
+  const search = { type: "web_search" };
+  const body = {
+    input: "hi",
+    tools: [search, { type: "function", name: "f" }],
+    tool_choice: { type: "allowed_tools", mode: "auto", tools: [search] },
+  };
+  assert.equal(crossed(["openai-responses", "openai-chat"], body).body["tool_choice"], "none");
+});

@@ -201,13 +201,16 @@ const image: fc.Arbitrary<Part> = fc.constantFrom<Part>(
   },
 );
 
+/** A text that every wire takes in a turn. */
+const turnText = textPart.filter((part) => part.type === "text" && part.text.trim() !== "");
+
 /** A turn of the user; or one of the model, and the results of the calls it makes. */
 const exchange = fc.record({
-  asked: fc.array(fc.oneof({ weight: 3, arbitrary: textPart }, image), {
+  asked: fc.array(fc.oneof({ weight: 3, arbitrary: turnText }, image), {
     minLength: 1,
     maxLength: 3,
   }),
-  said: fc.array(fc.oneof(textPart, callPart), { minLength: 1, maxLength: 4 }),
+  said: fc.array(fc.oneof(turnText, callPart), { minLength: 1, maxLength: 4 }),
   answers: fc.array(fc.tuple(words, fc.boolean()), { minLength: 4, maxLength: 4 }),
 });
 

@@ -204,6 +204,23 @@ Deno.test("tokens rotate keeps the old token for the grace", async () => {
   assert.equal((await at.run("tokens verify", tokenIn(second.out))).code, 1);
 });
 
+Deno.test("tokens rotate and revoke show the caller as the file has it, for people and programs", async () => {
+  const quota = "    quota: { day: { cost_usd: 12.5 } }\n    expires_at: 2030-01-31T00:00:00Z\n";
+  using at = shell(TEXT.replace("# Tail\n", `${quota}# Tail\n`));
+  const shown = await at.run("tokens rotate --id shop-prod");
+  assert.match(shown.out, /quota:\n {6}day:\n {8}cost_usd: 12\.5\n/);
+  const { out, code } = await at.run("tokens rotate --id shop-prod --write --json");
+  assert.equal(code, 0);
+  const { token, token_sha256: digest, caller } = JSON.parse(out);
+  assert.equal(tokenDigestHex(token), digest);
+  assert.deepEqual([caller.id, caller.token_sha256], ["shop-prod", digest]);
+  assert.deepEqual(caller.quota, { day: { cost_usd: 12.5 } });
+  assert.equal(caller.expires_at, "2030-01-31T00:00:00Z");
+  assert.equal((await at.run("tokens verify", token)).code, 0);
+  const revoked = JSON.parse((await at.run("tokens revoke --id shop-prod --write --json")).out);
+  assert.deepEqual([revoked.caller.status, revoked.caller.token_sha256], ["disabled", digest]);
+});
+
 Deno.test("tokens rotate takes a grace of 30 days at most", async () => {
   using at = shell();
   const { out, code } = await at.run("tokens rotate --id shop-prod --grace 31d");

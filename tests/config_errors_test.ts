@@ -192,6 +192,15 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "a moment on a day that is none",
+    yaml: BASE +
+      `  - { id: b, token_sha256: ${"cd".repeat(32)}, expires_at: 2026-02-30T00:00:00Z }\n`,
+    expected: [
+      "config.yaml:7:106: callers[1].expires_at: expected a time with zone, such as " +
+      '"2026-11-20T08:00:00Z", found "2026-02-30T00:00:00Z"',
+    ],
+  },
+  {
     name: "an address to listen on that is none",
     yaml: top("server: { listen: localhost }"),
     expected: [

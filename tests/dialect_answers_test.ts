@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Dialect } from "@/core/dialect.ts";
 import type { ListedModel } from "@/core/listed_model.ts";
 import { GatewayError } from "@/core/errors.ts";
+import type { Json } from "@/core/json.ts";
 import { createFrameReader } from "@/core/sse.ts";
 import { dialects } from "@/dialects/mod.ts";
 
@@ -176,6 +177,17 @@ Deno.test("a usage frame that only the gateway asked for is read and withheld", 
   assert.equal(tap.facts().usage?.input, 3);
   const choice = '{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}';
   assert.equal(tap.read({ event: "", data: choice }), "content");
+});
+
+Deno.test("what a Chat stream says in audio is content", () => {
+  const tap = chat.tap({ withholdUsage: false });
+  const said = (audio: Json) => {
+    const data = JSON.stringify({ choices: [{ index: 0, delta: { audio } }] });
+    return tap.read({ event: "", data });
+  };
+  assert.equal(said({ id: "audio_1" }), "preamble");
+  assert.equal(said({ transcript: "Hello" }), "content");
+  assert.equal(tap.facts().contentBytes, 5);
 });
 
 Deno.test("the model of a Chat stream is the first that is named", () => {

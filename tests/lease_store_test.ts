@@ -7,6 +7,7 @@ import { Ledger, type Reservation } from "@/core/limits/ledger.ts";
 import type { LedgerStore } from "@/core/limits/ledger_store.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
 import { createLog } from "@/core/log.ts";
+import type { Period } from "@/core/period.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
@@ -185,6 +186,40 @@ for (const { name, open } of STORES) {
       assert.equal(await ask(20, members.slice(0, 2), 10), 0, "others used more than they may");
     }));
 
+  Deno.test(`processes on ${name} name the limit that is in the way`, () =>
+    withFleet(async ({ members: [first, second] }) => {
+      const limits = limitsOf("rpm", 500);
+      const of: ScopeLimits = { ...limits, max: { ...limits.max, "month.requests": 2 } };
+      const need: Need = [["rpm", 1], ["day.requests", 1], ["month.requests", 1]];
+      for (const { ledger } of [first!, second!]) {
+        assert.equal(await ledger.take(ledger.open([of]), need), null);
+      }
+      for (const { ledger } of [first!, second!]) {
+        const refusal = await ledger.take(ledger.open([of]), need);
+        assert.deepEqual([refusal?.key, refusal?.needed], ["month.requests", 1]);
+      }
+    }));
+
+  Deno.test(`processes on ${name} whose clocks differ at midnight count in one day`, () =>
+    withFleet(async ({ members }) => {
+      const [ahead, behind] = members as [Member, Member];
+      ahead.skewMs = 86_400_000;
+      const limits = limitsOf("day.requests", 10);
+      const need: Need = [["day.requests", 1]];
+      for (let turn = 0; turn < 5; turn++) assert(await admit(ahead, limits, need));
+      for (let turn = 0; turn < 5; turn++) {
+        assert(
+          await Promise.race([admit(behind, limits, need), after(2_000)]),
+          "it waits for ever",
+        );
+      }
+      for (const member of [ahead, behind]) assert.equal(await admit(member, limits, need), null);
+      const [{ start }, other] = [ahead, behind].map(({ ledger }) =>
+        ledger.account("caller:ci").period("day", ledger.moment())
+      ) as [Period, Period];
+      assert.equal(other.start, start);
+    }));
+
   Deno.test(`processes on ${name} wait for a store that is locked for a moment`, () =>
     withFleet(async ({ members }, { file }) => {
       const limits = limitsOf("day.requests", 100);
@@ -200,6 +235,11 @@ for (const { name, open } of STORES) {
 Deno.test(`shared counters were tried on ${TRIED}`, () => {
   assert(STORES.length > 0);
 });
+
+/** Nothing, and too late. */
+function after(ms: number): Promise<null> {
+  return new Promise((done) => setTimeout(done, ms, null).unref());
+}
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !await holds(); tries++) {

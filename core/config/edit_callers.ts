@@ -18,12 +18,21 @@ export function addCaller(text: string, entry: CallerEntry): string {
 /** Sets keys of the caller at a position of `callers`; `undefined` removes one. Comments stay. */
 export function changeCaller(text: string, index: number, changes: CallerEntry): string {
   return edit(text, (document) => {
-    const caller = document.getIn(["callers", index], true);
-    if (!isMap(caller)) {
-      throw new Error(`Cannot edit the config: callers[${index}] is no map in this file`);
-    }
+    const caller = callerIn(document, index);
     for (const [key, value] of Object.entries(changes)) change(document, caller, key, value);
   });
+}
+
+/** The caller at a position of `callers`, with the keys and values that the text has. */
+export function callerAt(text: string, index: number): CallerEntry {
+  const document = parse(text);
+  return callerIn(document, index).toJS(document);
+}
+
+function callerIn(document: Document, index: number): YAMLMap {
+  const caller = document.getIn(["callers", index], true);
+  if (isMap(caller)) return caller;
+  throw new Error(`Cannot edit the config: callers[${index}] is no map in this file`);
 }
 
 function change(document: Document, caller: YAMLMap, key: string, value: unknown): void {
@@ -32,10 +41,15 @@ function change(document: Document, caller: YAMLMap, key: string, value: unknown
   else caller.set(key, value);
 }
 
-/** Reads, changes and writes a document in the indentation it has. */
-function edit(text: string, change: (document: Document) => void): string {
+function parse(text: string): Document {
   const document = parseDocument(text, { version: "1.2", schema: "core", stringKeys: true });
   if (document.errors[0]) throw new Error(`Cannot edit the config: ${document.errors[0].message}`);
+  return document;
+}
+
+/** Reads, changes and writes a document in the indentation it has. */
+function edit(text: string, change: (document: Document) => void): string {
+  const document = parse(text);
   change(document);
   return document.toString({
     lineWidth: 0,
@@ -47,7 +61,7 @@ function edit(text: string, change: (document: Document) => void): string {
 /** A caller as YAML to paste under `callers`. */
 export function callerYaml(entry: CallerEntry): string {
   const document = parseDocument("callers: []");
-  document.set("callers", document.createNode([compact(entry)]));
+  document.set("callers", document.createNode([entry]));
   return document.toString({ lineWidth: 0 }).trimEnd();
 }
 

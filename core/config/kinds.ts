@@ -147,9 +147,14 @@ export function usd() {
 export function date() {
   const error = "expected a date as YYYY-MM-DD";
   return z.string({ error }).regex(/^\d{4}-\d\d-\d\d$/, { error }).refine(
-    (day) => new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false,
+    isDay,
     { error, params: { code: "bad-format" } },
   ).register(notation, { type: "date" });
+}
+
+/** `Date` takes the 31st of a shorter month for the 1st of the next. */
+function isDay(day: string): boolean {
+  return new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false;
 }
 
 /** A moment, RFC 3339 with a zone; read as a `Date`. */
@@ -157,7 +162,8 @@ export function time() {
   const error = 'expected a time with zone, such as "2026-11-20T08:00:00Z"';
   return z.string({ error }).regex(TIME, { error }).transform((moment, context) => {
     const date = new Date(moment);
-    return Number.isNaN(date.getTime()) ? fail(context, error, "bad-format") : date;
+    const isTime = isDay(moment.slice(0, 10)) && !Number.isNaN(date.getTime());
+    return isTime ? date : fail(context, error, "bad-format");
   }).register(notation, { type: "time" });
 }
 

@@ -1,5 +1,5 @@
 import { IDLE_MS, isRolling, type LeaseBook, type LeaseCell, unspent } from "./lease_book.ts";
-import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "./limit.ts";
+import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits, unitsOf } from "./limit.ts";
 
 /** What the store holds of one account: what all processes used, hold and have idle. */
 export interface LeaseEntry {
@@ -48,11 +48,15 @@ export interface Waiting {
   readonly need: Need;
 }
 
-/**
- * What becomes of a call that waits: `granted` has its units, `pending` comes next, `later` may fit
- * when others give back what they do not use, `refused` does not fit.
- */
-export type Verdict = "granted" | "pending" | "later" | "refused";
+/** What becomes of a call that waits: it has its units, comes next, or a limit is in its way. */
+export type Verdict = "granted" | "pending" | Obstacle;
+
+/** A limit that has no room for what a call needs. */
+export interface Obstacle {
+  readonly key: LimitKey;
+  /** It may fit when others give back what they do not use. */
+  readonly mayFit: boolean;
+}
 
 /** An entry as it should be written, and what is true once it is. */
 export interface Synced {
@@ -232,9 +236,16 @@ function grantsFor(
       });
       return "granted";
     }
-    return lacking.every(({ short, free, idle }) => short <= free + idle) ? "later" : "refused";
+    return obstacleOf(lacking);
   });
   return { grants: grants ?? [], verdicts };
+}
+
+/** The first limit that will not have room, else the first that has none now. */
+function obstacleOf(lacking: readonly Lack[]): Obstacle {
+  const full = lacking.find(({ short, free, idle }) => short > free + idle);
+  const { key } = full ?? lacking.find(({ short, free }) => short > free)!;
+  return { key, mayFit: full === undefined };
 }
 
 interface Lack {
@@ -264,9 +275,7 @@ function lackOf(
 }
 
 function wantedOf(waiting: readonly Waiting[], key: LimitKey): number {
-  return sum(
-    waiting.flatMap(({ need }) => need.flatMap(([name, units]) => name === key ? units : [])),
-  );
+  return sum(waiting.map(({ need }) => unitsOf(need, key)));
 }
 
 /** Half of what is a process's fair share of what is free. */

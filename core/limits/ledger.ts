@@ -2,7 +2,7 @@ import { Account, accountBlocks, type AccountState, type Held, holdsNothing } fr
 import { type Charge, chargedUnits } from "./charge.ts";
 import { type Period, periodAt } from "../period.ts";
 import type { Waiting } from "./lease_entry.ts";
-import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "./limit.ts";
+import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits, unitsOf } from "./limit.ts";
 import type { Moment } from "./moment.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -12,10 +12,10 @@ export interface Sharer {
    * Waits until a call has its units, or does not fit.
    *
    * @param take takes them as soon as they are at hand; true when it no longer waits for this account
-   * @returns whether it took them
+   * @returns the limit in the way; `null`: it took them
    * @throws {GatewayError} `quota-store-unavailable`
    */
-  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<boolean>;
+  cover(account: Account, waiting: Waiting, take: () => boolean): Promise<LimitKey | null>;
 }
 
 /** Everything one call holds, over all its scopes. */
@@ -67,7 +67,7 @@ export class Ledger {
   /** The wall may step; the steady time goes on from the wall's at the start. */
   moment(): Moment {
     const now = this.#world.now();
-    if (now >= this.#day.end) this.#day = periodAt("day", now);
+    this.reach(now);
     return {
       wall: Math.max(now, this.#day.start),
       steady: this.#origin + this.#world.clock(),
@@ -128,7 +128,8 @@ export class Ledger {
         if (refusal === null) this.#hold(reservation, need, at);
         return refusal?.account !== account;
       };
-      if (!await first.sharer.cover(account, { limits, need }, take)) return refusal;
+      const full = await first.sharer.cover(account, { limits, need }, take);
+      if (full !== null) return { limits, account, key: full, needed: unitsOf(need, full) };
     }
     return null;
   }
@@ -214,9 +215,13 @@ export class Ledger {
   }
 
   restore(id: string, state: AccountState): void {
-    const [start] = state.day.requests;
-    if (start >= this.#day.end) this.#day = periodAt("day", start);
+    this.reach(state.day.requests[0]);
     this.account(id).restore(state, this.moment());
+  }
+
+  /** Opens the day of a time at which somebody counted, though the wall is behind; epoch ms. */
+  reach(time: number): void {
+    if (time >= this.#day.end) this.#day = periodAt("day", time);
   }
 
   /** The accounts that changed since the last time this was asked. */

@@ -59,6 +59,11 @@ export const LIMIT_NAMES: Readonly<Record<LimitKey, string>> = {
 /** Units that a call needs under some limits: all of them or none. */
 export type Need = readonly (readonly [LimitKey, number])[];
 
+/** The units needed under a limit. */
+export function unitsOf(need: Need, key: LimitKey): number {
+  return need.reduce((sum, [name, units]) => name === key ? sum + units : sum, 0);
+}
+
 /** Largest amount that is counted exactly, nano-USD: about 9 million USD. */
 export const MAX_NUSD = Number.MAX_SAFE_INTEGER;
 

@@ -60,18 +60,23 @@ function encodeMessage(
   notes: Notes,
 ): { readonly role: Turn["role"]; readonly blocks: readonly Block[] } {
   if (extra.anthropic?.["role"] === "system") {
-    return { role: "system", blocks: encodeParts(parts, notes) };
+    return { role: "system", blocks: encodeTurn(parts, notes) };
   }
   if (role === "system" || role === "developer") {
     return { role: "user", blocks: systemBlocks(parts, notes) };
   }
-  return { role: role === "assistant" ? role : "user", blocks: encodeParts(parts, notes) };
+  return { role: role === "assistant" ? role : "user", blocks: encodeTurn(parts, notes) };
+}
+
+/** Writes what a turn says: the wire refuses texts of white space there, which some models begin with. */
+export function encodeTurn(parts: readonly Part[], notes: Notes): readonly Block[] {
+  return encodeParts(parts.filter((part) => !isText(part) || part.text.trim() !== ""), notes);
 }
 
 /** A later system turn as a text of the user's turn, with what else it holds after it. */
 function systemBlocks(parts: readonly Part[], notes: Notes): readonly Block[] {
   const others = encodeParts(parts.filter((part) => !isText(part)), notes);
-  const texts = parts.filter(isText).filter(({ text }) => text !== "");
+  const texts = parts.filter(isText).filter(({ text }) => text.trim() !== "");
   if (texts.length === 0) return others;
   const text = `<system>\n${texts.map(({ text }) => text).join("\n\n")}\n</system>`;
   const marked = texts.findLast(({ cache }) => cache);
@@ -79,7 +84,7 @@ function systemBlocks(parts: readonly Part[], notes: Notes): readonly Block[] {
 }
 
 /** Writes parts as content blocks; empty texts and what this wire does not have are left out. */
-export function encodeParts(parts: readonly Part[], notes: Notes): readonly Block[] {
+function encodeParts(parts: readonly Part[], notes: Notes): readonly Block[] {
   return parts.flatMap((part) => {
     const block = encodePart(part, notes);
     return block ? [block] : [];

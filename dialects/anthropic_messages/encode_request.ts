@@ -6,7 +6,7 @@ import type { Target } from "@/core/snapshot.ts";
 import { droppedHints } from "../hints.ts";
 import {
   type Block,
-  encodeParts,
+  encodeTurn,
   encodeTurns,
   markedTool,
   note,
@@ -74,7 +74,7 @@ function encodeDraft(request: ChatRequest, notes: Notes): Draft {
   const start = messages.findIndex((message) => !leads(message));
   const leading = messages.slice(0, start === -1 ? messages.length : start);
   const draft: Draft = {
-    system: encodeParts([...request.instructions, ...leading.flatMap(({ parts }) => parts)], notes),
+    system: encodeTurn([...request.instructions, ...leading.flatMap(({ parts }) => parts)], notes),
     tools: offeredTools(request).flatMap((tool) => {
       const value = encodeTool(tool);
       if (!value) note(notes, "tools");

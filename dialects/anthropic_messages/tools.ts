@@ -5,6 +5,7 @@ import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
 import { booleanField, invalidField, objectField, objectListField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedAnthropicTool, typeOf } from "../hosted_tools.ts";
 import { isForced } from "../tool_choice.ts";
+import { objectParameters } from "../tool_fields.ts";
 import { type Barriers, ownExtra, unreadMembers } from "./parts.ts";
 
 /** Reads `tools`; a tool with a type of the provider stays as it is. */
@@ -97,7 +98,7 @@ export function encodeTool(tool: Tool): JsonObject | null {
   return {
     name,
     ...(description !== undefined && { description }),
-    input_schema: parameters ?? { type: "object", properties: {} },
+    input_schema: objectParameters(parameters),
     ...(strict !== undefined && strict !== null && { strict }),
     ...tool.extra.anthropic,
   };

@@ -5,7 +5,14 @@ import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_erro
 import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import { contentText, readReplyCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
+import {
+  contentText,
+  isBareCall,
+  readReplyCall,
+  refusalText,
+  secondsOf,
+  textOf,
+} from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
@@ -152,6 +159,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     const { id, name, form, input } = called;
     const call = this.#callOf(fragment, called);
     this.#inCall = true;
+    if (restates(input, call)) return;
     if (call.index !== -1) return this.#addInput(call, input);
     if (id !== "") call.id = id;
     call.form = form;
@@ -219,6 +227,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     });
     if (finish.error) return this.#fail(finish.error);
     this.#start({});
+    for (const call of this.#calls) if (isBareCall(call, finish)) this.#addInput(call, "{}");
     const open = this.#calls.map(({ index }) => index);
     if (this.#textIndex !== -1) open.push(this.#textIndex);
     for (const index of open.sort((a, b) => a - b)) this.#out.push({ type: "part_end", index });
@@ -245,6 +254,12 @@ function beginsAnother({ id, name, input }: PartOf<"tool_call">, known: OpenCall
   if (id !== "" && known.id !== "") return id !== known.id;
   if (known.name === "") return false;
   return name !== known.name || (input !== "" && isWholeObject(known.input));
+}
+
+/** Whether a fragment says arguments again that are whole: some providers do so at the end. */
+function restates(input: string, known: OpenCall): boolean {
+  return known.input !== "" && known.form === "function" && input.startsWith(known.input) &&
+    isWholeObject(known.input);
 }
 
 function isWholeObject(text: string): boolean {

@@ -52,14 +52,16 @@ export function chatUsage(value: Json | undefined): UsageReport | null {
 /** UTF-8 bytes of the content of a message or a delta. */
 export function messageBytes(message: JsonObject): number {
   const calls = callsOf(message).reduce((sum, call) => sum + callBytes(call), 0);
-  return textBytes(message["content"]) + utf8Bytes(reasoningText(message)) +
-    utf8Bytes(message["refusal"]) + calls;
+  const { content, refusal, audio } = message;
+  const spoken = isObject(audio) ? utf8Bytes(audio["transcript"]) : 0;
+  return textBytes(content) + utf8Bytes(reasoningText(message)) + utf8Bytes(refusal) + spoken +
+    calls;
 }
 
 /** The reasoning of a message or a delta: a text under one of two names, or parts of its content. */
 export function reasoningText(message: JsonObject): string {
   const named = message["reasoning_content"] || message["reasoning"];
-  if (typeof named === "string") return named;
+  if (typeof named === "string" && named !== "") return named;
   const { content } = message;
   return Array.isArray(content) ? content.map(thoughtOf).join("") : "";
 }

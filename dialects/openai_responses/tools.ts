@@ -4,12 +4,11 @@ import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
 import { invalidField, objectField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedOpenAiTool, typeOf } from "../hosted_tools.ts";
+import { objectParameters } from "../tool_fields.ts";
 import { omit, opaqueTool, ownFields, RESPONSES } from "./items.ts";
 
 type NamedTool = Exclude<Tool, { readonly form: "opaque" }>;
 
-/** What functions without parameters get. */
-const NO_PARAMETERS: JsonObject = { type: "object", properties: {} };
 const MAPPED = ["type", "name", "description", ...MARKER_KEYS];
 
 /**
@@ -123,6 +122,7 @@ function readAllowed(choice: JsonObject, barriers: Set<BridgeFeature>): ToolChoi
   const force = mode === "required";
   if (force && hosted.length === tools.length) throw forbiddenTools(hosted);
   const offered = tools.filter((tool) => !isHostedOpenAiTool(typeOf(tool)));
+  if (hosted.length > 0 && offered.length === 0) return { mode: "none" };
   return {
     mode: "allowed",
     force,
@@ -188,7 +188,7 @@ function writeTool(tool: NamedTool): JsonObject {
     return { type: "custom", ...head, ...(tool.format && { format: tool.format }), ...rest };
   }
   // Without `strict` this wire would rewrite a schema until it can be enforced.
-  const parameters = tool.parameters ?? (own ? undefined : NO_PARAMETERS);
+  const parameters = own ? tool.parameters : objectParameters(tool.parameters);
   const strict = tool.strict === undefined && !own ? false : tool.strict;
   return {
     type: "function",
