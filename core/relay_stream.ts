@@ -7,10 +7,10 @@ import type { Deadline } from "./deadlines.ts";
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { faultOf, type StreamReply } from "./open_stream.ts";
 import type { PassedBatch } from "./outlet.ts";
-import { upstreamFailure } from "./send.ts";
 import { settle } from "./settle.ts";
 import { NetworkError } from "./upstream.ts";
 import { failure, type UpstreamError } from "./upstream_error.ts";
+import { upstreamFailure } from "./upstream_failure.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
 

@@ -1,20 +1,11 @@
 import { type Reply, tryTarget } from "./attempt.ts";
-import {
-  type Attempt,
-  type Call,
-  cutError,
-  decidingAttempt,
-  isFallback,
-  type Parts,
-} from "./call.ts";
-import { GatewayError } from "./errors.ts";
+import { type Call, cutError, type Parts } from "./call.ts";
 import { hedgeDelayMs, tryHedged } from "./hedge.ts";
-import { contextExceeded } from "./no_target.ts";
 import { pause } from "./pause.ts";
-import { shapeBuckets } from "./request_shape.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Group, Target } from "./snapshot.ts";
-import { failure, UPSTREAM_CLASSES, type UpstreamError } from "./upstream_error.ts";
+import { failure } from "./upstream_error.ts";
+import { upstreamFailure } from "./upstream_failure.ts";
 import { attemptPlan, follow, hasTriesLeft, timeLeftMs, type Walk } from "./walk.ts";
 import { openTargets, withheldError } from "./withheld.ts";
 
@@ -79,71 +70,4 @@ function noReply(parts: Parts, call: Call, { failure: last, refusal, withheld }:
   if (last === null && withheld.length > 0) return withheldError(parts, call, withheld);
   if (last === null && refusal) return refusal;
   return upstreamFailure(call, last ?? failure("upstream_timeout"));
-}
-
-const NO_ANSWER = "Cannot finish the call";
-const MESSAGES: Readonly<Record<string, string>> = {
-  "upstream-timeout": "Cannot finish the call: the provider took too long",
-  "upstream-failed": "Cannot finish the call: the provider failed",
-  "upstream-rate-limited": "Cannot finish the call: the provider limits our rate",
-  "upstream-quota-exhausted": "Cannot finish the call: the provider's quota is exhausted",
-  "upstream-access-denied": "Cannot finish the call: the provider denies access",
-};
-
-/** What the caller is told about the failure that ended its call. */
-export function upstreamFailure(call: Call, error: UpstreamError): GatewayError {
-  const { group, features } = call;
-  const attempt = decidingAttempt(call);
-  if (error.class === "upstream_context_length" && group && features) {
-    return contextExceeded(group, error.tokens ?? features.estimatedInputTokens);
-  }
-  const type = errorType(call, error);
-  const told = attempt?.told ?? [];
-  return new GatewayError(type, isAtFault(error) ? refused(told) : MESSAGES[type] ?? NO_ANSWER, {
-    model: group?.name ?? null,
-    dialect: call.dialect.name,
-    ...targetDialect(call, attempt),
-    attempts: call.attempts.length,
-    error_class: error.class,
-    upstream_status: error.status,
-    reason_code: error.code,
-    reason: told.find(({ name }) => name === "provider_message")?.value ?? null,
-    fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
-    ...(type === "upstream-timeout" ? { deadline: deadlineOf(call, attempt) } : {}),
-    ...(error.retryAfterMs === null ? {} : { retry_after_ms: error.retryAfterMs }),
-    ...(isAtFault(error) ? { retryable: false } : {}),
-    ...(features && call.wireFeatures ? shapeBuckets(features, call.wireFeatures.shape) : {}),
-  });
-}
-
-/** What the provider refused, as far as its code and the member that it names are known words. */
-function refused(told: Attempt["told"]): string {
-  const words = told
-    .filter(({ name, value }) => (name === "code" || name === "param") && value !== "other")
-    .map(({ value }) => value);
-  const about = words.length === 0 ? "" : ` (${words.join(": ")})`;
-  return `Cannot finish the call: the provider refused the request${about}`;
-}
-
-/** Whether the request itself is what the provider refused. */
-function isAtFault(error: UpstreamError): boolean {
-  const { next } = UPSTREAM_CLASSES[error.class];
-  return next === "none" || next === "same";
-}
-
-/** A rate limit among quota errors is what the caller can wait for. */
-function errorType(call: Call, error: UpstreamError) {
-  const limited = call.attempts.some((attempt) => attempt.error?.class === "upstream_rate_limited");
-  const type = UPSTREAM_CLASSES[error.class].error;
-  return type === "upstream-quota-exhausted" && limited ? "upstream-rate-limited" : type;
-}
-
-function targetDialect(call: Call, attempt: Attempt | undefined) {
-  const dialect = attempt?.target.dialect;
-  return call.snapshot.server.exposeRouteHeaders && dialect ? { target_dialect: dialect } : {};
-}
-
-function deadlineOf(call: Call, attempt: Attempt | undefined): "attempt" | "total" {
-  const own = attempt?.target.timeoutMs ?? call.group?.attemptTimeoutMs ?? 0;
-  return attempt && own > 0 && attempt.timeoutMs === own ? "attempt" : "total";
 }

@@ -1,5 +1,5 @@
-import type { Json } from "@/core/json.ts";
-import { scanElements } from "@/core/scan.ts";
+import { isObject, type Json } from "@/core/json.ts";
+import { scanElements, scanMembers } from "@/core/scan.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { type EditNote, type MemberEditor, removeItems } from "@/core/splice.ts";
 import type { Edit, WireRequest } from "@/core/wire.ts";
@@ -7,6 +7,7 @@ import { forbiddenTools, isHostedOpenAiTool, typeOf } from "./hosted_tools.ts";
 import { openAiToolChoice } from "./tool_choice.ts";
 
 const TOOLS: EditNote = { field: "tools", action: "stripped" };
+const CHOICE: EditNote = { field: "tool_choice", action: "stripped" };
 
 /**
  * Removes hosted search and image tools, and with the last tool `tools` and what is said about
@@ -25,13 +26,30 @@ export function hostedToolEdits(request: WireRequest, target: Target, edit: Memb
   edit.remove("web_search_options", "web_search_options");
   if (!member || notes.every((note) => note === undefined)) return [];
   if (notes.includes(undefined)) {
-    return removeItems(bytes, scanElements(bytes, member.start, member.end), notes);
+    const kept = removeItems(bytes, scanElements(bytes, member.start, member.end), notes);
+    return [...kept, ...chosenToolEdits(request, edit)];
   }
   if (isForced(choice)) throw forbiddenTools([...new Set(tools.map(typeOf))]);
   edit.remove("tools", "tools");
   edit.remove("tool_choice", "tool_choice");
   // The wire refuses how to call none.
   edit.remove("parallel_tool_calls", "parallel_tool_calls");
+  return [];
+}
+
+/** Takes removed tools out of a choice among some; one among removed ones alone leaves none to call. */
+function chosenToolEdits({ body, bytes, members }: WireRequest, edit: MemberEditor): Edit[] {
+  const choice = body["tool_choice"];
+  const member = members.get("tool_choice");
+  const chosen = isObject(choice) ? choice["tools"] : undefined;
+  if (!member || !Array.isArray(chosen)) return [];
+  const notes = chosen.map((tool) => isHostedOpenAiTool(typeOf(tool)) ? CHOICE : undefined);
+  const list = scanMembers(bytes, member.start, member.end).get("tools");
+  if (list && (chosen.length === 0 || notes.includes(undefined))) {
+    return removeItems(bytes, scanElements(bytes, list.start, list.end), notes);
+  }
+  if (isForced(choice)) throw forbiddenTools(chosen.map(typeOf));
+  edit.set("tool_choice", '"none"', "tool_choice");
   return [];
 }
 

@@ -225,3 +225,13 @@ Deno.test("a tool whose schema takes anything has an object where the wire wants
   assert.deepEqual(schemaOf("anthropic", "input_schema"), none);
   assert.deepEqual(schemaOf("openai-responses", "parameters"), none);
 });
+
+Deno.test("a choice among hosted tools alone leaves none to call", () => {
+  const search = { type: "web_search" };
+  const body = {
+    input: "hi",
+    tools: [search, { type: "function", name: "f" }],
+    tool_choice: { type: "allowed_tools", mode: "auto", tools: [search] },
+  };
+  assert.equal(crossed(["openai-responses", "openai-chat"], body).body["tool_choice"], "none");
+});

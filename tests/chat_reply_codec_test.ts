@@ -112,6 +112,17 @@ for (const [message, raw, reason] of FINISHES) {
   });
 }
 
+Deno.test("chat reply whose call takes nothing has an empty object for it, unless it was cut", () => {
+  const bare = (args: Json, raw: string) => {
+    const call = { id: "call_1", type: "function", function: { name: "f", arguments: args } };
+    const [part] = decodeReply({ tool_calls: [call] }, raw).parts;
+    return part?.type === "tool_call" && part.input;
+  };
+  assert.equal(bare("", "tool_calls"), "{}");
+  assert.equal(bare(null, "stop"), "{}");
+  assert.equal(bare("", "length"), "");
+});
+
 const REASONS: readonly (readonly [Finish["reason"], readonly Part[], string | null])[] = [
   ["stop", [], "stop"],
   ["stop_sequence", [], "stop"],

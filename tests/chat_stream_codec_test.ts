@@ -89,7 +89,10 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
   ], ["reasoning: a"]],
   ["content that thinks in parts", [
     delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: "a" }] }] }),
-    delta({ content: [{ type: "thinking", thinking: "b" }, { type: "text", text: "c" }] }),
+    delta({
+      content: [{ type: "thinking", thinking: "b" }, { type: "text", text: "c" }],
+      reasoning_content: "",
+    }),
   ], ["reasoning: ab", "text: c"]],
   ["reasoning that goes on after text", [
     delta({ reasoning_content: "a" }),
@@ -103,7 +106,7 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
       content: "t",
       reasoning: "s",
     }),
-  ], ["reasoning: s", "text: t", "refusal: r", "function call_a f: "]],
+  ], ["reasoning: s", "text: t", "refusal: r", "function call_a f: {}"]],
   ["other choices", [
     frame({ ...HEAD, choices: [{ index: 1, delta: { content: "b" }, finish_reason: "stop" }] }),
     delta({ content: "a" }),
@@ -133,7 +136,7 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     calls({ function: { name: "g", arguments: '{"b":' } }),
     calls({ function: { name: "g", arguments: "2}" } }),
     calls({ function: { name: "h" } }),
-  ], ['function  f: {"a":1}', "function  g: {}", 'function  g: {"b":2}', "function  h: "]],
+  ], ['function  f: {"a":1}', "function  g: {}", 'function  g: {"b":2}', "function  h: {}"]],
   ["calls without id at one index", [
     calls({ index: 0, function: { name: "f", arguments: '{"a":1}' } }),
     calls({ index: 0, function: { name: "f", arguments: "" } }),
@@ -158,7 +161,7 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     calls({ index: 0, function: { name: "f", arguments: "}" } }),
   ], ["function call_a f: {}"]],
   ["a call without id and arguments", [calls({ index: 0, function: { name: "f" } })], [
-    "function  f: ",
+    "function  f: {}",
   ]],
   ["arguments that are an object", [
     calls({ index: 0, id: "a", function: { name: "f", arguments: { x: 1 } } }),
@@ -287,6 +290,10 @@ Deno.test("chat stream with a call ends by tool_calls unless it was cut", () => 
   assert.equal(endOf(read(opened, finish("length"), DONE)).reason, "length");
   const events = read(opened, finish("length"), DONE);
   assert.deepEqual(partsOf(events), ['function call_a f: {"a']);
+});
+
+Deno.test("chat stream that was cut before the arguments of a call has none", () => {
+  assert.deepEqual(partsOf(read(calls(first({})), finish("length"))), ["function call_a f: "]);
 });
 
 Deno.test("chat stream with a refusal ends by refusal", () => {

@@ -23,6 +23,7 @@ const HOSTED = {
 const THINKING = { type: "enabled", budget_tokens: 2_048 };
 const REJECTS = { rejectsTemperature: true, rejectsTopP: true, rejectsMaxTokens: true };
 const FUNCTION = '{"type":"function","function":{"name":"web_search"}}';
+const FLAT = '{"type":"function","name":"f"}';
 const SEARCH = '{"type":"web_search_preview"}';
 
 const CASES: readonly Case[] = [
@@ -205,6 +206,23 @@ const CASES: readonly Case[] = [
     events: ["tool_choice stripped", "tools stripped"],
   },
   {
+    name: "a removed tool leaves a choice among some",
+    dialect: "openai-responses",
+    body: `"tools":[${SEARCH},${FLAT}],"tool_choice":{"type":"allowed_tools","mode":"required",` +
+      `"tools":[${SEARCH}, {"type":"function","name":"f"}]}`,
+    sent: `"tools":[${FLAT}],"tool_choice":{"type":"allowed_tools","mode":"required",` +
+      `"tools":[ {"type":"function","name":"f"}]}`,
+    events: ["tool_choice stripped", "tools stripped"],
+  },
+  {
+    name: "a choice among removed tools alone leaves none to call",
+    dialect: "openai-responses",
+    body:
+      `"tools":[${SEARCH},${FLAT}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[${SEARCH}]}`,
+    sent: `"tools":[${FLAT}],"tool_choice":"none"`,
+    events: ["tool_choice rewritten", "tools stripped"],
+  },
+  {
     name: "hosted tools stay where the target runs them",
     dialect: "openai-responses",
     body: `"tools":[${SEARCH}],"tool_choice":{"type":"web_search_preview"}`,
@@ -265,6 +283,7 @@ for (
     `"tools":[${SEARCH}],"tool_choice":{"type":"web_search_preview"}`,
     `"tools":[${SEARCH}],"tool_choice":"required"`,
     `"tools":[${SEARCH},${FUNCTION}],"tool_choice":{"type":"web_search_preview"}`,
+    `"tools":[${SEARCH},${FLAT}],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[${SEARCH}]}`,
   ]
 ) {
   Deno.test(`a choice that forces a removed tool is refused: ${rest}`, () => {

@@ -1,4 +1,4 @@
-import type { ChatResponse, Part, PartOf } from "@/core/chat.ts";
+import type { ChatResponse, Finish, Part, PartOf } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { WireBody } from "@/core/wire.ts";
@@ -21,16 +21,19 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
   const parts = readReplyParts(objectOrEmpty(choice["message"]));
   const raw = choice["finish_reason"];
   const has = (type: Part["type"]) => parts.some((part) => part.type === type);
+  const finish = readChatFinish(typeof raw === "string" ? raw : null, {
+    calls: has("tool_call"),
+    refusal: has("refusal"),
+    any: parts.length > 0,
+  });
   return {
     id: textOf(body["id"]),
     model: textOf(body["model"]),
     createdAt: secondsOf(body["created"]),
-    parts,
-    finish: readChatFinish(typeof raw === "string" ? raw : null, {
-      calls: has("tool_call"),
-      refusal: has("refusal"),
-      any: parts.length > 0,
-    }),
+    parts: parts.map((part) =>
+      part.type === "tool_call" && isBareCall(part, finish) ? { ...part, input: "{}" } : part
+    ),
+    finish,
     usage: chatUsage(body["usage"]) ?? NO_USAGE,
     extra: chatExtra(body, MAPPED),
   };
@@ -67,6 +70,14 @@ export function readReplyCall(call: JsonObject): PartOf<"tool_call"> {
     input: isObject(input) ? JSON.stringify(input) : textOf(input),
     extra: {},
   };
+}
+
+/** Whether a call that was not cut came without arguments: what runs it reads them as JSON. */
+export function isBareCall(
+  { form, input }: Pick<PartOf<"tool_call">, "form" | "input">,
+  { reason }: Finish,
+): boolean {
+  return reason === "tool_calls" && form === "function" && input.trim() === "";
 }
 
 /** The text of `content`: a text, or the texts of its parts. */

@@ -5,7 +5,14 @@ import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_erro
 import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import { contentText, readReplyCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
+import {
+  contentText,
+  isBareCall,
+  readReplyCall,
+  refusalText,
+  secondsOf,
+  textOf,
+} from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
@@ -220,6 +227,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     });
     if (finish.error) return this.#fail(finish.error);
     this.#start({});
+    for (const call of this.#calls) if (isBareCall(call, finish)) this.#addInput(call, "{}");
     const open = this.#calls.map(({ index }) => index);
     if (this.#textIndex !== -1) open.push(this.#textIndex);
     for (const index of open.sort((a, b) => a - b)) this.#out.push({ type: "part_end", index });

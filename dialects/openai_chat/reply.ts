@@ -61,7 +61,7 @@ export function messageBytes(message: JsonObject): number {
 /** The reasoning of a message or a delta: a text under one of two names, or parts of its content. */
 export function reasoningText(message: JsonObject): string {
   const named = message["reasoning_content"] || message["reasoning"];
-  if (typeof named === "string") return named;
+  if (typeof named === "string" && named !== "") return named;
   const { content } = message;
   return Array.isArray(content) ? content.map(thoughtOf).join("") : "";
 }

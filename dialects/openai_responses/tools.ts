@@ -122,6 +122,7 @@ function readAllowed(choice: JsonObject, barriers: Set<BridgeFeature>): ToolChoi
   const force = mode === "required";
   if (force && hosted.length === tools.length) throw forbiddenTools(hosted);
   const offered = tools.filter((tool) => !isHostedOpenAiTool(typeOf(tool)));
+  if (hosted.length > 0 && offered.length === 0) return { mode: "none" };
   return {
     mode: "allowed",
     force,
