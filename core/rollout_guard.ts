@@ -8,6 +8,9 @@ import type { StateStore } from "./state_store.ts";
 const LOOK_MS = 1_000;
 const SLICES = 10;
 
+/** Faults of a policy that took too long: it stopped at its deadline, or was stopped after it. */
+const TIMEOUTS: ReadonlySet<PolicyFault> = new Set(["policy-timeout", "policy-killed"]);
+
 /** What became of one call, as far as a rollout cares. */
 export interface ArmCall {
   readonly fault: PolicyFault | null;
@@ -102,7 +105,7 @@ export class RolloutGuard implements Disposable {
     const tally = this.#sliceOf(group, limits).arms[arm];
     tally.decisions += 1;
     if (fault !== null) tally.faults += 1;
-    if (fault === "policy-timeout") tally.timeouts += 1;
+    if (fault !== null && TIMEOUTS.has(fault)) tally.timeouts += 1;
     if (failed) tally.failed += 1;
     if (costNusd !== null) {
       tally.priced += 1;
@@ -173,11 +176,13 @@ export class RolloutGuard implements Disposable {
     if (fresh.timeouts / fresh.decisions > limits.maxTimeoutRate) return "max_timeout_rate";
     const base = sum(slices.map(({ arms }) => arms.base));
     if (base.decisions < limits.minDecisions) return null;
-    const failing = (tally: Tally) => tally.failed / tally.decisions;
-    const cost = (tally: Tally) => tally.priced === 0 ? 0 : tally.costNusd / tally.priced;
-    if (isAbove(failing(fresh), failing(base), limits.maxFailedCallRatio)) {
+    // A base without a failure is no better than one whose next call may fail.
+    const failing = Math.max(1, base.failed) / base.decisions;
+    if (isAbove(fresh.failed / fresh.decisions, failing, limits.maxFailedCallRatio)) {
       return "max_failed_call_ratio";
     }
+    if (fresh.priced === 0 || base.priced === 0) return null;
+    const cost = ({ costNusd, priced }: Tally) => costNusd / priced;
     return isAbove(cost(fresh), cost(base), limits.maxCostRatio) ? "max_cost_ratio" : null;
   }
 
@@ -210,7 +215,7 @@ export class RolloutGuard implements Disposable {
 }
 
 function isAbove(fresh: number, base: number, ratio: number | null): boolean {
-  return ratio !== null && base > 0 && fresh / base > ratio;
+  return ratio !== null && fresh > ratio * base;
 }
 
 function emptyTally(): Tally {

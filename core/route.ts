@@ -7,7 +7,7 @@ import { noTarget } from "./no_target.ts";
 import { applyPasses } from "./passes/mod.ts";
 import { checkPlan } from "./plan.ts";
 import { armOf } from "./rollout.ts";
-import { contextOf, plainContext } from "./route_context.ts";
+import { contextOf, givenContext } from "./route_context.ts";
 import type { Target } from "./snapshot.ts";
 import type { Asking } from "./strategy.ts";
 import { isInSample } from "./telemetry/decision_rows.ts";
@@ -31,7 +31,7 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
     decision.outcome = "left";
     throw cutError(call.cut);
   }
-  if (decision.group.shadow) parts.shadows.offer(decision, () => plainContext(decision.context));
+  if (decision.group.shadow) parts.shadows.offer(decision, () => givenContext(decision.context));
   for (const { kind, cost } of call.policyRuns) {
     if (kind === "external") call.waitedMs += cost.durationUs / 1000;
   }

@@ -43,6 +43,11 @@ export function plainContext(context: RouteContext): RouteContext {
   };
 }
 
+/** A context as its group's policies are given it: plain, with the content that they may see. */
+export function givenContext(context: RouteContext): RouteContext {
+  return context instanceof CallContext ? context.toJSON() : plainContext(context);
+}
+
 /**
  * The context of one call. Few decisions draw, or ask for names: what most do not read is made when it
  * is read, and stays. A class, as accessors of an object literal would keep all that they reach until

@@ -47,7 +47,7 @@ export class Shadows {
   }
 
   /** Takes a decision that is made, if it is one of the sample, with its context as it is now. */
-  offer({ group, context, checked }: Offered, plain: () => RouteContext): void {
+  offer({ group, context, checked }: Offered, given: () => RouteContext): void {
     const { shadow } = group;
     if (!shadow || !checked || !isSampled(context.requestId, shadow.samplePercent)) return;
     const queue = this.#queueOf(group.name);
@@ -55,7 +55,7 @@ export class Shadows {
       this.#countsOf(group.name).dropped += 1;
       return;
     }
-    queue.waiting.push({ shadow, context: plain(), served: checked });
+    queue.waiting.push({ shadow, context: given(), served: checked });
     setTimeout(() => this.#next(queue), 0);
   }
 

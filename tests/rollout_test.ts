@@ -134,6 +134,37 @@ Deno.test("rollout forgets faults that left the window, and compares failed call
   assert(guard.isRolledBack(GROUP), "14 % fail, of the base's 5 %");
 });
 
+for (const fault of ["policy-timeout", "policy-killed"] as const) {
+  Deno.test(`rollout is taken back for a policy that takes too long: ${fault}`, async () => {
+    using guard = guardOf(sharedState());
+    await guard.look();
+    for (let made = 0; made < 110; made++) guard.count(GROUP, "rollout", FINE);
+    guard.count(GROUP, "rollout", { ...FINE, fault });
+    assert(!guard.isRolledBack(GROUP));
+    guard.count(GROUP, "rollout", { ...FINE, fault });
+    assert(guard.isRolledBack(GROUP), "2 of 112 are above 1 %");
+  });
+}
+
+Deno.test("rollout is taken back for failed calls, and for cost, where the base has none", async () => {
+  const limits = { maxFailedCallRatio: 2, maxCostRatio: 2 };
+  const autoRollback = { ...ROLLOUT.autoRollback!, ...limits };
+  for (const bad of [{ failed: true }, { costNusd: 5 }]) {
+    const group = groupOf({ rollout: { ...ROLLOUT, autoRollback } });
+    using guard = guardOf(sharedState());
+    await guard.look();
+    for (let made = 0; made < 200; made++) {
+      guard.count(group, "base", { ...FINE, costNusd: 0 });
+      guard.count(group, "rollout", { ...FINE, costNusd: 0 });
+    }
+    assert(!guard.isRolledBack(group));
+    for (let made = 0; made < 3; made++) {
+      guard.count(group, "rollout", { ...FINE, costNusd: 0, ...bad });
+    }
+    assert(guard.isRolledBack(group), `3 of 203: ${JSON.stringify(bad)}`);
+  }
+});
+
 Deno.test("rollback that could not be stored is stored later, and ends when it is resumed", async () => {
   const shared = sharedState();
   let down = true;

@@ -37,9 +37,17 @@ export function compileGroup(
   const side = (purpose: SidePurpose, written: SideConfig) =>
     compileSide(purpose, written, { name, group, base: base.decide, facts });
   const beside = strategy.shadow?.(options) ?? null;
+  const rollout = group.rollout
+    ? rolloutOf(group.rollout, side("base", group.rollout.base ?? {}))
+    : null;
+  const shadow = beside
+    ? shadowOf(EVERY_CALL, side("shadow", { external: beside }))
+    : shadowOf(group.shadow, side("shadow", group.shadow ?? {}));
+  const policies = [policy, rollout?.base?.policy, shadow?.policy];
   const settings = {
     name,
-    includeRequest: group.include_request || (policy?.kind === "external" && policy.includeRequest),
+    includeRequest: group.include_request ||
+      policies.some((one) => one?.kind === "external" && one.includeRequest),
     strategy: group.strategy,
     options: strategy.recorded ? strategy.recorded(options) : options,
     targets,
@@ -50,12 +58,8 @@ export function compileGroup(
     hedge: hedge(group),
     breaker: breaker(group),
     ...compileDelivery(group),
-    rollout: group.rollout
-      ? rolloutOf(group.rollout, side("base", group.rollout.base ?? {}))
-      : null,
-    shadow: beside
-      ? shadowOf(EVERY_CALL, side("shadow", { external: beside }))
-      : shadowOf(group.shadow, side("shadow", group.shadow ?? {})),
+    rollout,
+    shadow,
     cache: cacheOf(group, config),
     estimates: {
       imageTokens: Math.max(...compiled.map(({ imageTokens }) => imageTokens)),

@@ -60,3 +60,34 @@ Deno.test("a shadow that falls behind is asked less, and one that fails touches 
   await server.request(6);
   assert(server.requests.length <= 7, `${server.requests.length} of 12 asked`);
 });
+
+/** What a group says of a policy beside it that is to see the words. */
+const SEEING = [
+  ["shadow.external", (policy: object) => ({ shadow: { external: policy, sample_percent: 100 } })],
+  ["a policy whose mode is shadow", (policy: object) => ({
+    strategy: "external",
+    base_strategy: "failover",
+    external_policy: { ...policy, mode: "shadow" },
+    shadow: undefined,
+  })],
+] as const;
+
+for (const [what, keysOf] of SEEING) {
+  Deno.test(`${what} with include_request sees what it would decide about`, async () => {
+    await using server = await startUpstream(reply({ targetIndex: 1 }));
+    const base = options(server.url);
+    const external = {
+      url: server.url,
+      allow_hosts: [new URL(server.url).hostname],
+      include_request: true,
+    };
+    await using gateway = await startTestGateway({
+      ...base,
+      group: { ...base.group, ...keysOf(external) },
+    });
+    const body = { messages: [{ role: "user", content: "The shadow reads this" }] };
+    assert.equal((await call(gateway.url, CHAT, { body })).status, 200);
+    const { text } = (await server.request(1)).json();
+    assert.match(String(text), /The shadow reads this/);
+  });
+}
