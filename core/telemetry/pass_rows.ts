@@ -35,36 +35,23 @@ function causeRows(
 
 /** Rows of `request_decision_shape_features`: what the decision knew of the request, but for what is not there. */
 export function featureRows({ features, requirements }: SeenContext): readonly Row[] {
-  const { reasoning, ...others } = features;
-  const scalars = {
-    ...others,
-    reasoningKind: reasoning.kind,
-    reasoningBudget: reasoning.budgetTokens,
+  const { reasoning, ...scalars } = features;
+  const rows: Row[] = [];
+  const text = (feature_name: string, text_value: string) =>
+    rows.push({ seq: rows.length, feature_name, text_value });
+  const add = (feature_name: string, value: unknown) => {
+    if (typeof value === "string" && value !== "none") text(feature_name, value);
+    if (value === true || typeof value === "number" && value !== 0) {
+      rows.push({ seq: rows.length, feature_name, int_value: Number(value) });
+    }
   };
-  const rows = Object.entries(scalars).flatMap(([name, value]) =>
-    featureRow(snakeCase(name), value)
-  );
-  const named = (feature_name: string, values: readonly string[]) =>
-    values.map((text_value) => ({ feature_name, text_value }));
-  return numbered([
-    ...rows,
-    ...named("requirement", requirements),
-    ...named("hosted_tool", features.hostedTools),
-    ...named("metadata_key", features.metadataKeys),
-  ]);
-}
-
-function featureRow(feature_name: string, value: unknown): readonly Row[] {
-  switch (typeof value) {
-    case "number":
-      return value === 0 ? [] : [{ feature_name, int_value: value }];
-    case "boolean":
-      return value ? [{ feature_name, int_value: 1 }] : [];
-    case "string":
-      return value === "none" ? [] : [{ feature_name, text_value: value }];
-    default:
-      return [];
-  }
+  for (const [name, value] of Object.entries(scalars)) add(snakeCase(name), value);
+  add("reasoning_kind", reasoning.kind);
+  add("reasoning_budget", reasoning.budgetTokens);
+  for (const name of requirements) text("requirement", name);
+  for (const name of features.hostedTools) text("hosted_tool", name);
+  for (const name of features.metadataKeys) text("metadata_key", name);
+  return rows;
 }
 
 /** Rows of `request_cache_reasons`. */
