@@ -22,12 +22,12 @@ const DELAYS_MS: Readonly<Record<RollupType, number>> = {
   monthly: 60 * MINUTE_MS,
 };
 
-/** Windows made final per turn and type: shipping waits meanwhile. */
-const MAX_FINAL = 24;
+/** Windows rolled up, and made final, per turn and type: shipping waits meanwhile. */
+const MAX_WINDOWS = 24;
 const ACTOR = "schedule";
 
 /**
- * Does what is due at a moment (epoch ms): drafts of the latest windows, final ones of old drafts,
+ * Does what is due at a moment (epoch ms): drafts of the windows that ended, final ones of old drafts,
  * adjustments for calls that came late, and the daily run of retention. What was done is in the database,
  * so that a restart repeats nothing.
  *
@@ -53,20 +53,27 @@ export async function doChores(
 async function draft(db: Lockable, options: RollupOptions): Promise<void> {
   for (const type of ROLLUP_TYPES) {
     const current = windowAt(type, options.now - DELAYS_MS[type]);
-    const window = windowAt(type, current.start - 1);
-    if (await isRolledUp(db, window)) continue;
-    if (type === "daily") await adjust(db, options);
-    await rollUp(db, window, options);
+    const windows = await windowsTo(db, windowAt(type, current.start - 1));
+    if (windows.length > 0 && type === "daily") await adjust(db, options);
+    for (const window of windows) await rollUp(db, window, options);
   }
 }
 
-async function isRolledUp(db: Lockable, { type, start }: RollupWindow): Promise<boolean> {
-  const found = await db.query(
-    "SELECT 1 AS one FROM usage_rollup_runs WHERE rollup_type = $1 AND window_start = $2 LIMIT 1",
-    type,
-    start,
+/** From the last window that was rolled up to one that is due: nobody was there for those between. */
+async function windowsTo(db: Lockable, due: RollupWindow): Promise<RollupWindow[]> {
+  const [row] = await db.query(
+    `SELECT max(window_start) AS latest FROM usage_rollup_runs
+      WHERE rollup_type = $1 AND window_start <= $2`,
+    due.type,
+    due.start,
   );
-  return found.length > 0;
+  const latest = row?.latest ?? null;
+  const first = latest === null ? due : windowAt(due.type, windowAt(due.type, Number(latest)).end);
+  const found: RollupWindow[] = [];
+  for (let window = first; window.start <= due.start; window = windowAt(due.type, window.end)) {
+    if (found.push(window) === MAX_WINDOWS) break;
+  }
+  return found;
 }
 
 /** Once a day: windows of calls that were loaded more than a day late, since two days ago. */
@@ -89,7 +96,7 @@ async function finalize(db: Lockable, before: number, options: RollupOptions): P
   for (const type of ROLLUP_TYPES) {
     const drafts = await db.query(
       `SELECT window_start FROM usage_rollup_runs WHERE rollup_type = $1 AND status = 'draft'
-        AND window_end <= $2 ORDER BY window_start LIMIT ${MAX_FINAL}`,
+        AND window_end <= $2 ORDER BY window_start LIMIT ${MAX_WINDOWS}`,
       type,
       before,
     );

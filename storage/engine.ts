@@ -9,8 +9,9 @@ export interface Engine {
   readonly bigint: string;
   /** Behind nano-USD, makes USD with every digit the engine can show. */
   readonly toUsd: string;
-  /** Behind the closing bracket of a table. */
+  /** Behind the closing bracket of a table with one column as its key, and of one with several. */
   readonly tableEnd: string;
+  readonly listEnd: string;
   /** Rows `table_name`, `column_name` of the tables and views that are there. */
   readonly columnsSql: string;
   /** Rows `name` of the indexes that are there. */
@@ -23,6 +24,8 @@ export const SQLITE: Engine = {
   bigint: "INTEGER",
   toUsd: "/ 1000000000.0",
   tableEnd: " STRICT",
+  // Most of a row of a list is its key: with a number of its own, as in tables made before, it stands twice.
+  listEnd: " STRICT, WITHOUT ROWID",
   columnsSql: "SELECT m.name AS table_name, c.name AS column_name " +
     "FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view')",
   indexesSql: "SELECT name FROM sqlite_master WHERE type = 'index'",
@@ -35,6 +38,7 @@ export const POSTGRES: Engine = {
   bigint: "bigint",
   toUsd: "* 0.000000001",
   tableEnd: "",
+  listEnd: "",
   columnsSql: "SELECT table_name::text, column_name::text " +
     "FROM information_schema.columns WHERE table_schema = current_schema()",
   indexesSql: "SELECT indexname::text AS name FROM pg_indexes WHERE schemaname = current_schema()",
@@ -62,7 +66,8 @@ function createTable(table: Table, engine: Engine): string {
     ...columnsOf(table).map((item) => column(item, engine)),
     `PRIMARY KEY (${table.key.join(", ")})`,
   ];
-  return `CREATE TABLE ${table.name} (\n  ${lines.join(",\n  ")}\n)${engine.tableEnd}`;
+  const end = table.key.length > 1 ? engine.listEnd : engine.tableEnd;
+  return `CREATE TABLE ${table.name} (\n  ${lines.join(",\n  ")}\n)${end}`;
 }
 
 function column({ name, kind }: Column, engine: Engine): string {

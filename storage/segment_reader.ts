@@ -27,8 +27,9 @@ export interface BatchLimits {
 /** Reads whole lines of journals. */
 export interface SegmentReader {
   /**
-   * Reads lines of one segment from a place on; their bytes stay valid until the next call. No lines:
-   * nothing is left. `next` is where the next read begins, `more` whether it may find something at once.
+   * Reads lines of one segment from a place on. Their bytes stay valid until the next call, and lie in one
+   * buffer as in the file, a newline between two. No lines: nothing is left. `next` is where the next read
+   * begins, `more` whether it may find something at once.
    */
   read(
     journal: JournalFiles,

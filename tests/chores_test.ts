@@ -50,6 +50,22 @@ onEachDriver("drafts are made when their time has come, once", async (place) => 
   assert.deepEqual(await runs(db), made);
 });
 
+onEachDriver("windows that ended while nobody was there are drafted afterwards", async (place) => {
+  await using database = await shipCalls(place, someCalls(20));
+  const { db } = database;
+  const stopped = Date.UTC(2025, 11, 1, 10, 40);
+  const started = Date.UTC(2025, 11, 3, 13, 15);
+  await doChores(db, options(), stopped);
+  for (let turn = 0; turn < 4; turn++) await doChores(db, options(), started + turn * MINUTE_MS);
+  const made = await runs(db);
+  const days = made.filter((run) => run.startsWith("daily")).map((run) => run.slice(6, 16));
+  assert.deepEqual(days, ["2025-11-30", "2025-12-01", "2025-12-02"]);
+  const hours = made.filter((run) => run.startsWith("hourly"));
+  assert.equal(hours[0], "hourly 2025-12-01T09 draft");
+  assert.equal(hours.at(-1), "hourly 2025-12-03T12 draft");
+  assert.equal(hours.length, 52);
+});
+
 onEachDriver("drafts become final when they are old enough, and not before", async (place) => {
   const shipped = someCalls(20).map((call) => ({
     ...call,

@@ -186,6 +186,15 @@ for (const { name, open } of STORES) {
       assert.equal(await ask(20, members.slice(0, 2), 10), 0, "others used more than they may");
     }));
 
+  Deno.test(`processes on ${name} see what others use of a minute that has no limit yet`, () =>
+    withFleet(async ({ members }) => {
+      const [first, second] = members as [Member, Member];
+      assert(await admit(first, limitsOf("rpm", 5), [["rpm", 1], ["tpm", 700]]));
+      await first.store.refresh([first.ledger.account("caller:ci")]);
+      assert.equal(await admit(second, limitsOf("tpm", 1_000), [["tpm", 400]]), null);
+      assert(await admit(second, limitsOf("tpm", 1_000), [["tpm", 300]]));
+    }));
+
   Deno.test(`processes on ${name} name the limit that is in the way`, () =>
     withFleet(async ({ members: [first, second] }) => {
       const limits = limitsOf("rpm", 500);

@@ -100,7 +100,7 @@ onEachDriver("report names what it was asked for", async (place) => {
   await withCalls(place);
   const { out } = await run(
     place,
-    ...["report", "overview", "--month", "2025-11", "--caller", "caller-1", "--status", "5xx"],
+    ...["report", "overview", "--month", "2025-11", "--caller", "Caller-1", "--status", "5xx"],
   );
   assert.match(out, /- Window: 2025-11-01T00:00:00Z to 2025-12-01T00:00:00Z/);
   assert.match(out, /- Filters: caller_id = caller-1, status = 500-599\n/);

@@ -191,20 +191,41 @@ onEachDriver("a baseline prices every call as the gateway prices calls", async (
     })
   );
   await using database = await shipCalls(place, calls);
-  const found = await database.db.query(
-    `SELECT request_id, ${baselineCost(BASELINE)} AS cost FROM request_usage AS u`,
-  );
-  const costs = new Map(found.map(({ request_id, cost }) => [request_id, cost]));
-  for (const [n, item] of usages.entries()) {
-    assert.equal(costs.get(requestId(n)), baselineOf(item, imageCost), JSON.stringify(item));
+  for (const baseline of [BASELINE, ODD_PRICES]) {
+    const found = await database.db.query(
+      `SELECT request_id, ${baselineCost(baseline)} AS cost FROM request_usage AS u`,
+    );
+    const costs = new Map(found.map(({ request_id, cost }) => [request_id, cost]));
+    for (const [n, item] of usages.entries()) {
+      const cost = baselineOf(baseline, item) + imageCost;
+      assert.equal(costs.get(requestId(n)), cost, JSON.stringify(item));
+    }
   }
 });
 
-/** What the gateway would have charged, with the image class replaced by what images did cost. */
-function baselineOf(usage: Omit<CostInput, "imageCount">, imageCost: bigint): bigint {
-  const prices = { ...BASELINE, image: 0n, perImage: null, source: "", updatedAt: "" };
-  return costOf({ ...usage, imageCount: 0 }, prices).total! + imageCost;
+const ODD_PRICES: BaselinePrices = {
+  ...BASELINE,
+  input: 123_456_789n,
+  cachedInput: 12_345_000n,
+  cacheWrite: 0n,
+};
+
+/** What the gateway would have charged, but for images. */
+function baselineOf(baseline: BaselinePrices, usage: Omit<CostInput, "imageCount">): bigint {
+  const prices = { ...baseline, image: 0n, perImage: null, source: "", updatedAt: "" };
+  return costOf({ ...usage, imageCount: 0 }, prices).total!;
 }
+
+onEachDriver("savings of many thousand USD are told, of calls of any size", async (place) => {
+  const MOST = 2 ** 31 - 1;
+  const call = (n: number) =>
+    record(n, { input_tokens: 0, output_tokens: MOST, total_cost_nusd: 1_000_000_000n });
+  await using database = await shipCalls(place, [1, 2, 3].map(call));
+  const [row] = await section("savings").query(database.db, filterOf({ baseline: BASELINE }));
+  assert.equal(row?.baseline_nusd, 3n * BigInt(MOST) * 15_000n);
+  assert.equal(row?.savings_nusd, 3n * BigInt(MOST) * 15_000n - 3_000_000_000n);
+  assert.equal(row?.savings_rate_micro, 999_969n);
+});
 
 onEachDriver(
   "savings leave unpriced calls out, and count what failed calls cost",

@@ -95,7 +95,7 @@ onEachDriver("retention stops after its batches, the oldest gone", async (place)
 const HOLDS: readonly (readonly [string[], number[]])[] = [
   [["--request-id", requestId(3)], [3]],
   [["--project", "p1"], [1, 3, 5]],
-  [["--project", "p1", "--environment", "dev"], [3]],
+  [["--project", "P1", "--environment", "Dev"], [3]],
   [["--from", "2025-11-19", "--to", "2025-11-21"], [2, 3]],
   [[], [1, 2, 3, 4, 5, 6]],
 ];
@@ -143,6 +143,16 @@ for (const [words, kept] of HOLDS) {
     );
   }
 }
+
+onEachDriver("a hold that would keep nothing is refused", async (place) => {
+  await fill(place, []);
+  const words = ["hold", "create", "--class", "usage_detail", "--reason", "r", "--actor", "ada"];
+  for (const [from, to] of [["2025-11-20", "2025-11-20"], ["2025-11-21", "2025-11-20"]] as const) {
+    const { out, code } = await runAt(NOW, place, ...words, "--from", from, "--to", to);
+    assert.deepEqual([code, /--from must be before --to/.test(out)], [2, true]);
+  }
+  assert.equal(await count(place, "legal_holds"), 0);
+});
 
 onEachDriver("calls stay until a final daily rollup holds them", async (place) => {
   await fill(place);

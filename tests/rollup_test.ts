@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import type { Queries, UsageDatabase } from "../storage/database.ts";
 import { sections } from "../storage/reports/sections.ts";
+import {
+  insertDecisionBuckets,
+  insertHistograms,
+  insertRollup,
+} from "../storage/rollups/rollup_sql.ts";
 import { RollupError, type RollupOptions, runRollups } from "../storage/rollups/run_rollup.ts";
 import { verifyRollup } from "../storage/rollups/verify_rollup.ts";
 import { type RollupType, windowsOf } from "../storage/rollups/window.ts";
@@ -243,4 +248,18 @@ Deno.test("rollup run refuses bounds that are none", async () => {
   using place = makePlace();
   const words = ["rollup", "run", "--type", "daily", "--from", "2025-11-17T01:00:00Z", "--to"];
   assert.equal((await runAt(later(), place, ...words, "2025-11-18")).code, 2);
+});
+
+Deno.test("a run reads the calls of its window by their time, however many others there are", async () => {
+  using place = makePlace();
+  await using database = await openPlace(place);
+  const [window] = windowsOf("daily", WEEK);
+  const source = { runId: "r", window: window!, after: -1, until: later() };
+  for (const sql of [insertRollup, insertHistograms, insertDecisionBuckets]) {
+    const plan = await database.db.query(`EXPLAIN QUERY PLAN ${sql(source)}`);
+    const steps = plan.map(({ detail }) => String(detail));
+    const reads = steps.filter((step) => /^(?:SCAN|SEARCH) (?:u|request_usage)\b/.test(step));
+    assert(reads.length > 0, steps.join("\n"));
+    for (const step of reads) assert.match(step, /idx_request_usage_ts /, sql.name);
+  }
 });

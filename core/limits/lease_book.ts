@@ -14,8 +14,8 @@ export interface LeaseCell {
   used: number;
   /** Units of calls that are not settled. */
   reserved: number;
-  /** Begin of the period (epoch ms), the second since the epoch, or 0. */
-  readonly window: number;
+  /** Begin of the period (epoch ms), or 0; or the second since the epoch, 0 until that is reported. */
+  window: number;
   granted: number;
   /** What the store knows of it: settled units of a period, all units of a second. */
   reported: number;

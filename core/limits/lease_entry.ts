@@ -171,6 +171,8 @@ function reportSeconds(
     if (second < oldest) continue;
     seconds.set(second, (seconds.get(second) ?? 0) + list[place + 1]!);
   }
+  // What needed no grant, as there is no limit, was not given a second.
+  for (const cell of book.cells(key)) cell.window ||= secondOf(world);
   book.forget(key, oldest);
   let own = 0;
   let idle = 0;

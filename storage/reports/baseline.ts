@@ -25,6 +25,11 @@ function least(a: string, b: string): string {
   return `(case when ${a} < ${b} then ${a} else ${b} end)`;
 }
 
+/** Price and million are shortened: 64 bits hold the product of any tokens and a price of whole cents. */
 function cost(tokens: string, price: bigint): string {
-  return `(${tokens} * cast(${price} as bigint) + 500000) / 1000000`;
+  const common = [MILLION, 1_000n, 1n].find((factor) => price % factor === 0n)!;
+  const per = MILLION / common;
+  return `(${tokens} * cast(${price / common} as bigint) + ${per / 2n}) / ${per}`;
 }
+
+const MILLION = 1_000_000n;

@@ -38,9 +38,10 @@ export interface Grouping {
   charts?(rows: readonly ReportRow[]): readonly Chart[];
 }
 
-/** A share of a million, NULL where there is no whole. */
+/** A share of a million, NULL where there is no whole. 64 bits do not hold a million times some amounts. */
 export function share(name: string, title: string, [part, whole]: [string, string]): Derived {
-  return { name, title, format: "share", of: `${part} * 1000000 / nullif(${whole}, 0)` };
+  const of = `cast(round(1000000.0 * ${part} / nullif(${whole}, 0)) as bigint)`;
+  return { name, title, format: "share", of };
 }
 
 /** Builds a report that groups calls. Long windows read rollups, where those know everything asked for. */

@@ -86,7 +86,9 @@ export function filterOf(
 ): ReportFilter {
   const labels = Object.entries(LABELS).flatMap(([flag, column]) => {
     const value = flags[flag as keyof typeof LABELS];
-    return value === undefined ? [] : [[column, value]];
+    if (value === undefined) return [];
+    // Ids of accounts are stored in lower case, however the configuration spells them.
+    return [[column, column.startsWith("caller_") ? value.toLowerCase() : value]];
   });
   return {
     ...parseWindow(flags, now),

@@ -4,6 +4,7 @@ import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
 import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
 import { parseTime } from "../time_window.ts";
 import { withDatabase } from "../with_database.ts";
+import type { NewHold } from "./holds.ts";
 import type { TableState } from "./run_retention.ts";
 
 interface RetentionFlags {
@@ -131,17 +132,27 @@ async function run(flags: RunFlags, surroundings: Surroundings): Promise<void> {
 }
 
 async function create(flags: HoldFlags, surroundings: Surroundings): Promise<void> {
-  const { requestId, project, environment, reason, actor, class: dataClass } = flags;
-  const [from, to] = flagsOk(() =>
-    [flags.from, flags.to].map((time) => time === undefined ? null : parseTime(time))
-  );
-  const span = { from: from ?? null, to: to ?? null };
-  const hold = { dataClass, requestId, project, environment, reason, actor, ...span };
+  const hold = flagsOk(() => holdOf(flags));
   await withDatabase(database(flags), { ...surroundings, purpose: "write" }, async (db) => {
     const { createHold } = await import("./holds.ts");
     const { world } = surroundings;
     world.print(`Created ${await createHold(db, hold, world.now())}`);
   });
+}
+
+/** @throws RangeError when it would hold nothing */
+function holdOf(flags: HoldFlags): NewHold {
+  const { requestId, project, environment, reason, actor, class: dataClass } = flags;
+  const [from = null, to = null] = [flags.from, flags.to].map((time) =>
+    time === undefined ? null : parseTime(time)
+  );
+  if (from !== null && to !== null && from >= to) {
+    throw new RangeError("Cannot hold an empty span of time: --from must be before --to");
+  }
+  // Ids of accounts are stored in lower case, however the configuration spells them.
+  const [ofProject, ofEnvironment] = [project.toLowerCase(), environment.toLowerCase()];
+  const who = { requestId, project: ofProject, environment: ofEnvironment };
+  return { dataClass, ...who, from, to, reason, actor };
 }
 
 async function release(
