@@ -113,7 +113,7 @@ function createJournal(
       events.write(lines.event(eventSeq += 1, "security_access_events", event));
     },
     appendDecision(decision) {
-      events.write(lines.decision(eventSeq += 1, decision));
+      events.writeSoon(lines.decision(eventSeq += 1, decision));
     },
     appendDecisionSource(table, row) {
       events.write(lines.event(eventSeq += 1, table, row));

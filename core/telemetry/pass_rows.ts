@@ -7,64 +7,45 @@ import type { SeenContext } from "./recorded_context.ts";
 import { runRow } from "./run_row.ts";
 import { UPSTREAM_CLASSES } from "../upstream_error.ts";
 
+/** All rows of a list name the same columns: so they go into their table together. */
+const NOTHING = { candidate_index: null, int_value: null, text_value: null } as const;
+
 /** Rows of `request_routing_signals`: where each pass put each target, and what it went by. */
 export function passRows({ passes, ...facts }: DecisionFacts): readonly Row[] {
-  const ranks = passes.flatMap(({ pass, order }) =>
-    order.map((index, place) => ({
-      pass,
-      signal_name: "rank",
-      candidate_index: index,
-      int_value: place + 1,
-    }))
-  );
-  return numbered([...ranks, ...causeRows(facts)]);
-}
-
-function causeRows(
-  { pinState, budgetRule, deferredCount, panic }: Omit<DecisionFacts, "passes">,
-): readonly Row[] {
-  return [
-    { pass: "pin", signal_name: "pin_state", text_value: pinState },
-    ...(budgetRule === null
-      ? []
-      : [{ pass: "budget", signal_name: "rule", text_value: budgetRule }]),
-    { pass: "availability", signal_name: "deferred", int_value: deferredCount },
-    { pass: "availability", signal_name: "panic", int_value: panic ? 1 : 0 },
-  ];
+  const rows: Row[] = [];
+  const add = (pass: string, signal_name: string, value: Row) =>
+    rows.push({ seq: rows.length, pass, signal_name, ...NOTHING, ...value });
+  for (const { pass, order } of passes) {
+    for (const [place, candidate_index] of order.entries()) {
+      add(pass, "rank", { candidate_index, int_value: place + 1 });
+    }
+  }
+  add("pin", "pin_state", { text_value: facts.pinState });
+  if (facts.budgetRule !== null) add("budget", "rule", { text_value: facts.budgetRule });
+  add("availability", "deferred", { int_value: facts.deferredCount });
+  add("availability", "panic", { int_value: facts.panic ? 1 : 0 });
+  return rows;
 }
 
 /** Rows of `request_decision_shape_features`: what the decision knew of the request, but for what is not there. */
 export function featureRows({ features, requirements }: SeenContext): readonly Row[] {
-  const { reasoning, ...others } = features;
-  const scalars = {
-    ...others,
-    reasoningKind: reasoning.kind,
-    reasoningBudget: reasoning.budgetTokens,
+  const { reasoning, hostedTools, metadataKeys } = features;
+  const rows: Row[] = [];
+  const text = (feature_name: string, text_value: string) =>
+    rows.push({ seq: rows.length, feature_name, int_value: null, text_value });
+  const add = (feature_name: string, value: unknown) => {
+    if (typeof value === "string" && value !== "none") text(feature_name, value);
+    if (value === true || typeof value === "number" && value !== 0) {
+      rows.push({ seq: rows.length, feature_name, int_value: Number(value), text_value: null });
+    }
   };
-  const rows = Object.entries(scalars).flatMap(([name, value]) =>
-    featureRow(snakeCase(name), value)
-  );
-  const named = (feature_name: string, values: readonly string[]) =>
-    values.map((text_value) => ({ feature_name, text_value }));
-  return numbered([
-    ...rows,
-    ...named("requirement", requirements),
-    ...named("hosted_tool", features.hostedTools),
-    ...named("metadata_key", features.metadataKeys),
-  ]);
-}
-
-function featureRow(feature_name: string, value: unknown): readonly Row[] {
-  switch (typeof value) {
-    case "number":
-      return value === 0 ? [] : [{ feature_name, int_value: value }];
-    case "boolean":
-      return value ? [{ feature_name, int_value: 1 }] : [];
-    case "string":
-      return value === "none" ? [] : [{ feature_name, text_value: value }];
-    default:
-      return [];
-  }
+  for (const [name, value] of Object.entries(features)) add(snakeCase(name), value);
+  add("reasoning_kind", reasoning.kind);
+  add("reasoning_budget", reasoning.budgetTokens);
+  for (const name of requirements) text("requirement", name);
+  for (const name of hostedTools) text("hosted_tool", name);
+  for (const name of metadataKeys) text("metadata_key", name);
+  return rows;
 }
 
 /** Rows of `request_cache_reasons`. */
