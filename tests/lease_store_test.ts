@@ -195,6 +195,25 @@ for (const { name, open } of STORES) {
       assert(await admit(second, limitsOf("tpm", 1_000), [["tpm", 300]]));
     }));
 
+  Deno.test(`processes on ${name} tell what others used apart from what they hold`, () =>
+    withFleet(async ({ members }) => {
+      const [first, second] = members as [Member, Member];
+      const limits = limitsOf("day.tokens", 100_000);
+      const settled = await admit(first, limits, [["day.tokens", 700]]);
+      first.ledger.settle(settled!, { ...NO_CHARGE, calls: 1, tokens: 300 });
+      assert(await admit(first, limits, [["day.tokens", 5_000]]));
+      const account = second.ledger.account("caller:ci");
+      await until(async () => {
+        await second.store.refresh([account]);
+        const at = second.ledger.moment();
+        const [taken, reserved] = [
+          account.taken("day.tokens", at),
+          account.reserved("day.tokens", at),
+        ];
+        return taken === 5_300 && reserved === 5_000;
+      });
+    }));
+
   Deno.test(`processes on ${name} name the limit that is in the way`, () =>
     withFleet(async ({ members: [first, second] }) => {
       const limits = limitsOf("rpm", 500);

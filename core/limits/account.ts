@@ -2,6 +2,7 @@ import { type Period, periodAt, type PeriodName } from "../period.ts";
 import { isRolling, LeaseBook, type LeaseCell, type RollingKey } from "./lease_book.ts";
 import { type Charge, chargedUnits } from "./charge.ts";
 import { NumberBlocks, type NumberPlace } from "./number_blocks.ts";
+import type { ForeignUnits } from "./lease_entry.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, placeOf } from "./limit.ts";
 import type { Moment } from "./moment.ts";
 import { Pace } from "./pace.ts";
@@ -71,7 +72,7 @@ function laneOf(key: RollingKey): Lane {
 }
 
 /** Nothing is known of other processes. */
-const NOBODY: ReadonlyMap<LimitKey, number> = new Map();
+const NOBODY: ReadonlyMap<LimitKey, ForeignUnits> = new Map();
 
 /**
  * The counters of one caller, project or user. Everything is counted, whatever is limited.
@@ -113,7 +114,7 @@ export class Account {
   /** Units that stand against a limit now: used and reserved, here and elsewhere. */
   taken(key: LimitKey, at: Moment): number {
     const own = this.takenHere(key, at);
-    return this.foreign === NOBODY ? own : own + (this.foreign.get(key) ?? 0);
+    return this.foreign === NOBODY ? own : own + (this.foreign.get(key)?.taken ?? 0);
   }
 
   /** Those of this process. */
@@ -128,6 +129,10 @@ export class Account {
 
   /** Those that are reserved. */
   reserved(key: LimitKey, at: Moment): number {
+    return this.#reservedHere(key, at) + (this.foreign.get(key)?.reserved ?? 0);
+  }
+
+  #reservedHere(key: LimitKey, at: Moment): number {
     const place = placeOf(key);
     const lane = LANES[place]!;
     if (lane !== null) return this.#minute.reserved(lane, at.steady);

@@ -58,13 +58,21 @@ export interface Obstacle {
   readonly mayFit: boolean;
 }
 
+/** Units of other processes. */
+export interface ForeignUnits {
+  /** All that stand against the limit. */
+  readonly taken: number;
+  /** Those of them that may come back; of a minute that is not known. */
+  readonly reserved: number;
+}
+
 /** An entry as it should be written, and what is true once it is. */
 export interface Synced {
   readonly entry: LeaseEntry;
   /** One for each that waits. */
   readonly verdicts: readonly Verdict[];
-  /** Units that others hold or used, by limit. */
-  readonly foreign: ReadonlyMap<LimitKey, number>;
+  /** Units of others, by limit. */
+  readonly foreign: ReadonlyMap<LimitKey, ForeignUnits>;
   /** How far the steady time is ahead of that of the seconds, ms. */
   readonly shiftMs: number;
   /** To be called once the entry is written, or when it could not be: one of the two. */
@@ -86,7 +94,7 @@ export function syncEntry(
 ): Synced {
   const windows: Partial<Record<LimitKey, LeaseWindow>> = {};
   const steps: Step[] = [];
-  const foreign = new Map<LimitKey, number>();
+  const foreign = new Map<LimitKey, ForeignUnits>();
   for (const key of LIMIT_KEYS) {
     const before = entry?.windows[key];
     const own = isRolling(key)
@@ -120,7 +128,7 @@ interface Step {
 
 interface Reported {
   readonly window: LeaseWindow;
-  readonly foreign: number;
+  readonly foreign: ForeignUnits;
   readonly steps: readonly Step[];
 }
 
@@ -149,7 +157,7 @@ function reportPeriod(
   const steps = cell ? [withdraw(cell, cell.used, back)] : [];
   return {
     window: { start, used, seconds: [], slots },
-    foreign: used - (cell?.used ?? 0) + others,
+    foreign: { taken: used - (cell?.used ?? 0) + others, reserved: others },
     steps,
   };
 }
@@ -194,7 +202,7 @@ function reportSeconds(
       seconds: [...seconds].filter(([, units]) => units > 0).flat(),
       slots: { ...others, [world.slot]: [0, idle] },
     },
-    foreign: sum([...seconds.values()]) - own,
+    foreign: { taken: sum([...seconds.values()]) - own, reserved: 0 },
     steps,
   };
 }
