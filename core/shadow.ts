@@ -75,7 +75,7 @@ export class Shadows {
     const runs: PolicyRun[] = [];
     const signal = new AbortController().signal;
     try {
-      const asking = { trial: true, remote: true, role: "shadow", runs, signal } as const;
+      const asking = { trial: false, remote: true, role: "shadow", runs, signal } as const;
       const plan = checkPlan(await shadow.decide(context, asking), context);
       const same = plan.order[0] === served.order[0];
       counts[same ? "same" : "different"] += 1;

@@ -149,7 +149,7 @@ export type PolicyRole = "serve" | "rollout" | "shadow";
 
 /** How a decision is asked for. */
 export interface Asking {
-  /** Nothing is served by it: a fault of a policy counts for nothing. */
+  /** It is only looked at: a fault of a policy counts for nothing. */
   readonly trial: boolean;
   /** Whether a policy that another server holds may be asked. */
   readonly remote: boolean;

@@ -1,4 +1,5 @@
 import { ExitError, fileError } from "../../core/command.ts";
+import { policyGroups } from "../../core/policy_groups.ts";
 import type { Snapshot } from "../../core/snapshot.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
 import type { TriedPolicy } from "../sandboxed_policy.ts";
@@ -11,13 +12,11 @@ export type ConfiguredPolicies = Pick<Snapshot, "groups" | "server">;
 /** Loads a configuration: that of `--config`, else the default one. */
 export type PolicyConfig = (path: string | undefined) => ConfiguredPolicies;
 
-/** The policies in TypeScript, by their groups. */
-export function scriptsOf(
-  { groups, server }: ConfiguredPolicies,
-): ReadonlyMap<string, TriedPolicy> {
-  const { isolation, trust } = server.policies;
+/** The policies in TypeScript, by the names they are asked under: those of groups, and those beside them. */
+export function scriptsOf(config: ConfiguredPolicies): ReadonlyMap<string, TriedPolicy> {
+  const { isolation, trust } = config.server.policies;
   return new Map(
-    [...groups].flatMap(([name, { policy }]) =>
+    policyGroups(config).flatMap(({ name, policy }) =>
       policy?.kind === "script" ? [[name, { ...policy, isolation, trust }]] : []
     ),
   );

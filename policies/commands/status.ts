@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { examples, ExitError, type World } from "../../core/command.ts";
+import { policyGroups } from "../../core/policy_groups.ts";
 import type { PolicyBoard, PolicyNotice, PolicyStanding } from "../../core/policy_standing.ts";
-import { type PolicyConfig, policyOf } from "./configured.ts";
+import { type ConfiguredPolicies, type PolicyConfig, policyOf } from "./configured.ts";
 import { EXIT, EXITS } from "./exit.ts";
 
 /** Opens the board in a state. */
@@ -42,7 +43,7 @@ export function addStatus(
     .addHelpText("after", RESUME_HELP)
     .action(async (group: string, { config: path, json }: StatusOptions) => {
       const configured = config(path);
-      if (configured.groups.get(group)?.policy?.kind !== "external") policyOf(configured, group);
+      if (!isExternal(configured, group)) policyOf(configured, group);
       const statePath = configured.server.ledger.path;
       using board = await open(openBoard, statePath, world);
       await board.askToResume(group);
@@ -51,6 +52,11 @@ export function addStatus(
       const told = `"${group}" resumes in ${processes.join(", ")}`;
       world.print(json ? JSON.stringify({ group, processes }) : told);
     });
+}
+
+function isExternal(configured: ConfiguredPolicies, group: string): boolean {
+  return policyGroups(configured)
+    .some(({ name, policy }) => name === group && policy?.kind === "external");
 }
 
 async function open(openBoard: OpenBoard, statePath: string, { now }: World): Promise<PolicyBoard> {

@@ -190,6 +190,23 @@ Deno.test("policy in quarantine is seen in policy status and metrics, and resume
   assert.equal((await runPolicy(["resume", "fast", ...config])).code, 2);
 });
 
+Deno.test("shadow in quarantine is seen and resumed by its own name, and tried as its group has it", async () => {
+  const options = policed("export const route = () => { throw 1; };", {
+    quarantine: { faults: 1 },
+  });
+  const group = { targets: TARGETS, shadow: { script: "policy.ts", sample_percent: 100 } };
+  await using folder = await makeFolder({ ...options, models: { policed: group } });
+  await using gateway = await spawnGateway(folder.dir);
+  const config = ["--config", join(folder.dir, "config.yaml")];
+  assert.equal((await ask(gateway)).status, 200);
+  const { group: name } = await statusOf(config, ({ state }) => state === "quarantined");
+  assert.equal(name, "policed shadow");
+  assert.equal((await runPolicy(["resume", name, ...config])).code, 0);
+  await gateway.said(/"event":"policy_resumed".*"group":"policed shadow"/);
+  const file = join(folder.dir, "policy.ts");
+  assert.equal((await runPolicy(["check", file, "--group", name, ...config])).code, 3);
+});
+
 const FAILS_AT_7 = `export function route(ctx: any) {
   if (ctx.features.outputCap === 7) throw new Error("seven");
   return { targetIndex: 1, fallbackIndexes: [] };

@@ -61,6 +61,34 @@ Deno.test("a shadow that falls behind is asked less, and one that fails touches 
   assert(server.requests.length <= 7, `${server.requests.length} of 12 asked`);
 });
 
+/** More than the faults after which a policy is not asked for a while. */
+const FAILING = 7;
+
+for (
+  const [kind, end] of [
+    ["external", "policy-breaker-open"],
+    ["script", "policy-quarantined"],
+  ] as const
+) {
+  Deno.test(`a shadow that fails again and again is not asked for a while: ${kind}`, async () => {
+    await using server = await startUpstream(reply("no plan"));
+    const base = options(server.url);
+    const script = { script: "throws.ts", sample_percent: 100 };
+    await using gateway = await startTestGateway({
+      ...base,
+      group: { ...base.group, ...kind === "script" ? { shadow: script } : {} },
+      files: { "throws.ts": "export const route = () => { throw 1; };" },
+    });
+    for (let made = 1; made <= FAILING; made++) {
+      assert.equal((await call(gateway.url, CHAT)).status, 200);
+      await rowsOf(gateway, "request_policy_executions", made);
+    }
+    const rows = await rowsOf(gateway, "request_policy_executions", FAILING);
+    assert.equal(rows.filter(({ error_class }) => error_class === end).length, FAILING - 5);
+    if (kind === "external") assert.equal(server.requests.length, 5);
+  });
+}
+
 /** What a group says of a policy beside it that is to see the words. */
 const SEEING = [
   ["shadow.external", (policy: object) => ({ shadow: { external: policy, sample_percent: 100 } })],
