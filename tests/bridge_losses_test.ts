@@ -7,7 +7,7 @@ import type { Json } from "@/core/json.ts";
 import { stepAll } from "@/core/stream.ts";
 import { lowerTools } from "@/core/tool_table.ts";
 import type { EncodedRequest } from "@/core/dialect.ts";
-import type { SseFrame } from "@/core/wire.ts";
+import type { FieldEvent, SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, type TargetChanges, wireOf } from "./dialect_target.ts";
 
@@ -133,6 +133,55 @@ Deno.test("fields inside a result are not lost without a word", () => {
   });
   assert.deepEqual(events, [{ field: "other", action: "stripped", reason: "no-counterpart" }]);
 });
+
+for (
+  const [where, tool, call, image] of [
+    ["a tool", { future: 1 }, {}, {}],
+    ["a call", {}, { future: 1 }, {}],
+    ["a picture", {}, {}, { future: 1 }],
+  ] as const
+) {
+  Deno.test(`a field inside the inner object of ${where} is not lost without a word`, () => {
+    const body = {
+      messages: [
+        { role: "user", content: [{ type: "image_url", image_url: { url: URL, ...image } }] },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{
+            id: "c",
+            type: "function",
+            function: { name: "f", arguments: "{}", ...call },
+          }],
+        },
+        { role: "tool", tool_call_id: "c", content: "x" },
+      ],
+      tools: [{ type: "function", function: { name: "f", parameters: {}, ...tool } }],
+    };
+    for (const far of ["anthropic", "openai-responses"] as const) {
+      assert.deepEqual(crossed(["openai-chat", far], body).events.filter(isOther), [
+        { field: "other", action: "stripped", reason: "no-counterpart" },
+      ]);
+    }
+    const home = crossed(["openai-chat", "openai-chat"], body);
+    assert.deepEqual(home.body, { model: "up-1", ...body });
+    assert.deepEqual(home.events, []);
+  });
+}
+
+Deno.test("a cache marker inside the function of a tool reaches the tool", () => {
+  const marker = { cache_control: { type: "ephemeral", ttl: "1h" } };
+  const { body } = crossed(["openai-chat", "anthropic"], {
+    messages: [HI],
+    tools: [{ type: "function", function: { name: "f", ...marker } }],
+  });
+  const schema = { type: "object", properties: {} };
+  assert.deepEqual(body["tools"], [{ name: "f", input_schema: schema, ...marker }]);
+});
+
+function isOther({ field }: FieldEvent): boolean {
+  return field === "other";
+}
 
 /** Chunks of a Chat stream as frames. */
 function chatFrames(deltas: readonly Json[], finish: string): readonly SseFrame[] {

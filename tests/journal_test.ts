@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { DecisionRecord } from "../core/record.ts";
 import { type AppendFile, openAppendFile } from "../storage/append_file.ts";
 import { openJournal } from "../storage/journal.ts";
 import { readState } from "../storage/journal_folder.ts";
@@ -312,4 +313,57 @@ Deno.test("security events go to a journal of their own", async () => {
     table: "security_access_events",
     row: { id: "sec_1", ts: 7, outcome: "denied" },
   });
+});
+
+/** A decision of the nth call. */
+function decision(n: number): DecisionRecord {
+  return { requestId: requestId(n), ts: n, rows: { request_routing_decisions: [{ arm: "base" }] } };
+}
+
+function decisionsIn(place: Place): readonly string[] {
+  return linesOf(join(place.folder, "journal", "events.jsonl")).map((line) => {
+    const { seq, decision, row } = JSON.parse(line);
+    return `${seq} ${decision ?? row.id}`;
+  });
+}
+
+Deno.test("decisions of one turn are written at once, before what comes after them", async () => {
+  using place = makePlace();
+  const writes: string[] = [];
+  const openFile = (path: string): AppendFile => {
+    const file = openAppendFile(path);
+    const write = (bytes: Uint8Array) => {
+      writes.push(new TextDecoder().decode(bytes));
+      return file.write(bytes);
+    };
+    return { ...file, write };
+  };
+  const journal = open(place, { openFile });
+  [1, 2, 3].forEach((n) => journal.appendDecision(decision(n)));
+  assert.equal(writes.length, 0);
+  await Promise.resolve();
+  assert.deepEqual(writes.map((text) => text.split("\n").length - 1), [3]);
+  journal.appendDecision(decision(4));
+  journal.appendSecurityEvent({ id: "sae_5", ts: 5 });
+  assert.equal(writes.length, 3);
+  journal.appendDecision(decision(6));
+  await journal.close();
+  const ids = [1, 2, 3, 4].map((n) => `${n} ${requestId(n)}`);
+  assert.deepEqual(decisionsIn(place), [...ids, "5 sae_5", `6 ${requestId(6)}`]);
+  assert.equal(journal.counts.lost, 0);
+});
+
+Deno.test("decisions that a disk takes a part of are held, and written line by line", async () => {
+  using place = makePlace();
+  const { disk, openFile } = faultyDisk();
+  const journal = open(place, { openFile });
+  disk.room = 150;
+  [1, 2, 3].forEach((n) => journal.appendDecision(decision(n)));
+  await Promise.resolve();
+  assert(place.events.includes("journal_write_failed"));
+  assert.deepEqual(decisionsIn(place), []);
+  disk.room = Infinity;
+  await journal.close();
+  assert.deepEqual(decisionsIn(place), [1, 2, 3].map((n) => `${n} ${requestId(n)}`));
+  assert.equal(journal.counts.lost, 0);
 });

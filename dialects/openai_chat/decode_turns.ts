@@ -2,7 +2,7 @@ import type { Message, Part, PartOf, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { invalidField, objectListField, textField } from "../fields.ts";
 import { reasoningOfDetails } from "../proofs.ts";
-import { type Barriers, CHAT, chatExtra, markerOf, readChatContent } from "./parts.ts";
+import { type Barriers, CHAT, chatExtra, markerOf, nestedExtra, readChatContent } from "./parts.ts";
 
 /** Members of a message that have a neutral meaning, by role. */
 const MAPPED_TURN = ["role", "name", "content"];
@@ -117,7 +117,11 @@ function readCall(call: Json, path: string): PartOf<"tool_call"> {
     form,
     input: textField(inner, member, `${path}.${form}.${member}`) ?? "",
     ...markerOf(value),
-    extra: chatExtra(value, ["type", "id", "index", form]),
+    extra: nestedExtra(value, ["type", "id", "index"], {
+      key: form,
+      inner,
+      read: ["name", member],
+    }),
   };
 }
 

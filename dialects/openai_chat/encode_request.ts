@@ -9,7 +9,7 @@ import { askedEffort } from "../reasoning_amount.ts";
 import { schemaFormat } from "../strict_schema.ts";
 import { isForced } from "../tool_choice.ts";
 import { chatMessages, marker, type TurnWriting, turnWriting } from "./encode_turns.ts";
-import { CHAT } from "./parts.ts";
+import { CHAT, withNested } from "./parts.ts";
 import { chatTool, chatToolChoice } from "./tools.ts";
 
 /**
@@ -72,7 +72,7 @@ function toolFields(request: ChatRequest, target: Target, writing: TurnWriting):
 /** Nothing for a tool that the target's provider would run, or that another dialect has alone. */
 function writeTool(tool: Tool, target: Target, writing: TurnWriting): readonly JsonObject[] {
   if (tool.form !== "opaque") {
-    return [{ ...chatTool(tool), ...marker(tool, writing), ...tool.extra[CHAT] }];
+    return [withNested({ ...chatTool(tool), ...marker(tool, writing) }, tool.form, tool.extra)];
   }
   const taken = target.toolSupport[CHAT].includes("hosted_tools") ||
     !isHostedOpenAiTool(typeOf(tool.value));

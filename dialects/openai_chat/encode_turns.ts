@@ -4,7 +4,7 @@ import type { Target } from "@/core/snapshot.ts";
 import type { FieldEvent } from "@/core/wire.ts";
 import { markerMember } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
-import { CHAT } from "./parts.ts";
+import { CHAT, withNested } from "./parts.ts";
 
 /** Marks a result that failed; this wire has no other place to say so. */
 const ERROR_PREFIX = "[error] ";
@@ -129,7 +129,7 @@ function chatCall(call: PartOf<"tool_call">, writing: TurnWriting): JsonObject {
   const inner = form === "custom"
     ? { type: form, custom: { name, input } }
     : { type: form, function: { name, arguments: input } };
-  return { id, ...inner, ...marker(call, writing), ...call.extra[CHAT] };
+  return withNested({ id, ...inner, ...marker(call, writing) }, form, call.extra);
 }
 
 function chatResult(
@@ -199,12 +199,12 @@ function chatImage(image: PartOf<"image">, writing: TurnWriting): Json {
   }
   const known = detail === "original" ? "high" : detail;
   const where = source.kind === "file" ? { file_id: source.fileId } : { url: imageUrl(source) };
-  return {
+  const written = {
     type: "image_url",
     image_url: { ...where, ...(known && { detail: known }) },
     ...marker(image, writing),
-    ...image.extra[CHAT],
   };
+  return withNested(written, "image_url", image.extra);
 }
 
 function stripped(writing: TurnWriting): null {

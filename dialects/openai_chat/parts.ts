@@ -29,6 +29,30 @@ export function chatExtra(value: JsonObject, mapped: readonly string[]): Extra {
   return rest.length === 0 ? {} : { [CHAT]: Object.fromEntries(rest) };
 }
 
+/** As `chatExtra`, for an object that says most in a member of its own, as `function` of a tool. */
+export function nestedExtra(
+  value: JsonObject,
+  mapped: readonly string[],
+  { key, inner, read }: {
+    readonly key: string;
+    readonly inner: JsonObject;
+    readonly read: readonly string[];
+  },
+): Extra {
+  const own = { ...chatExtra(value, [...mapped, key])[CHAT] };
+  const nested = chatExtra(inner, read)[CHAT];
+  const all = { ...own, ...(nested && { [key]: nested }) };
+  return Object.keys(all).length === 0 ? {} : { [CHAT]: all };
+}
+
+/** A written object with what `nestedExtra` kept of it. */
+export function withNested(written: JsonObject, key: string, extra: Extra): JsonObject {
+  const own = extra[CHAT] ?? {};
+  const [inner, nested] = [written[key], own[key]];
+  const both = isObject(inner) && isObject(nested) && { [key]: { ...inner, ...nested } };
+  return { ...written, ...own, ...both };
+}
+
 /** The cache marker of an object, as members to spread. */
 export function markerOf(value: JsonObject): { readonly cache?: CacheMarker } {
   const cache = readCacheMarker(value);
@@ -92,7 +116,11 @@ function readImage(part: JsonObject, path: string, barriers: Barriers): PartOf<"
     source,
     ...(detail && { detail }),
     ...markerOf(part),
-    extra: chatExtra(part, ["type", "image_url"]),
+    extra: nestedExtra(part, ["type"], {
+      key: "image_url",
+      inner: wrapper,
+      read: ["url", "file_id", "detail"],
+    }),
   };
 }
 

@@ -2,7 +2,7 @@ import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolForm } from "@/cor
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { booleanField, invalidField, objectField, objectListField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedOpenAiTool, typeOf } from "../hosted_tools.ts";
-import { type Barriers, CHAT, chatExtra, markerOf } from "./parts.ts";
+import { type Barriers, CHAT, markerOf, nestedExtra } from "./parts.ts";
 
 /**
  * Reads `tools`. A hosted or unknown tool stays what it is.
@@ -17,12 +17,27 @@ export function readChatTools(body: JsonObject, barriers: Barriers): readonly To
     if ((type === "function" || type === "custom") && !isObject(inner)) {
       throw invalidField(path, "an object");
     }
-    const marker = { ...markerOf(tool), extra: chatExtra(tool, ["type", type]) };
-    if (type === "function" && isObject(inner)) return { ...readFunction(inner, path), ...marker };
-    if (type === "custom" && isObject(inner)) return { ...readCustom(inner, path), ...marker };
+    if (type === "function" && isObject(inner)) {
+      return { ...readFunction(inner, path), ...beside(tool, type, inner) };
+    }
+    if (type === "custom" && isObject(inner)) {
+      return { ...readCustom(inner, path), ...beside(tool, type, inner) };
+    }
     if (!isHostedOpenAiTool(type)) barriers.add("typed-tools");
     return { form: "opaque", dialect: CHAT, value: tool, extra: {} };
   });
+}
+
+/** What tools say in members of their own, by form. */
+const READ: Readonly<Record<ToolForm, readonly string[]>> = {
+  function: ["name", "description", "parameters", "strict"],
+  custom: ["name", "description", "format"],
+};
+
+/** The marker of a tool, which some clients put inside, and what no other dialect understands. */
+function beside(tool: JsonObject, key: ToolForm, inner: JsonObject): Pick<Tool, "cache" | "extra"> {
+  const extra = nestedExtra(tool, ["type"], { key, inner, read: READ[key] });
+  return { ...markerOf(inner), ...markerOf(tool), extra };
 }
 
 function readFunction(inner: JsonObject, path: string): FunctionTool {
