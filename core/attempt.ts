@@ -205,8 +205,9 @@ function upstreamHeaders(
 function copyTraceHeaders({ headers, trace }: Call, to: Record<string, string>): void {
   const parent = headers.get("traceparent");
   if (parent === null) return;
-  if (!trace) to["traceparent"] = parent;
-  else if (!parent.includes(trace.traceId)) return;
+  const traceId = trace?.traceId ?? null;
+  if (traceId === null) to["traceparent"] = parent;
+  else if (!parent.includes(traceId)) return;
   const state = headers.get("tracestate");
   if (state !== null) to["tracestate"] = state;
 }

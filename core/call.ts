@@ -122,8 +122,8 @@ export interface Tracer {
 
 /** The trace of one call: a span, and below it one for each step and attempt. */
 export interface CallTrace {
-  /** 32 hex digits. */
-  readonly traceId: string;
+  /** 32 hex digits; `null` where calls are measured, and nobody takes spans. */
+  readonly traceId: string | null;
   enter(step: Step): void;
   beginAttempt(attempt: Attempt): AttemptTrace;
   end(call: Call, settlement: Settlement): void;

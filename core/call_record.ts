@@ -368,7 +368,7 @@ const PARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}
 
 /** Id of the trace a call is part of: the tracer's own, else the caller's. */
 export function traceId({ trace, headers }: Call): string | undefined {
-  if (trace) return trace.traceId;
+  if (trace && trace.traceId !== null) return trace.traceId;
   const parent = headers.get("traceparent") ?? "";
   return PARENT.exec(parent)?.[1];
 }

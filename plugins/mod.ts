@@ -19,10 +19,10 @@ export async function createSupervisorMetrics(
   return createSupervisorMetrics(options);
 }
 
-/** Makes what traces calls, with the library it traces with; `null` where nobody takes spans. */
+/** Makes what traces calls, with the library it traces with. */
 export async function createTracer(
   options: Parameters<typeof import("./tracing/mod.ts").createTracer>[0],
-): Promise<Tracer | null> {
+): Promise<Tracer> {
   const { createTracer } = await import("./tracing/mod.ts");
   return createTracer(options);
 }

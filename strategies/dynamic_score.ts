@@ -92,6 +92,7 @@ function withinThresholdsFirst(
   );
 }
 
-function planOf([first, ...rest]: readonly TargetView[]): Plan {
-  return { targetIndex: first?.index ?? 0, fallbackIndexes: rest.map(({ index }) => index) };
+function planOf(order: readonly TargetView[]): Plan {
+  const indexes = order.map(({ index }) => index);
+  return { targetIndex: indexes[0] ?? 0, fallbackIndexes: indexes.slice(1) };
 }

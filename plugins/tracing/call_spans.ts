@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Context,
   context,
+  isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -51,8 +52,12 @@ interface CallStart {
 export function beginCall(parts: SpanParts, epoch: number): CallTrace {
   const startTime = epoch + performance.now();
   const root = parts.tracer.startSpan("chat", { startTime });
-  const { traceId, traceFlags } = root.spanContext();
-  if (traceFlags & TraceFlags.SAMPLED) return new CallSpans(parts, { root, startTime, epoch });
+  const about = root.spanContext();
+  if (about.traceFlags & TraceFlags.SAMPLED) {
+    return new CallSpans(parts, { root, startTime, epoch });
+  }
+  // Which variables decide about spans is the platform's business.
+  const traceId = isSpanContextValid(about) ? about.traceId : null;
   const run: AttemptTrace["run"] = (send) => context.with(childrenOf(root), send);
   const end = (attempt: Attempt) => parts.written.add(() => parts.metrics.record(attempt));
   return { traceId, enter() {}, beginAttempt: () => ({ run, end }), end() {} };

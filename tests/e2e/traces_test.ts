@@ -278,11 +278,13 @@ Deno.test("trace headers pass unchanged, each once, where nobody traces", async 
 Deno.test("trace headers pass unchanged where the platform was told to trace nothing", async () => {
   for (const name of ["OTEL_SDK_DISABLED", "OTEL_DENO_TRACING"]) {
     const env = { [name]: String(name === "OTEL_SDK_DISABLED") };
-    const { spans, rows, requests } = await traced(async ({ url }) => {
+    const { spans, metrics, rows, requests } = await traced(async ({ url }) => {
       await call(url, "openai-chat", { headers: PARENT });
       await call(url, "openai-chat");
     }, { env });
     assert.deepEqual(spans, []);
+    const isMeasured = metrics.has("gen_ai.client.operation.duration");
+    assert.equal(isMeasured, name === "OTEL_DENO_TRACING", "metrics have a switch of their own");
     const sent = requests.map(({ headers }) => headers.get("traceparent"));
     assert.deepEqual(sent, [PARENT.traceparent, null]);
     assert.deepEqual(rows.map(({ trace_id }) => trace_id), [TRACE_ID, null]);
