@@ -68,6 +68,7 @@ export interface PolicyHostOptions {
 /**
  * A process or a thread with one policy. Requests are answered in their order, so the first that waits
  * is the one that runs: when the host is killed or dies, that one is at fault and the others are lost.
+ * Between an answer and the next request it may have to do with itself: then nobody is at fault.
  */
 export class PolicyHost {
   readonly #link: HostLink;
