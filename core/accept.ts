@@ -22,6 +22,7 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
   const snapshot = parts.current();
   const { headers, signal } = arrival.request;
   const call: Call = {
+    place: -1,
     id: arrival.id,
     ts: parts.now(),
     startedAt: parts.clock(),

@@ -53,7 +53,7 @@ export async function tryTarget(
   const attempt = beginAttempt(parts, call, plan, request);
   // A provider may take minutes, and meanwhile only another attempt would need it.
   call.wire?.release();
-  call.onCut = () => call.attempts.forEach(({ abort }) => abort.abort());
+  call.onCut = abortAttempts;
   const { url, headers, body } = request;
   const fetched = () => received(parts.fetch(url, { headers, body, signal: attempt.abort.signal }));
   try {
@@ -77,6 +77,10 @@ export async function tryTarget(
     if (failed === null) throw error;
     return failed;
   }
+}
+
+function abortAttempts({ attempts }: Call): void {
+  for (const { abort } of attempts) abort.abort();
 }
 
 /** The reply goes to the caller: nothing else is needed any more. */

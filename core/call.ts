@@ -1,6 +1,7 @@
 import type { Bridge } from "./bridge.ts";
 import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
+import type { Bag, Placed } from "./bag.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
@@ -64,7 +65,7 @@ export interface Parts {
   readonly log: Log;
   readonly build: Build;
   /** Calls in flight. */
-  readonly live: Set<Call>;
+  readonly live: Bag<Call>;
   /** Epoch ms. */
   now(): number;
   /** Monotonic ms. */
@@ -205,7 +206,7 @@ export interface Attempt {
 }
 
 /** One call: what it is, and what the steps made of it. `settle` reads it once. */
-export interface Call {
+export interface Call extends Placed {
   readonly id: string;
   /** Epoch ms at which it was accepted. */
   readonly ts: number;
@@ -221,7 +222,7 @@ export interface Call {
   readonly clientIp: string | null;
   cut: Cut | null;
   /** Ends what the call waits for now; `cutCall` runs it. */
-  onCut: (() => void) | null;
+  onCut: ((call: Call) => void) | null;
   settled: boolean;
   step: Step;
   trace: CallTrace | null;
@@ -354,7 +355,7 @@ export function precedingAttempt(
 export function cutCall(call: Call, cut: Cut): void {
   if (call.settled || call.cut !== null) return;
   call.cut = cut;
-  call.onCut?.();
+  call.onCut?.(call);
 }
 
 /** Aborted when the call is cut, as long as it waits for nothing else. */

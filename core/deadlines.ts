@@ -1,3 +1,5 @@
+import { Bag, type Placed } from "./bag.ts";
+
 /** A deadline that was set; `cancel` is cheap, and does nothing once it has passed. */
 export interface Deadline {
   cancel(): void;
@@ -15,14 +17,23 @@ export interface Deadlines {
 /** Longest a timer can wait; a later deadline is looked at again then, ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-interface Entry extends Deadline {
-  readonly at: number;
-  readonly pass: () => void;
+class Entry implements Deadline, Placed {
+  place = -1;
+  readonly #entries: Bag<Entry>;
+
+  constructor(entries: Bag<Entry>, readonly at: number, readonly pass: () => void) {
+    this.#entries = entries;
+    entries.add(this);
+  }
+
+  cancel(): void {
+    this.#entries.delete(this);
+  }
 }
 
 /** Builds deadlines; `clock` is monotonic ms. */
 export function createDeadlines(clock: () => number): Deadlines {
-  const entries = new Set<Entry>();
+  const entries = new Bag<Entry>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let firesAt = Infinity;
 
@@ -39,7 +50,7 @@ export function createDeadlines(clock: () => number): Deadlines {
     let next = Infinity;
     firesAt = Infinity;
     const due: Entry[] = [];
-    for (const entry of entries) {
+    for (const entry of entries.all()) {
       if (entry.at > now) next = Math.min(next, entry.at);
       else due.push(entry);
     }
@@ -50,10 +61,8 @@ export function createDeadlines(clock: () => number): Deadlines {
 
   return {
     set(ms, pass) {
-      const at = clock() + ms;
-      const entry: Entry = { at, pass, cancel: () => void entries.delete(entry) };
-      entries.add(entry);
-      if (at < firesAt) arm(at);
+      const entry = new Entry(entries, clock() + ms, pass);
+      if (entry.at < firesAt) arm(entry.at);
       return entry;
     },
   };

@@ -1,4 +1,5 @@
 import { Affinity } from "./affinity.ts";
+import { Bag } from "./bag.ts";
 import { ReplyCache } from "./cache/reply_cache.ts";
 import type { Calibration } from "./calibration.ts";
 import type { Build, Parts, Tracer } from "./call.ts";
@@ -145,7 +146,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     conversationSalt: state.conversationSalt,
     log,
     build: options.build,
-    live: new Set(),
+    live: new Bag(),
     retries: createRetryBudget(clock),
     hedges: createHedgeBudget(),
     deadlines: createDeadlines(clock),

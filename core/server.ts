@@ -54,9 +54,9 @@ export function startServer(
       parts.log.write("info", "drain_started", "Gateway is draining", { calls: parts.live.size });
       const stopped = server.shutdown();
       await firstOf(stopped, graceMs, (skip) => hurry = skip);
-      for (const call of [...parts.live]) cutCall(call, "shutting-down");
+      for (const call of parts.live.all()) cutCall(call, "shutting-down");
       await firstOf(stopped, CUT_MS, (skip) => hurry = skip);
-      for (const call of [...parts.live]) settleUnfinished(parts, call);
+      for (const call of parts.live.all()) settleUnfinished(parts, call);
       parts.log.write("info", "drain_finished", "Gateway is drained", { calls: parts.live.size });
     },
   };

@@ -5,7 +5,7 @@ import { ReplyMemory } from "./memory.ts";
 /** Whoever asks for a reply, as far as the cache cares: it may leave while it waits. */
 export interface Asker {
   readonly cut: unknown;
-  onCut: (() => void) | null;
+  onCut: ((asker: never) => void) | null;
 }
 
 /** One who fetches what others wait for. */

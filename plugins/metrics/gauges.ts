@@ -54,7 +54,7 @@ function declareLoad({ gauge }: Exposition, parts: Parts): void {
 
 function inflight({ live, current }: Parts): readonly Reading[] {
   const counts = new Map([...current().groups.keys(), OTHER].map((group) => [group, 0]));
-  for (const { group } of live) {
+  for (const { group } of live.all()) {
     const name = group?.name ?? OTHER;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
