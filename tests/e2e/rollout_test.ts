@@ -27,6 +27,8 @@ const LIMITS = { window_ms: 60_000, min_decisions: 5 };
 function options(rollout: ConfigTree, broken = false): ConfigOptions {
   return {
     upstreams: [],
+    // The same conversations are members in each run.
+    server: { conversation_salt: "salt" },
     providers: { echo: { base_url: "builtin:echo", dialect: CHAT } },
     group: {
       strategy: "script",
