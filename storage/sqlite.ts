@@ -214,7 +214,7 @@ function createInserter(db: DatabaseSync, table: string): Inserter {
   };
 }
 
-/** The greatest power of two that is not more than a number. */
+/** The exponent of the greatest power of two that is not more than a number. */
 function powerWithin(count: number): number {
   return 31 - Math.clz32(count);
 }

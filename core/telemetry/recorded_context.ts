@@ -1,4 +1,5 @@
 import { isObject, type Json } from "../json.ts";
+import { plainContext } from "../route_context.ts";
 import type { RouteContext, TargetView } from "../strategy.ts";
 
 /** A context without its content, and of each target only what is not configured. */
@@ -67,26 +68,14 @@ export function recordedContext(context: RouteContext): RecordedContext {
   const names = NAMES_OF[NAMES]!;
   return {
     names: NAMES,
-    version: context.version,
-    requestId: context.requestId,
-    group: context.group,
-    now: context.now,
-    seed: context.seed,
-    dialect: context.dialect,
+    ...plainContext(context),
     features: listed(context.features, names.features),
-    requirements: context.requirements,
     caller: listed(context.caller, names.caller),
-    contract: context.contract,
-    conversationKey: context.conversationKey,
-    conversationKeySource: context.conversationKeySource,
-    pinnedIndex: context.pinnedIndex,
-    budget: context.budget,
     targets: context.targets.map(({ groupIndex, validation, signals }) => ({
       groupIndex,
       validation,
       signals: listed(signals, names.signals),
     })),
-    rejected: context.rejected,
   };
 }
 
