@@ -30,3 +30,8 @@ export function periodAt(name: PeriodName, time: number): Period {
   const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
   return { start: Date.UTC(year, month, 1), end: Date.UTC(year, month + 1, 1) };
 }
+
+/** Whether a day as `YYYY-MM-DD` is in the calendar: `Date` takes the 31st of a shorter month for the 1st of the next. */
+export function isDay(day: string): boolean {
+  return new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false;
+}

@@ -1,3 +1,5 @@
+import { isDay } from "../core/period.ts";
+
 /** A half-open span of time, epoch ms. */
 export interface TimeWindow {
   readonly from: number;
@@ -21,15 +23,10 @@ export function parseTime(text: string): number {
   const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?)?$/i.exec(
     text,
   );
-  const [, day, clock = "00:00:00", zone = "Z"] = match ?? [];
+  const [, day = "", clock = "00:00:00", zone = "Z"] = match ?? [];
   const time = Date.parse(`${day}T${clock}${zone.toUpperCase()}`);
   if (match && Number.isFinite(time) && isDay(day)) return time;
   throw new RangeError(`Cannot read time "${text}": expected RFC 3339 or YYYY-MM-DD[ HH:MM:SS]`);
-}
-
-/** `Date` takes the 31st of a shorter month for the 1st of the next. */
-function isDay(text = ""): boolean {
-  return new Date(Date.parse(text)).toISOString().startsWith(text);
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isBlock } from "../address.ts";
 import { DIALECT_NAMES } from "../dialect_name.ts";
 import { parseDsn } from "../dsn.ts";
+import { isDay } from "../period.ts";
 import { parseDuration } from "./duration.ts";
 import { parseListen } from "./listen.ts";
 import { alternatives, type ProblemCode } from "./problem.ts";
@@ -150,11 +151,6 @@ export function date() {
     isDay,
     { error, params: { code: "bad-format" } },
   ).register(notation, { type: "date" });
-}
-
-/** `Date` takes the 31st of a shorter month for the 1st of the next. */
-function isDay(day: string): boolean {
-  return new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false;
 }
 
 /** A moment, RFC 3339 with a zone; read as a `Date`. */
