@@ -1,6 +1,7 @@
 import type { PartOf, Proof } from "@/core/chat.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { type Shape, wholly } from "./unread.ts";
 
 /** How a proof of an Anthropic provider is marked inside `encrypted_content`. */
 const PREFIXES = {
@@ -58,6 +59,16 @@ export function reasoningOfDetails(details: Json | undefined): PartOf<"reasoning
 /** A proof that came from, or goes to, an Anthropic provider. */
 export function anthropicProof(kind: keyof typeof PREFIXES, value: string): Proof {
   return { kind, dialect: "anthropic", value };
+}
+
+/** What is read of an entry of `reasoning_details`; nothing of one that holds no reasoning of ours. */
+export function detailShape(detail: Json): boolean | Shape {
+  if (!isObject(detail) || readDetail(detail).length === 0) return false;
+  if (detail["type"] === "reasoning.text") {
+    const ours = detail["format"] === "anthropic";
+    return { type: true, text: true, signature: ours, format: ours };
+  }
+  return wholly("type", "data", "id", "format");
 }
 
 function readDetail(detail: JsonObject): PartOf<"reasoning">[] {

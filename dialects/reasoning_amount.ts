@@ -75,6 +75,15 @@ export function isReasoningOff(reasoning: Reasoning): boolean {
   return reasoning.mode === "off" || (reasoning.mode === "effort" && reasoning.effort === "none");
 }
 
+const CLAMPED: FieldEvent = { field: "reasoning", action: "clamped", reason: "target-limit" };
+
+/** A Messages request may state both; one effort is all that goes on. */
+const BUDGET_WINS: FieldEvent = {
+  field: "output_config.effort",
+  action: "stripped",
+  reason: "no-counterpart",
+};
+
 /** What a request asks of reasoning, as an effort that the target takes. */
 export interface AskedEffort {
   /** `null`: no field at all. */
@@ -101,8 +110,13 @@ export function askedEffort(
   if (asked === null) return stripped("no-counterpart");
   if (!support.supported) return stripped("target-limit");
   const effort = listedEffort(asked, support);
-  const clamped: FieldEvent = { field: "reasoning", action: "clamped", reason: "target-limit" };
-  return { effort, events: effort === asked ? [] : [clamped] };
+  return {
+    effort,
+    events: [
+      ...(effort === asked ? [] : [CLAMPED]),
+      ...(reasoning.mode === "budget" && reasoning.effort !== undefined ? [BUDGET_WINS] : []),
+    ],
+  };
 }
 
 function stripped(reason: string): AskedEffort {

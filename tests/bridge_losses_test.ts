@@ -1,32 +1,14 @@
 import assert from "node:assert/strict";
-import { bridgeReasons } from "@/core/bridge_features.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { rejections } from "@/core/eligibility.ts";
 import { completeFeatures } from "@/core/features.ts";
 import type { Json } from "@/core/json.ts";
 import { stepAll } from "@/core/stream.ts";
 import { lowerTools } from "@/core/tool_table.ts";
-import type { EncodedRequest } from "@/core/dialect.ts";
 import type { FieldEvent, SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
-import { plainTarget, type TargetChanges, wireOf } from "./dialect_target.ts";
-
-/** What a body becomes over a bridge, and why it may not cross. */
-function crossed(
-  [from, to]: readonly [DialectName, DialectName],
-  body: Json,
-  changes: TargetChanges = {},
-): EncodedRequest & { readonly reasons: readonly string[] } {
-  const { request, barriers } = dialects.get(from).decodeRequest(wireOf(JSON.stringify(body)));
-  const far = dialects.get(to);
-  const lowered = lowerTools({ ...request, model: "up-1" }, far.toolLimits);
-  const { body: written, events } = far.encodeRequest(lowered.request, plainTarget(to, changes));
-  return {
-    reasons: bridgeReasons(barriers, to),
-    body: JSON.parse(JSON.stringify(written)),
-    events,
-  };
-}
+import { crossed } from "./crossed.ts";
+import { plainTarget, wireOf } from "./dialect_target.ts";
 
 const URL = "https://pictures.example/a.png";
 const HI = { role: "user", content: "hi" };

@@ -55,11 +55,11 @@ const FIELDS: readonly (readonly [string, Partial<ChatRequest>])[] = [
     reasoning: {
       mode: "budget",
       budgetTokens: 2048,
-      extra: { "openai-chat": { thinking: { type: "enabled", budget_tokens: 2048 } } },
+      extra: {},
     },
   }],
   ['"thinking":{"type":"disabled"}', {
-    reasoning: { mode: "off", extra: { "openai-chat": { thinking: { type: "disabled" } } } },
+    reasoning: { mode: "off", extra: {} },
   }],
   ['"verbosity":"low","user":"u","prompt_cache_key":"k"', {
     verbosity: "low",

@@ -326,7 +326,9 @@ for (const [caller, promptCacheMarkers, expected] of MARKED) {
       content: isKept ? [{ type: "text", text: "u", ...expected }] : "u",
     }]);
     assert.deepEqual(body["tools"], [{ type: "function", function: { name: "f" }, ...expected }]);
-    assert.equal(events.some(({ action }) => action === "stripped"), !isKept);
+    const stripped = events.flatMap(({ field, action }) => action === "stripped" ? field : []);
+    const lost = promptCacheMarkers === "breakpoint" ? ["ttl"] : [];
+    assert.deepEqual(stripped, isKept ? lost : ["cache_control"]);
   });
 }
 

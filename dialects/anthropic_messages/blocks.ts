@@ -1,9 +1,10 @@
-import type { Message, Part, PartOf } from "@/core/chat.ts";
+import type { CacheMarker, Message, Part, PartOf } from "@/core/chat.ts";
 import type { Json, JsonObject } from "@/core/json.ts";
 import type { EditAction, FieldEvent } from "@/core/wire.ts";
 import { markerMember } from "../cache_marker.ts";
 import { argumentsObject } from "../exact_json.ts";
 import { proofStanding } from "../proofs.ts";
+import { withUnread } from "../unread.ts";
 
 /** A content block while a request is written. */
 export interface Block {
@@ -70,17 +71,28 @@ function encodeMessage(
 
 /** Writes what a turn says: the wire refuses texts of white space there, which some models begin with. */
 export function encodeTurn(parts: readonly Part[], notes: Notes): readonly Block[] {
-  return encodeParts(parts.filter((part) => !isText(part) || part.text.trim() !== ""), notes);
+  return encodeParts(parts.filter((part) => !isText(part) || isSaid(part, notes)), notes);
+}
+
+/** Whether a text is more than white space; else it is left out, which is told unless it is empty. */
+function isSaid({ text, cache }: PartOf<"text" | "refusal">, notes: Notes): boolean {
+  if (text.trim() !== "") return true;
+  if (text !== "") note(notes, "content", { reason: "target-limit" });
+  if (cache) note(notes, cache.spelling, { reason: "target-limit" });
+  return false;
 }
 
 /** A later system turn as a text of the user's turn, with what else it holds after it. */
 function systemBlocks(parts: readonly Part[], notes: Notes): readonly Block[] {
   const others = encodeParts(parts.filter((part) => !isText(part)), notes);
-  const texts = parts.filter(isText).filter(({ text }) => text.trim() !== "");
+  const texts = parts.filter(isText).filter((part) => isSaid(part, notes));
   if (texts.length === 0) return others;
   const text = `<system>\n${texts.map(({ text }) => text).join("\n\n")}\n</system>`;
   const marked = texts.findLast(({ cache }) => cache);
-  return [withMarker({ type: "text", text }, marked ?? {}, notes), ...others];
+  return [
+    withRest({ type: "text", text }, { extra: {}, ...marked && { cache: marked.cache } }, notes),
+    ...others,
+  ];
 }
 
 /** Writes parts as content blocks; empty texts and what this wire does not have are left out. */
@@ -95,8 +107,8 @@ function encodePart(part: Part, notes: Notes): Block | null {
   switch (part.type) {
     case "text":
     case "refusal": {
-      if (part.text === "") return null;
-      return withMarker({ type: "text", text: part.text, ...part.extra.anthropic }, part, notes);
+      if (part.text === "" && !isSaid(part, notes)) return null;
+      return withRest({ type: "text", text: part.text }, part, notes);
     }
     case "image":
       return encodeImage(part, notes);
@@ -104,8 +116,7 @@ function encodePart(part: Part, notes: Notes): Block | null {
       return encodeReasoning(part, notes);
     case "tool_call": {
       const { id, name, input } = part;
-      const block = { type: "tool_use", id, name, input: argumentsObject(input) };
-      return withMarker({ ...block, ...part.extra.anthropic }, part, notes);
+      return withRest({ type: "tool_use", id, name, input: argumentsObject(input) }, part, notes);
     }
     case "tool_result":
       return encodeResult(part, notes);
@@ -118,8 +129,7 @@ function encodePart(part: Part, notes: Notes): Block | null {
 
 function encodeImage(part: PartOf<"image">, notes: Notes): Block {
   if (part.detail !== undefined) note(notes, "detail");
-  const block = { type: "image", source: imageSource(part.source), ...part.extra.anthropic };
-  return withMarker(block, part, notes);
+  return withRest({ type: "image", source: imageSource(part.source) }, part, notes);
 }
 
 function imageSource(source: PartOf<"image">["source"]): JsonObject {
@@ -140,9 +150,8 @@ function encodeResult(part: PartOf<"tool_result">, notes: Notes): Block {
     tool_use_id: part.callId,
     ...(content.length > 0 && { content }),
     ...(part.isError && { is_error: true }),
-    ...part.extra.anthropic,
   };
-  return withMarker(block, part, notes);
+  return withRest(block, part, notes);
 }
 
 /** Only reasoning that this dialect's providers signed goes back to them. */
@@ -153,7 +162,7 @@ function encodeReasoning(part: PartOf<"reasoning">, notes: Notes): Block | null 
     note(notes, "reasoning", { reason });
     return null;
   }
-  return { ...signedBlock(part), ...part.extra.anthropic };
+  return withRest(signedBlock(part), { extra: part.extra }, notes);
 }
 
 /** The block of reasoning with a proof of this dialect. */
@@ -163,16 +172,21 @@ export function signedBlock({ text, proof }: PartOf<"reasoning">): Block {
     : { type: "thinking", thinking: text, signature: proof?.value ?? "" };
 }
 
-function withMarker(block: Block, { cache }: Pick<Part, "cache">, notes: Notes): Block {
-  if (!cache) return block;
-  if (notes.markers) return { ...block, ...markerMember(cache, "cache_control") };
-  note(notes, "cache_control", { reason: "target-limit" });
-  return block;
+/** A copy of a block or a tool with its cache marker, and with what only this wire knows of it. */
+export function withRest(
+  block: JsonObject,
+  { cache, extra }: Pick<Part, "cache" | "extra">,
+  notes: Notes,
+): Block {
+  return { ...withUnread({ ...block, ...(cache && markerOf(cache, notes)) }, extra.anthropic) };
 }
 
-/** A copy of a tool with its cache marker, if it has one. */
-export function markedTool(tool: JsonObject, part: Pick<Part, "cache">, notes: Notes): Block {
-  return withMarker({ ...tool }, part, notes);
+function markerOf(cache: CacheMarker, notes: Notes): JsonObject {
+  if (notes.markers) {
+    return markerMember(cache, "cache_control", (event) => note(notes, event.field, event));
+  }
+  note(notes, "cache_control", { reason: "target-limit" });
+  return {};
 }
 
 function isText(part: Part): part is PartOf<"text" | "refusal"> {

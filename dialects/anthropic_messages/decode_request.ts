@@ -16,27 +16,30 @@ import {
 } from "../fields.ts";
 import { typeOf } from "../hosted_tools.ts";
 import { isEffort } from "../reasoning_amount.ts";
-import { type Barriers, decodeContent, ownExtra, unreadMembers } from "./parts.ts";
+import { type Reading, type Shape, unread, wholly } from "../unread.ts";
+import { type Barriers, decodeContent, ownExtra } from "./parts.ts";
 import { decodeThinking } from "./thinking.ts";
-import { decodeToolChoice, decodeTools } from "./tools.ts";
+import { choiceShape, decodeToolChoice, decodeTools } from "./tools.ts";
 
-/** Members with a neutral meaning; what else a body holds only this dialect understands. */
-const READ_MEMBERS = [
-  "max_tokens",
-  "messages",
-  "model",
-  "output_config",
-  "output_format",
-  "stop_sequences",
-  "stream",
-  "system",
-  "temperature",
-  "thinking",
-  "tool_choice",
-  "tools",
-  "top_k",
-  "top_p",
-];
+/** What is read of a body; what else it holds only this dialect understands. */
+const MAPPED = {
+  ...wholly(
+    "max_tokens",
+    "messages",
+    "model",
+    "stop_sequences",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "tools",
+    "top_k",
+    "top_p",
+  ),
+  cache_control: { type: (type) => type === "ephemeral" },
+  output_config: { effort: isEffort, format: formatShape },
+  tool_choice: choiceShape,
+} as const satisfies Shape;
 
 /**
  * Reads a Messages body.
@@ -64,7 +67,7 @@ export function decodeMessagesRequest(wire: WireRequest): DecodedRequest {
     stream: booleanField(body, "stream") === true,
     includeUsage: true,
     cacheAuto: isObject(body["cache_control"]),
-    extra: { anthropic: unreadOf(body) },
+    extra: { anthropic: unread(body, { ...MAPPED, output_format: aliasReading(body) }) },
   };
   noteBarriers(barriers, request, body);
   return { request, barriers: [...barriers] };
@@ -105,16 +108,17 @@ function inputOf(block: Json): Json | undefined {
 
 function decodeMessage(message: JsonObject, index: number, barriers: Barriers): Message {
   const path = `messages[${index}]`;
-  const { role: wireRole, content, ...unread } = message;
+  const { role: wireRole, content } = message;
+  const rest = unread(message, wholly("role", "content"));
   const parts = decodeContent(content, { path: `${path}.content`, barriers });
   if (wireRole === "system") {
     // Only this dialect has turns of the system between others; the mark brings them back as such.
-    return { role: "system", parts, extra: { anthropic: { role: "system", ...unread } } };
+    return { role: "system", parts, extra: { anthropic: { role: "system", ...rest } } };
   }
   if (wireRole !== "user" && wireRole !== "assistant") {
     throw invalidField(`${path}.role`, "user, assistant or system");
   }
-  return { role: wireRole, parts, extra: ownExtra(unread) };
+  return { role: wireRole, parts, extra: ownExtra(rest) };
 }
 
 function decodeFormat(body: JsonObject, barriers: Barriers): OutputFormat {
@@ -150,19 +154,13 @@ function decodeSampling(body: JsonObject): ChatRequest["sampling"] {
   };
 }
 
-function unreadOf(body: JsonObject): JsonObject {
-  const config = unreadConfig(objectField(body, "output_config") ?? {});
-  return { ...unreadMembers(body, READ_MEMBERS), ...config };
+function formatShape(format: Json): boolean | Shape {
+  return typeOf(format) === "json_schema" && wholly("type", "schema");
 }
 
-/** `output_config` without what has a neutral meaning. */
-function unreadConfig({ effort, format, ...rest }: JsonObject): JsonObject {
-  const unread: JsonObject = {
-    ...rest,
-    ...(typeof effort === "string" && !isEffort(effort) && { effort }),
-    ...(isObject(format) && typeOf(format) !== "json_schema" && { format }),
-  };
-  return Object.keys(unread).length === 0 ? {} : { output_config: unread };
+/** The older name of `output_config.format` is read where the newer one is absent. */
+function aliasReading(body: JsonObject): Reading {
+  return objectField(body, "output_config")?.["format"] == null && formatShape;
 }
 
 function noteBarriers(barriers: Barriers, request: ChatRequest, body: JsonObject): void {

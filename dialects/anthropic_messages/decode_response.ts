@@ -5,7 +5,8 @@ import type { WireBody } from "@/core/wire.ts";
 import { holdsNumber, parseExact } from "../exact_json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, refusalText } from "./finish.ts";
-import { decodeBlock, ownExtra, unreadMembers } from "./parts.ts";
+import { unread } from "../unread.ts";
+import { decodeBlock, ownExtra } from "./parts.ts";
 import { isCall, MESSAGE_MEMBERS, messageUsage } from "./reply.ts";
 
 /**
@@ -28,7 +29,7 @@ export function decodeMessagesResponse(reply: WireBody): ChatResponse {
     parts,
     finish: decodeFinish(body, held),
     usage: messageUsage(objectOrEmpty(body["usage"])) ?? NO_USAGE,
-    extra: ownExtra(unreadMembers(body, MESSAGE_MEMBERS)),
+    extra: ownExtra(unread(body, MESSAGE_MEMBERS)),
   };
 }
 

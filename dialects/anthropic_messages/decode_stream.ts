@@ -9,8 +9,12 @@ import { faultOf, frameJson } from "../frame_json.ts";
 import { anthropicProof } from "../proofs.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, isCut, refusalText } from "./finish.ts";
-import { ownExtra, unreadMembers } from "./parts.ts";
+import { unread, wholly } from "../unread.ts";
+import { ownExtra } from "./parts.ts";
 import { mergedUsage, MESSAGE_MEMBERS, messageUsage } from "./reply.ts";
+
+/** What is read of a `message_delta`. */
+const DELTA_MEMBERS = wholly("type", "delta", "usage");
 
 /** Frames without JSON in a row that break a stream. */
 const MAX_GARBAGE = 3;
@@ -120,7 +124,7 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
       model: typeof model === "string" ? model : "",
       createdAt: 0,
       usage: messageUsage(this.#usage) ?? NO_USAGE,
-      extra: ownExtra(unreadMembers(message, MESSAGE_MEMBERS)),
+      extra: ownExtra(unread(message, MESSAGE_MEMBERS)),
     }];
   }
 
@@ -200,8 +204,8 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
 
   #noteStop(value: JsonObject): void {
     this.#usage = mergedUsage(this.#usage, value["usage"]);
-    note(this.#stop, unreadMembers(objectOrEmpty(value["delta"]), []));
-    note(this.#extra, unreadMembers(value, ["type", "delta", "usage"]));
+    note(this.#stop, unread(objectOrEmpty(value["delta"]), {}));
+    note(this.#extra, unread(value, DELTA_MEMBERS));
   }
 
   #finish(): readonly StreamEvent[] {

@@ -4,14 +4,15 @@ import { GatewayError } from "@/core/errors.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { droppedHints } from "../hints.ts";
+import { withUnread } from "../unread.ts";
 import {
   type Block,
   encodeTurn,
   encodeTurns,
-  markedTool,
   note,
   type Notes,
   type Turn,
+  withRest,
 } from "./blocks.ts";
 import { encodeThinking, type Thinking } from "./thinking.ts";
 import { encodeTool, encodeToolChoice, offeredTools, toolEvents } from "./tools.ts";
@@ -34,8 +35,6 @@ interface Draft {
  */
 export function encodeMessagesRequest(request: ChatRequest, target: Target): EncodedRequest {
   const notes: Notes = { markers: target.promptCacheMarkers !== "none", events: [] };
-  const { cache_control: cacheControl, output_config: config, ...own } = request.extra.anthropic ??
-    {};
   const thinking = encodeThinking(request, target);
   const draft = encodeDraft(request, notes);
   const auto = wantsCaching(request, draft, notes);
@@ -50,15 +49,14 @@ export function encodeMessagesRequest(request: ChatRequest, target: Target): Enc
     ...(draft.tools.length > 0 && { tools: draft.tools }),
     ...(choice !== undefined && { tool_choice: choice }),
     ...(thinking.thinking && { thinking: thinking.thinking }),
-    ...merged(outputConfig, config),
+    ...(Object.keys(outputConfig).length > 0 && { output_config: outputConfig }),
     ...(request.stop.length > 0 && { stop_sequences: request.stop }),
     ...encodeSampling(request, { target, thinking, notes }),
     ...(request.stream && { stream: true }),
-    ...own,
-    ...(auto && { cache_control: cacheControl ?? { type: "ephemeral" } }),
+    ...(auto && { cache_control: { type: "ephemeral" } }),
   };
   return {
-    body,
+    body: withUnread(body, request.extra.anthropic),
     events: [
       ...notes.events,
       ...thinking.events,
@@ -78,7 +76,8 @@ function encodeDraft(request: ChatRequest, notes: Notes): Draft {
     tools: offeredTools(request).flatMap((tool) => {
       const value = encodeTool(tool);
       if (!value) note(notes, "tools");
-      return value ? [markedTool(value, tool.form === "opaque" ? {} : tool, notes)] : [];
+      // A tool of this wire alone holds its marker as it came.
+      return value ? [withRest(value, tool.form === "opaque" ? { extra: {} } : tool, notes)] : [];
     }),
     turns: encodeTurns(messages.slice(leading.length), notes),
   };
@@ -159,12 +158,6 @@ function encodeOutput({ output }: ChatRequest, { effort }: Thinking, notes: Note
     if (output[key] !== undefined) note(notes, `format.${key}`);
   }
   return { ...level, format: { type: "json_schema", schema: output.schema } };
-}
-
-/** `output_config` of the neutral fields and of the caller's own. */
-function merged(output: JsonObject, own: Json | undefined): JsonObject {
-  const config = { ...(isObject(own) && own), ...output };
-  return Object.keys(config).length === 0 ? {} : { output_config: config };
 }
 
 /** A reply that thinks is sampled in the provider's own way; elsewhere 1 is the most. */

@@ -1,24 +1,25 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
 import type { Extra, ImageSource, Part } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
+import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { argumentsText } from "../exact_json.ts";
 import { booleanField, invalidField, objectField, textField } from "../fields.ts";
 import { typeOf } from "../hosted_tools.ts";
 import { imageBarrier } from "../image_source.ts";
 import { anthropicProof } from "../proofs.ts";
+import { type Shape, unread, wholly } from "../unread.ts";
 
 /** What reading content blocks found beside the parts. */
 export type Barriers = Set<BridgeFeature>;
 
-/** Members with a meaning of their own, by block type; the others stay with the part. */
-const READ_MEMBERS: Readonly<Record<string, readonly string[]>> = {
-  text: ["type", "text", ...MARKER_KEYS],
-  image: ["type", "source", ...MARKER_KEYS],
-  thinking: ["type", "thinking", "signature"],
-  redacted_thinking: ["type", "data"],
-  tool_use: ["type", "id", "name", "input", ...MARKER_KEYS],
-  tool_result: ["type", "tool_use_id", "content", "is_error", ...MARKER_KEYS],
+/** What is read of a block, by its type; the rest stays with the part. */
+const READ: Readonly<Record<string, Shape>> = {
+  text: { ...wholly("type", "text"), ...MARKERS },
+  image: { type: true, source: sourceShape, ...MARKERS },
+  thinking: wholly("type", "thinking", "signature"),
+  redacted_thinking: wholly("type", "data"),
+  tool_use: { ...wholly("type", "id", "name", "input"), ...MARKERS },
+  tool_result: { ...wholly("type", "tool_use_id", "content", "is_error"), ...MARKERS },
 };
 
 /**
@@ -47,7 +48,7 @@ export function decodeBlock(
   { path, barriers }: { readonly path: string; readonly barriers: Barriers },
 ): Part {
   const cache = readCacheMarker(block);
-  const base = { ...(cache && { cache }), extra: ownExtra(unreadOf(block)) };
+  const base = { ...(cache && { cache }), extra: extraOf(block) };
   const text = (key: string) => textField(block, key, `${path}.${key}`) ?? "";
   switch (block["type"]) {
     case "text":
@@ -117,16 +118,15 @@ function imageSource(source: JsonObject): ImageSource | null {
   return { kind: "base64", mediaType, data };
 }
 
-function unreadOf(block: JsonObject): JsonObject {
-  const type = typeOf(block);
-  return Object.hasOwn(READ_MEMBERS, type) ? unreadMembers(block, READ_MEMBERS[type]!) : {};
+function sourceShape(source: Json): Shape {
+  const type = typeOf(source);
+  if (type === "url") return wholly("type", "url");
+  return type === "file" ? wholly("type", "file_id") : wholly("type", "media_type", "data");
 }
 
-/** The members of a value that were not read; a null one says nothing. */
-export function unreadMembers(value: JsonObject, read: readonly string[]): JsonObject {
-  return Object.fromEntries(
-    Object.entries(value).filter(([key, member]) => member !== null && !read.includes(key)),
-  );
+function extraOf(block: JsonObject): Extra {
+  const type = typeOf(block);
+  return Object.hasOwn(READ, type) ? ownExtra(unread(block, READ[type]!)) : {};
 }
 
 /** Members that only this dialect understands, as what a part, a tool or a turn keeps of them. */

@@ -2,10 +2,11 @@ import type { ReplyFacts } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { tokenCount, type UsageReport } from "@/core/usage.ts";
 import { utf8Bytes } from "../content_bytes.ts";
+import { wholly } from "../unread.ts";
 import { objectOrEmpty, usageReport } from "../usage_report.ts";
 
 /** Members of a `message` that have a neutral meaning, or say what it is. */
-export const MESSAGE_MEMBERS = [
+export const MESSAGE_MEMBERS = wholly(
   "content",
   "id",
   "model",
@@ -14,7 +15,7 @@ export const MESSAGE_MEMBERS = [
   "stop_sequence",
   "type",
   "usage",
-];
+);
 
 /**
  * Reads a `message`.

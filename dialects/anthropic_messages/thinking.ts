@@ -14,6 +14,7 @@ import {
 } from "../reasoning_amount.ts";
 import { fittingThinking } from "../reasoning_edits.ts";
 import { isForced } from "../tool_choice.ts";
+import { unread } from "../unread.ts";
 
 /** How a request thinks, on the Anthropic wire. */
 export interface Thinking {
@@ -41,7 +42,8 @@ export function decodeThinking(body: JsonObject): Reasoning | undefined {
   const asked = objectField(body, "output_config")?.["effort"];
   const effort = isEffort(asked) ? { effort: asked } : {};
   if (!thinking) return "effort" in effort ? own("effort", effort, {}) : undefined;
-  const { type, budget_tokens: _, ...rest } = thinking;
+  const { type } = thinking;
+  const rest = unread(thinking, { type: true, budget_tokens: type === "enabled" });
   if (type === "disabled") return own("off", effort, rest);
   if (type === "enabled") {
     const tokens = numberField(thinking, "budget_tokens", "thinking.budget_tokens");

@@ -1,12 +1,13 @@
 import type { ChatRequest, Tool, ToolChoice } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { FieldEvent } from "@/core/wire.ts";
-import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
+import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { booleanField, invalidField, objectField, objectListField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedAnthropicTool, typeOf } from "../hosted_tools.ts";
 import { isForced } from "../tool_choice.ts";
 import { objectParameters } from "../tool_fields.ts";
-import { type Barriers, ownExtra, unreadMembers } from "./parts.ts";
+import { type Shape, unread, wholly } from "../unread.ts";
+import { type Barriers, ownExtra } from "./parts.ts";
 
 /** Reads `tools`; a tool with a type of the provider stays as it is. */
 export function decodeTools(body: JsonObject, barriers: Barriers): readonly Tool[] {
@@ -18,8 +19,8 @@ export function decodeTools(body: JsonObject, barriers: Barriers): readonly Tool
   });
 }
 
-/** Members of a function tool with a meaning of their own. */
-const READ_MEMBERS = ["type", "name", "description", "input_schema", "strict", ...MARKER_KEYS];
+/** What is read of a function tool. */
+const READ = { ...wholly("type", "name", "description", "input_schema", "strict"), ...MARKERS };
 
 function decodeFunction(tool: JsonObject, path: string): Tool {
   const name = textField(tool, "name", `${path}.name`);
@@ -34,7 +35,7 @@ function decodeFunction(tool: JsonObject, path: string): Tool {
     ...(parameters && { parameters }),
     ...(strict !== null && { strict }),
     ...marked(tool),
-    extra: ownExtra(unreadMembers(tool, READ_MEMBERS)),
+    extra: ownExtra(unread(tool, READ)),
   };
 }
 
@@ -64,6 +65,12 @@ export function decodeToolChoice(body: JsonObject, barriers: Barriers): Choice {
     toolChoice: decodeChoice(choice),
     ...(disabled !== null && { parallelToolCalls: !disabled }),
   };
+}
+
+/** What is read of a tool choice. */
+export function choiceShape(choice: Json): Shape {
+  const named = typeOf(choice) === "tool" ? { name: true } : {};
+  return { type: true, disable_parallel_tool_use: true, ...named };
 }
 
 function decodeChoice(choice: JsonObject): ToolChoice {
@@ -100,7 +107,6 @@ export function encodeTool(tool: Tool): JsonObject | null {
     ...(description !== undefined && { description }),
     input_schema: objectParameters(parameters),
     ...(strict !== undefined && strict !== null && { strict }),
-    ...tool.extra.anthropic,
   };
 }
 

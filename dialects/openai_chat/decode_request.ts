@@ -16,9 +16,10 @@ import {
 import { isEffort, isReasoningOff } from "../reasoning_amount.ts";
 import { isForced } from "../tool_choice.ts";
 import { toolFields } from "../tool_fields.ts";
+import { type Shape, wholly } from "../unread.ts";
 import { readChatMessages } from "./decode_turns.ts";
 import { type Barriers, CHAT, chatExtra } from "./parts.ts";
-import { readChatToolChoice, readChatTools } from "./tools.ts";
+import { CHOICE, readChatToolChoice, readChatTools } from "./tools.ts";
 
 const isSet = (value: Json) => value !== null;
 const isFilled = (value: Json) => isObject(value) && Object.keys(value).length > 0;
@@ -45,30 +46,31 @@ const BARRIER_FIELDS: readonly (readonly [string, BridgeFeature, (value: Json) =
   ["truncation", "truncation", (value) => value === "auto"],
 ];
 
-/** Fields that have a neutral meaning. */
-const MAPPED = [
-  "frequency_penalty",
-  "max_completion_tokens",
-  "max_tokens",
-  "messages",
-  "model",
-  "parallel_tool_calls",
-  "presence_penalty",
-  "prompt_cache_key",
-  "reasoning_effort",
-  "response_format",
-  "seed",
-  "stop",
-  "stream",
-  "stream_options",
-  "temperature",
-  "thinking",
-  "tool_choice",
-  "tools",
-  "top_p",
-  "user",
-  "verbosity",
-];
+/** What is read of a body. */
+const MAPPED = {
+  ...wholly(
+    "frequency_penalty",
+    "max_tokens",
+    "messages",
+    "model",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "prompt_cache_key",
+    "reasoning_effort",
+    "seed",
+    "stop",
+    "stream",
+    "temperature",
+    "thinking",
+    "tools",
+    "top_p",
+    "user",
+    "verbosity",
+  ),
+  response_format: formatShape,
+  stream_options: { include_usage: true },
+  tool_choice: CHOICE,
+} as const satisfies Shape;
 
 /**
  * Reads a Chat Completions body into the neutral form.
@@ -82,8 +84,6 @@ export function decodeChatRequest(wire: WireRequest): DecodedRequest {
   const barriers: Barriers = new Set(
     BARRIER_FIELDS.filter(([field, , says]) => says(body[field] ?? null)).map(([, name]) => name),
   );
-  const { output, extra } = readOutput(body, barriers);
-  const options = readStreamOptions(body);
   const request: ChatRequest = {
     caller: CHAT,
     model: textField(body, "model") ?? "",
@@ -93,14 +93,14 @@ export function decodeChatRequest(wire: WireRequest): DecodedRequest {
       toolChoice: readChatToolChoice(body, barriers),
       tools: readChatTools(body, barriers),
     }),
-    output,
+    output: readOutput(body, barriers),
     ...readLimits(body, barriers),
     sampling: readSampling(body),
     stream: booleanField(body, "stream") === true,
-    includeUsage: options.includeUsage,
+    includeUsage: objectField(body, "stream_options")?.["include_usage"] === true,
     cacheAuto: false,
     ...readHints(body),
-    extra: merged(chatExtra(body, MAPPED)[CHAT], options.extra, extra),
+    extra: chatExtra(body, { ...MAPPED, max_completion_tokens: !isCapped(body) }),
   };
   if (demandsBoth(request)) barriers.add("forced-choice-with-reasoning");
   return { request, barriers: [...barriers].sort() };
@@ -110,7 +110,7 @@ function readLimits(
   body: JsonObject,
   barriers: Barriers,
 ): Pick<ChatRequest, "maxOutputTokens" | "reasoning" | "stop"> {
-  const cap = countField(body, "max_tokens") ?? countField(body, "max_completion_tokens");
+  const cap = countField(body, isCapped(body) ? "max_tokens" : "max_completion_tokens");
   const reasoning = readReasoningAsked(body);
   const stop = readStop(body);
   if (stop.length > 0) barriers.add("stop");
@@ -119,6 +119,11 @@ function readLimits(
     ...(reasoning && { reasoning }),
     stop,
   };
+}
+
+/** Of two caps the older one wins. */
+function isCapped(body: JsonObject): boolean {
+  return (body["max_tokens"] ?? null) !== null;
 }
 
 function readStop(body: JsonObject): readonly string[] {
@@ -133,13 +138,18 @@ function readStop(body: JsonObject): readonly string[] {
 function readReasoningAsked(body: JsonObject): Reasoning | undefined {
   const effort = textField(body, "reasoning_effort");
   const thinking = objectField(body, "thinking");
-  const extra = thinking ? { [CHAT]: { thinking } } : {};
-  if (effort !== null) return { mode: "effort", effort: readEffort(effort), extra };
+  if (effort !== null) {
+    const extra = thinking ? { [CHAT]: { thinking } } : {};
+    return { mode: "effort", effort: readEffort(effort), extra };
+  }
   if (thinking === null) return undefined;
   const budgetTokens = countField(thinking, "budget_tokens", "thinking.budget_tokens");
-  if (thinking["type"] === "disabled") return { mode: "off", extra };
+  const type = thinking["type"] ?? "adaptive";
+  const own = (shape: Shape) => chatExtra({ thinking }, { thinking: shape });
+  if (type === "disabled") return { mode: "off", extra: own({ type: true }) };
+  const extra = own({ type: type === "enabled" || type === "adaptive", budget_tokens: true });
   if (budgetTokens !== null) return { mode: "budget", budgetTokens, extra };
-  return { mode: thinking["type"] === "enabled" ? "budget" : "adaptive", extra };
+  return { mode: type === "enabled" ? "budget" : "adaptive", extra };
 }
 
 function readEffort(effort: string): Effort {
@@ -174,30 +184,27 @@ function readHints(body: JsonObject): Pick<ChatRequest, "cacheKey" | "user" | "v
   };
 }
 
-function readStreamOptions(body: JsonObject): { includeUsage: boolean; extra: JsonObject } {
-  const { include_usage: asked, ...rest } = objectField(body, "stream_options") ?? {};
-  const extra = Object.keys(rest).length > 0 ? { stream_options: rest } : {};
-  return { includeUsage: asked === true, extra };
-}
-
-/** `extra`: a format that only this dialect knows. */
-function readOutput(
-  body: JsonObject,
-  barriers: Barriers,
-): { output: OutputFormat; extra?: JsonObject } {
+function readOutput(body: JsonObject, barriers: Barriers): OutputFormat {
   const format = objectField(body, "response_format");
   switch (format?.["type"] ?? "text") {
     case "text":
-      return { output: { type: "text" } };
+      return { type: "text" };
     case "json_object":
       barriers.add("json-object");
-      return { output: { type: "json" } };
+      return { type: "json" };
     case "json_schema":
-      return { output: readSchema(format?.["json_schema"]) };
+      return readSchema(format?.["json_schema"]);
     default:
       barriers.add("other");
-      return { output: { type: "text" }, extra: { response_format: format } };
+      return { type: "text" };
   }
+}
+
+function formatShape(format: Json): boolean | Shape {
+  const type = isObject(format) ? format["type"] ?? "text" : null;
+  if (type === "text" || type === "json_object") return { type: true };
+  if (type !== "json_schema") return false;
+  return { type: true, json_schema: wholly("name", "description", "schema", "strict") };
 }
 
 function readSchema(wrapper: Json | undefined): OutputFormat {
@@ -214,11 +221,6 @@ function readSchema(wrapper: Json | undefined): OutputFormat {
     schema,
     ...("strict" in wrapper && { strict }),
   };
-}
-
-function merged(...fields: readonly (JsonObject | undefined)[]): ChatRequest["extra"] {
-  const all: JsonObject = Object.assign({}, ...fields);
-  return Object.keys(all).length === 0 ? {} : { [CHAT]: all };
 }
 
 function demandsBoth({ reasoning, toolChoice }: ChatRequest): boolean {

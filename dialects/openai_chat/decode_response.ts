@@ -2,13 +2,14 @@ import type { ChatResponse, Finish, Part, PartOf } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { WireBody } from "@/core/wire.ts";
+import { wholly } from "../unread.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { readChatFinish } from "./finish.ts";
 import { chatExtra } from "./parts.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Members of a reply that have a neutral meaning. */
-const MAPPED = ["id", "object", "created", "model", "choices", "usage"];
+const MAPPED = wholly("id", "object", "created", "model", "choices", "usage");
 
 /**
  * Reads a `chat.completion` into the neutral form: its first choice.

@@ -1,20 +1,19 @@
 import type { Message, Part, PartOf, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { MARKERS } from "../cache_marker.ts";
 import { invalidField, objectListField, textField } from "../fields.ts";
-import { reasoningOfDetails } from "../proofs.ts";
-import { type Barriers, CHAT, chatExtra, markerOf, nestedExtra, readChatContent } from "./parts.ts";
+import { detailShape, reasoningOfDetails } from "../proofs.ts";
+import { type Shape, wholly } from "../unread.ts";
+import { type Barriers, CHAT, chatExtra, markerOf, readChatContent } from "./parts.ts";
 
-/** Members of a message that have a neutral meaning, by role. */
-const MAPPED_TURN = ["role", "name", "content"];
-const MAPPED_RESULT = ["role", "name", "content", "tool_call_id"];
-const MAPPED_ASSISTANT = [
-  ...MAPPED_TURN,
-  "refusal",
-  "tool_calls",
-  "reasoning",
-  "reasoning_content",
-  "reasoning_details",
-];
+/** What is read of a message, by role. */
+const TURN = wholly("role", "name", "content");
+const RESULT = { ...TURN, tool_call_id: true, ...MARKERS };
+const ASSISTANT = {
+  ...TURN,
+  ...wholly("refusal", "tool_calls"),
+  reasoning_details: detailShape,
+};
 
 /** What reading one message needs to know of the ones before it. */
 interface History {
@@ -42,8 +41,7 @@ function readMessage(message: JsonObject, path: string, history: History): Messa
     case "developer":
     case "user": {
       const parts = readChatContent(message["content"], `${path}.content`, history.barriers);
-      const extra = chatExtra(message, MAPPED_TURN);
-      return { role, ...nameOf(message, path), parts: marked(parts, message), extra };
+      return { role, ...nameOf(message, path), ...marked(parts, message, TURN) };
     }
     case "assistant":
       return readAssistant(message, path, history);
@@ -70,11 +68,11 @@ function readAssistant(message: JsonObject, path: string, history: History): Mes
     ...(isEmpty ? [] : content),
     ...(refusal === "" ? [] : [{ type: "refusal", text: refusal, extra: {} } as const]),
   ];
+  const shape = { ...ASSISTANT, ...shownShape(message) };
   return {
     role: "assistant",
     ...nameOf(message, path),
-    parts: [...marked(parts, message), ...calls],
-    extra: chatExtra(message, MAPPED_ASSISTANT),
+    ...marked([...parts, ...calls], message, shape),
   };
 }
 
@@ -90,6 +88,14 @@ function readReasoning(message: JsonObject): readonly Part[] {
   const [first, ...others] = proven;
   if (first) return [{ ...first, text }, ...others];
   return [{ type: "reasoning", text, summary: false, extra: {} }];
+}
+
+/** Reasoning is shown under either name; a text that its proofs were not made for is not read. */
+function shownShape(message: JsonObject): Shape {
+  const shown = message["reasoning_content"] ?? message["reasoning"];
+  const proven = reasoningOfDetails(message["reasoning_details"]).map(({ text }) => text).join("");
+  const isRead = (text: Json) => text === shown && (proven === "" || text === proven);
+  return { reasoning_content: isRead, reasoning: isRead };
 }
 
 function readCalls(calls: Json | undefined, path: string, history: History): readonly Part[] {
@@ -117,10 +123,11 @@ function readCall(call: Json, path: string): PartOf<"tool_call"> {
     form,
     input: textField(inner, member, `${path}.${form}.${member}`) ?? "",
     ...markerOf(value),
-    extra: nestedExtra(value, ["type", "id", "index"], {
-      key: form,
-      inner,
-      read: ["name", member],
+    extra: chatExtra(value, {
+      ...wholly("id", "index"),
+      type: (type) => type === form,
+      [form]: wholly("name", member),
+      ...MARKERS,
     }),
   };
 }
@@ -137,7 +144,7 @@ function readResult(message: JsonObject, path: string, { barriers, forms }: Hist
     ...markerOf(message),
     extra: {},
   };
-  const extra = chatExtra(message, MAPPED_RESULT);
+  const extra = chatExtra(message, RESULT);
   return { role: "tool", ...nameOf(message, path), parts: [result], extra };
 }
 
@@ -146,9 +153,17 @@ function nameOf(message: JsonObject, path: string): { readonly name?: string } {
   return name === null ? {} : { name };
 }
 
-/** The parts with the marker of their message on the last one. */
-function marked(parts: readonly Part[], message: JsonObject): readonly Part[] {
-  const marker = markerOf(message);
-  const last = parts.at(-1);
-  return marker.cache && last ? [...parts.slice(0, -1), { ...marker, ...last }] : parts;
+/** The parts with the marker of their message on the last one that can have it. */
+function marked(
+  parts: readonly Part[],
+  message: JsonObject,
+  shape: Shape,
+): Pick<Message, "parts" | "extra"> {
+  const at = parts.findLastIndex(({ type }) => type !== "reasoning");
+  const holder = parts[at];
+  if (!holder) return { parts, extra: chatExtra(message, shape) };
+  return {
+    parts: parts.with(at, { ...markerOf(message), ...holder }),
+    extra: chatExtra(message, { ...shape, ...MARKERS }),
+  };
 }

@@ -1,4 +1,4 @@
-import type { ChatRequest, OutputFormat, Tool } from "@/core/chat.ts";
+import type { ChatRequest, OutputFormat, Reasoning, Tool } from "@/core/chat.ts";
 import type { EncodedRequest } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { Target } from "@/core/snapshot.ts";
@@ -9,7 +9,8 @@ import { askedEffort } from "../reasoning_amount.ts";
 import { schemaFormat } from "../strict_schema.ts";
 import { isForced } from "../tool_choice.ts";
 import { chatMessages, marker, type TurnWriting, turnWriting } from "./encode_turns.ts";
-import { CHAT, withNested } from "./parts.ts";
+import { withUnread } from "../unread.ts";
+import { CHAT } from "./parts.ts";
 import { chatTool, chatToolChoice } from "./tools.ts";
 
 /**
@@ -36,10 +37,12 @@ export function encodeChatRequest(request: ChatRequest, target: Target): Encoded
     ...reasoningFields(request, target, note),
     ...samplingFields(request, target, note),
     ...streamFields(request, target),
-    ...ownFields(request, target),
   };
+  if (request.cacheAuto) {
+    note({ field: "cache_control", action: "stripped", reason: "no-counterpart" });
+  }
   droppedHints(request, CHAT).forEach(note);
-  return { body, events };
+  return { body: withOwn(body, request, target), events };
 }
 
 const UNUSED_CHOICE: FieldEvent = {
@@ -72,7 +75,7 @@ function toolFields(request: ChatRequest, target: Target, writing: TurnWriting):
 /** Nothing for a tool that the target's provider would run, or that another dialect has alone. */
 function writeTool(tool: Tool, target: Target, writing: TurnWriting): readonly JsonObject[] {
   if (tool.form !== "opaque") {
-    return [withNested({ ...chatTool(tool), ...marker(tool, writing) }, tool.form, tool.extra)];
+    return [withUnread({ ...chatTool(tool), ...marker(tool, writing) }, tool.extra[CHAT])];
   }
   const taken = target.toolSupport[CHAT].includes("hosted_tools") ||
     !isHostedOpenAiTool(typeOf(tool.value));
@@ -92,15 +95,25 @@ function reasoningFields(
   note: TurnWriting["note"],
 ): JsonObject {
   const { reasoning } = request;
-  const thinking = reasoning?.extra[CHAT]?.["thinking"];
-  const sent = isObject(thinking) ? { thinking } : defaultThinking(request, target, note);
-  if (isObject(thinking) && reasoning?.mode !== "effort") return sent;
+  const own = request.caller === CHAT && reasoning ? ownThinking(reasoning) : null;
+  const sent = own ? { thinking: own } : defaultThinking(request, target, note);
+  if (own && reasoning?.mode !== "effort") return sent;
   const { effort, events } = askedEffort(reasoning, target.reasoning);
   events.forEach(note);
   if (reasoning?.summary !== undefined) {
     note({ field: "reasoning.summary", action: "stripped", reason: "no-counterpart" });
   }
   return { ...(effort !== null && { reasoning_effort: effort }), ...sent };
+}
+
+/** The caller's own `thinking`, which may stand beside an effort; `null`: it sent none. */
+function ownThinking({ mode, budgetTokens, extra }: Reasoning): JsonObject | null {
+  const rest = extra[CHAT]?.["thinking"];
+  const own = isObject(rest) ? rest : null;
+  if (mode === "effort") return own;
+  const type = mode === "off" ? "disabled" : mode === "budget" ? "enabled" : mode;
+  const budget = budgetTokens !== undefined && { budget_tokens: budgetTokens };
+  return withUnread({ type, ...budget }, own ?? {});
 }
 
 /** A default yields to what the caller says about reasoning or forces, and to its cap. */
@@ -154,17 +167,18 @@ function samplingFields(
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function streamFields({ stream, extra }: ChatRequest, target: Target): JsonObject {
+function streamFields({ stream }: ChatRequest, { shape }: Target): JsonObject {
   if (!stream) return {};
-  if (target.shape.unsupportedRequestFeatures.has("stream_options")) return { stream };
-  const options = extra[CHAT]?.["stream_options"];
-  return { stream, stream_options: { ...(isObject(options) && options), include_usage: true } };
+  const asks = !shape.unsupportedRequestFeatures.has("stream_options");
+  return { stream, ...(asks && { stream_options: { include_usage: true } }) };
 }
 
-/** What only this wire has, as the caller of it sent it. */
-function ownFields({ extra }: ChatRequest, target: Target): JsonObject {
-  const { stream_options: _, ...own } = extra[CHAT] ?? {};
-  return target.forceStoreFalse ? { ...own, store: false } : own;
+/** A body with what only this wire has, as the caller of it sent it. */
+function withOwn(body: JsonObject, { extra }: ChatRequest, target: Target): JsonObject {
+  const { stream_options: options, ...own } = extra[CHAT] ?? {};
+  const asked = "stream_options" in body && { stream_options: options };
+  const written = withUnread(body, { ...own, ...asked });
+  return target.forceStoreFalse ? { ...written, store: false } : written;
 }
 
 function isAsked({ reasoning }: ChatRequest): boolean {

@@ -4,7 +4,8 @@ import type { Target } from "@/core/snapshot.ts";
 import type { FieldEvent } from "@/core/wire.ts";
 import { markerMember } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
-import { CHAT, withNested } from "./parts.ts";
+import { withUnread } from "../unread.ts";
+import { CHAT } from "./parts.ts";
 
 /** Marks a result that failed; this wire has no other place to say so. */
 const ERROR_PREFIX = "[error] ";
@@ -129,7 +130,7 @@ function chatCall(call: PartOf<"tool_call">, writing: TurnWriting): JsonObject {
   const inner = form === "custom"
     ? { type: form, custom: { name, input } }
     : { type: form, function: { name, arguments: input } };
-  return withNested({ id, ...inner, ...marker(call, writing) }, form, call.extra);
+  return withUnread({ id, ...inner, ...marker(call, writing) }, call.extra[CHAT]);
 }
 
 function chatResult(
@@ -177,9 +178,12 @@ function contentOf(parts: readonly Part[], writing: TurnWriting): Json {
 function chatPart(part: Part, writing: TurnWriting): Json {
   switch (part.type) {
     case "text":
-      return { type: "text", text: part.text, ...marker(part, writing), ...part.extra[CHAT] };
+      return withUnread(
+        { type: "text", text: part.text, ...marker(part, writing) },
+        part.extra[CHAT],
+      );
     case "refusal":
-      return { type: "refusal", refusal: part.text, ...part.extra[CHAT] };
+      return withUnread({ type: "refusal", refusal: part.text }, part.extra[CHAT]);
     case "image":
       return chatImage(part, writing);
     case "opaque":
@@ -204,7 +208,7 @@ function chatImage(image: PartOf<"image">, writing: TurnWriting): Json {
     image_url: { ...where, ...(known && { detail: known }) },
     ...marker(image, writing),
   };
-  return withNested(written, "image_url", image.extra);
+  return withUnread(written, image.extra[CHAT]);
 }
 
 function stripped(writing: TurnWriting): null {
@@ -226,7 +230,7 @@ export function marker(
   if (spelling !== cache.spelling) {
     note({ field: cache.spelling, action: "rewritten", reason: "target-limit" });
   }
-  return markerMember(cache, spelling);
+  return markerMember(cache, spelling, note);
 }
 
 function joined(parts: readonly Part[], type: "reasoning" | "refusal"): string {

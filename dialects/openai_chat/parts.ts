@@ -1,9 +1,10 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
 import type { CacheMarker, Extra, Part, PartOf } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
+import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { invalidField } from "../fields.ts";
 import { imageAt, imageBarrier } from "../image_source.ts";
+import { type Shape, unread } from "../unread.ts";
 
 /** The dialect whose own fields `extra` holds here. */
 export const CHAT = "openai-chat";
@@ -21,36 +22,10 @@ const MEDIA_BARRIERS: ReadonlyMap<Json | undefined, BridgeFeature> = new Map([
 
 const DETAILS = ["auto", "low", "high", "original"] as const;
 
-/** What an object says beyond its mapped members; cache markers are always mapped. */
-export function chatExtra(value: JsonObject, mapped: readonly string[]): Extra {
-  const rest = Object.entries(value).filter(([key]) =>
-    !mapped.includes(key) && !MARKER_KEYS.some((marker) => marker === key)
-  );
-  return rest.length === 0 ? {} : { [CHAT]: Object.fromEntries(rest) };
-}
-
-/** As `chatExtra`, for an object that says most in a member of its own, as `function` of a tool. */
-export function nestedExtra(
-  value: JsonObject,
-  mapped: readonly string[],
-  { key, inner, read }: {
-    readonly key: string;
-    readonly inner: JsonObject;
-    readonly read: readonly string[];
-  },
-): Extra {
-  const own = { ...chatExtra(value, [...mapped, key])[CHAT] };
-  const nested = chatExtra(inner, read)[CHAT];
-  const all = { ...own, ...(nested && { [key]: nested }) };
-  return Object.keys(all).length === 0 ? {} : { [CHAT]: all };
-}
-
-/** A written object with what `nestedExtra` kept of it. */
-export function withNested(written: JsonObject, key: string, extra: Extra): JsonObject {
-  const own = extra[CHAT] ?? {};
-  const [inner, nested] = [written[key], own[key]];
-  const both = isObject(inner) && isObject(nested) && { [key]: { ...inner, ...nested } };
-  return { ...written, ...own, ...both };
+/** What an object says beyond what is read of it. */
+export function chatExtra(value: JsonObject, shape: Shape): Extra {
+  const rest = unread(value, shape);
+  return Object.keys(rest).length === 0 ? {} : { [CHAT]: rest };
 }
 
 /** The cache marker of an object, as members to spread. */
@@ -93,7 +68,12 @@ function readPart(part: Json, path: string, barriers: Barriers): Part {
 function readText(part: JsonObject, type: "text" | "refusal", path: string): Part {
   const text = part[type];
   if (typeof text !== "string") throw invalidField(`${path}.${type}`, "a string");
-  return { type, text, ...markerOf(part), extra: chatExtra(part, ["type", type]) };
+  return {
+    type,
+    text,
+    ...markerOf(part),
+    extra: chatExtra(part, { type: true, [type]: true, ...MARKERS }),
+  };
 }
 
 function readImage(part: JsonObject, path: string, barriers: Barriers): PartOf<"image"> {
@@ -116,10 +96,13 @@ function readImage(part: JsonObject, path: string, barriers: Barriers): PartOf<"
     source,
     ...(detail && { detail }),
     ...markerOf(part),
-    extra: nestedExtra(part, ["type"], {
-      key: "image_url",
-      inner: wrapper,
-      read: ["url", "file_id", "detail"],
+    extra: chatExtra(part, {
+      type: true,
+      image_url: {
+        [isFile ? "file_id" : "url"]: true,
+        detail: detail !== undefined,
+      },
+      ...MARKERS,
     }),
   };
 }

@@ -1,8 +1,10 @@
 import type { CustomTool, FunctionTool, Tool, ToolChoice, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { MARKERS } from "../cache_marker.ts";
 import { booleanField, invalidField, objectField, objectListField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedOpenAiTool, typeOf } from "../hosted_tools.ts";
-import { type Barriers, CHAT, markerOf, nestedExtra } from "./parts.ts";
+import { type Reading, type Shape, wholly } from "../unread.ts";
+import { type Barriers, CHAT, chatExtra, markerOf } from "./parts.ts";
 
 /**
  * Reads `tools`. A hosted or unknown tool stays what it is.
@@ -28,15 +30,15 @@ export function readChatTools(body: JsonObject, barriers: Barriers): readonly To
   });
 }
 
-/** What tools say in members of their own, by form. */
-const READ: Readonly<Record<ToolForm, readonly string[]>> = {
-  function: ["name", "description", "parameters", "strict"],
-  custom: ["name", "description", "format"],
+/** What is read of tools, in the members of their forms. */
+const READ: Readonly<Record<ToolForm, Shape>> = {
+  function: { ...wholly("name", "description", "parameters", "strict"), ...MARKERS },
+  custom: { ...wholly("name", "description"), format: formatShape, ...MARKERS },
 };
 
 /** The marker of a tool, which some clients put inside, and what no other dialect understands. */
 function beside(tool: JsonObject, key: ToolForm, inner: JsonObject): Pick<Tool, "cache" | "extra"> {
-  const extra = nestedExtra(tool, ["type"], { key, inner, read: READ[key] });
+  const extra = chatExtra(tool, { type: true, [key]: READ[key], ...MARKERS });
   return { ...markerOf(inner), ...markerOf(tool), extra };
 }
 
@@ -76,6 +78,14 @@ function readFormat(format: JsonObject | null, path: string): CustomTool["format
     throw invalidField(`${path}.grammar.definition`, "a string");
   }
   return { type: "grammar", syntax, definition };
+}
+
+function formatShape(format: Json): boolean | Shape {
+  if (!isObject(format)) return false;
+  if (format["type"] === "text") return { type: true };
+  if (format["type"] !== "grammar") return false;
+  const grammar = wholly("syntax", "definition");
+  return { type: true, ...(isObject(format["grammar"]) ? { grammar } : grammar) };
 }
 
 /** Writes a tool. Namespaces are part of the name here. */
@@ -136,6 +146,20 @@ function readAllowed(choice: Json): ToolChoice {
     force: mode === "required",
     tools: tools.map((tool) => ({ name: chosenName(tool, typeOf(tool) || "function") })),
   };
+}
+
+/** What is read of a tool choice. */
+export const CHOICE: Reading = (choice) => {
+  if (!isObject(choice)) return true;
+  if (choice["type"] !== "allowed_tools") return chosenShape(choice);
+  const allowed = { mode: true, tools: chosenShape };
+  return { type: true, ...("allowed_tools" in choice ? { allowed_tools: allowed } : allowed) };
+};
+
+function chosenShape(choice: Json): Shape {
+  const type = typeOf(choice) || "function";
+  const inner = isObject(choice) && isObject(choice[type]) ? { [type]: { name: true } } : null;
+  return { type: true, ...inner ?? { name: true } };
 }
 
 function chosenName(choice: Json, type: string): string {

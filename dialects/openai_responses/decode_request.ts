@@ -8,30 +8,33 @@ import { booleanField, countField, numberField, objectListField, textField } fro
 import { isReasoningOff } from "../reasoning_amount.ts";
 import { isForced } from "../tool_choice.ts";
 import { toolFields } from "../tool_fields.ts";
+import { type Shape, wholly } from "../unread.ts";
 import { readTurns } from "./decode_turns.ts";
-import { omit, RESPONSES } from "./items.ts";
-import { readReasoning, readText } from "./settings.ts";
-import { isOwnChoice, readToolChoice, readTools } from "./tools.ts";
+import { RESPONSES, responsesExtra } from "./items.ts";
+import { readReasoning, readText, TEXT } from "./settings.ts";
+import { CHOICE, readToolChoice, readTools } from "./tools.ts";
 
 type Barriers = Set<BridgeFeature>;
 
-/** Fields that have a neutral meaning. */
-const MAPPED = [
-  "input",
-  "instructions",
-  "max_output_tokens",
-  "model",
-  "parallel_tool_calls",
-  "prompt_cache_key",
-  "reasoning",
-  "stream",
-  "temperature",
-  "text",
-  "tool_choice",
-  "tools",
-  "top_p",
-  "user",
-];
+/** What is read of a body. */
+const MAPPED = {
+  ...wholly(
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "model",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "reasoning",
+    "stream",
+    "temperature",
+    "tools",
+    "top_p",
+    "user",
+  ),
+  text: TEXT,
+  tool_choice: CHOICE,
+} as const satisfies Shape;
 
 /** What `include` holds when probabilities are asked for. */
 const LOGPROBS = "message.output_text.logprobs";
@@ -67,7 +70,7 @@ export function decodeResponsesRequest(wire: WireRequest): DecodedRequest {
   const barriers: Barriers = new Set(
     BARRIER_FIELDS.filter(([field, , says]) => says(body[field] ?? null)).map(([, name]) => name),
   );
-  const { output, verbosity, rest } = readText(body, barriers);
+  const { output, verbosity } = readText(body, barriers);
   const instructions = textField(body, "instructions");
   const reasoning = readReasoning(body);
   const cap = countField(body, "max_output_tokens");
@@ -90,7 +93,7 @@ export function decodeResponsesRequest(wire: WireRequest): DecodedRequest {
     ...readHints(body),
     cacheAuto: false,
     ...(verbosity && { verbosity }),
-    extra: { [RESPONSES]: { ...omit(body, MAPPED), ...rest, ...ownChoice(body) } },
+    extra: responsesExtra(body, MAPPED),
   };
   if (output.type === "json") barriers.add("json-object");
   if (demandsBoth(request)) barriers.add("forced-choice-with-reasoning");
@@ -107,12 +110,6 @@ function readHints(body: JsonObject): Pick<ChatRequest, "cacheKey" | "user"> {
   const cacheKey = textField(body, "prompt_cache_key");
   const user = textField(body, "user");
   return { ...(cacheKey !== null && { cacheKey }), ...(user !== null && { user }) };
-}
-
-/** A choice that says more than its neutral form goes back as it came. */
-function ownChoice(body: JsonObject): JsonObject {
-  const choice = body["tool_choice"];
-  return isOwnChoice(choice) ? { tool_choice: choice } : {};
 }
 
 function demandsBoth({ reasoning, toolChoice }: ChatRequest): boolean {

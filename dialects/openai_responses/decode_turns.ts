@@ -1,17 +1,20 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
 import type { CacheMarker, Extra, Message, Part, PartOf } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
+import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { invalidField, objectListField } from "../fields.ts";
 import { imageAt, imageBarrier } from "../image_source.ts";
+import { wholly } from "../unread.ts";
 import {
   itemExtra,
   opaqueItem,
   opaquePiece,
+  ownFields,
   pieceExtra,
   readCallItem,
   readReasoningItem,
   RESPONSES,
+  responsesExtra,
   textOf,
 } from "./items.ts";
 
@@ -28,7 +31,8 @@ const ROLES = ["system", "developer", "user", "assistant"] as const;
 const OUTPUTS = ["function_call_output", "custom_tool_call_output"];
 const CALL_FIELDS = { "function_call": "arguments", "custom_tool_call": "input" } as const;
 const DETAILS = ["auto", "low", "high", "original"] as const;
-const MAPPED_IMAGE = ["type", "image_url", "file_id", "detail", ...MARKER_KEYS];
+
+const EMPTY_TURN = wholly("type", "role", "content");
 
 /** Items that no bridge carries, and the feature they stand for; others are `other`. */
 const OPAQUE_ITEMS: readonly (readonly [RegExp, BridgeFeature])[] = [
@@ -57,12 +61,13 @@ export function readTurns(body: JsonObject, barriers: Barriers): readonly Messag
   if (typeof input === "string") {
     return [{ role: "user", parts: [plainText(input)], extra: { [RESPONSES]: {} } }];
   }
-  const messages: (Omit<Message, "parts"> & { readonly parts: Part[] })[] = [];
+  const messages: { role: Message["role"]; readonly parts: Part[]; extra: Extra }[] = [];
   objectListField(body, "input").forEach((item, index) => {
     const { role, parts, extra } = readItem(item, `input[${index}]`, barriers);
     const last = messages.at(-1);
     if (role === "assistant" && last?.role === "assistant") {
       for (const part of parts) last.parts.push(part);
+      if (parts.length === 0) last.extra = joined(last.extra, extra);
     } else messages.push({ role, parts: [...parts], extra });
   });
   return messages;
@@ -86,6 +91,10 @@ function readItem(item: JsonObject, path: string, barriers: Barriers): Turn {
     : modelTurn(opaque);
 }
 
+function joined(extra: Extra, more: Extra): Extra {
+  return { [RESPONSES]: { ...ownFields(extra), ...ownFields(more) } };
+}
+
 function modelTurn(part: Part): Turn {
   return { role: "assistant", parts: [part], extra: { [RESPONSES]: {} } };
 }
@@ -100,6 +109,8 @@ function readMessage(item: JsonObject, path: string, barriers: Barriers): Turn {
     barriers,
     extra: byModel ? own : {},
   });
+  // What has no part to stand with stays with the turn.
+  if (read.length === 0) return { role, parts: [], extra: responsesExtra(item, EMPTY_TURN) };
   const parts = markLast(read, readCacheMarker(item));
   return { role, parts, extra: byModel ? { [RESPONSES]: {} } : own };
 }
@@ -162,7 +173,12 @@ function readImage(piece: JsonObject, { path, barriers, extra }: Reading): Part 
     type: "image",
     source,
     ...(detail && { detail }),
-    extra: pieceExtra(piece, extra, MAPPED_IMAGE),
+    extra: pieceExtra(piece, extra, {
+      type: true,
+      ...(source.kind === "file" ? { file_id: true } : { image_url: { url: true } }),
+      detail: detail !== undefined,
+      ...MARKERS,
+    }),
   };
 }
 

@@ -48,7 +48,7 @@ export function encodeResponsesRequest(request: ChatRequest, target: Target): En
     ...(request.user !== undefined && { user: request.user }),
     ...(request.stream && { stream: true }),
     ...(request.caller === RESPONSES
-      ? omit(ownFields(request.extra), ["text"])
+      ? omit(ownFields(request.extra), ["text", "tool_choice"])
       : bridgeFields(reasoning)),
     ...(target.forceStoreFalse && { store: false }),
   };
@@ -64,6 +64,7 @@ function spelling({ promptCacheMarkers }: Target): MarkerSpelling | null {
 
 function toolFields(request: ChatRequest, note: Note): JsonObject {
   const { toolChoice, parallelToolCalls } = request;
+  const choice = writeToolChoice(request);
   const tools = request.tools.filter((tool) =>
     tool.form !== "opaque" || tool.dialect === RESPONSES
   );
@@ -76,7 +77,7 @@ function toolFields(request: ChatRequest, note: Note): JsonObject {
   }
   return {
     ...(tools.length > 0 && { tools: writeTools(tools) }),
-    ...(toolChoice && { tool_choice: writeToolChoice(toolChoice, tools) }),
+    ...(choice !== undefined && { tool_choice: choice }),
     ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
   };
 }

@@ -5,6 +5,7 @@ import type { FieldEvent } from "@/core/wire.ts";
 import { markerMember, type MarkerSpelling } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
 import { encryptedContent, proofStanding } from "../proofs.ts";
+import { withUnread } from "../unread.ts";
 import { isWholeItem, omit, ownFields, RESPONSES, textOf } from "./items.ts";
 import { callItem, outputPiece } from "./output.ts";
 
@@ -83,7 +84,7 @@ class TurnWriter {
       return note({ field: cache.spelling, action: "stripped", reason: "target-limit" });
     }
     if (this.#piece === null) this.#early = cache;
-    else Object.assign(this.#piece, markerMember(cache, markers));
+    else Object.assign(this.#piece, markerMember(cache, markers, note));
   }
 
   add(message: Message): void {
@@ -125,7 +126,7 @@ class TurnWriter {
   }
 
   #openMessage(message: Message, part: Part | null, keepIds: boolean): Writable[] {
-    const extra = message.role === "assistant" ? part?.extra ?? {} : message.extra;
+    const extra = message.role === "assistant" && part ? part.extra : message.extra;
     const typed = message.extra[RESPONSES] ? { type: "message" } : {};
     const role = message.role === "tool" ? "user" : message.role;
     const content: Writable[] = [];
@@ -147,7 +148,7 @@ class TurnWriter {
   #addItem(part: Part, keepIds: boolean): void {
     switch (part.type) {
       case "reasoning":
-        this.items.push(reasoningItem(part));
+        this.items.push({ ...reasoningItem(part) });
         return;
       case "tool_call":
         this.items.push({ ...callItem(part), ...itemFields(part.extra, keepIds) });
@@ -191,15 +192,15 @@ function itemFields(extra: Part["extra"], keepIds: boolean): JsonObject {
   return omit(ownFields(extra), keepIds ? ["piece", "whole"] : ["piece", "whole", "id"]);
 }
 
-function reasoningItem(part: PartOf<"reasoning">): Writable {
+function reasoningItem(part: PartOf<"reasoning">): JsonObject {
   const { text, proof } = part;
-  return {
+  const written = {
     type: "reasoning",
     ...(proof?.id !== undefined && { id: proof.id }),
     summary: text === "" ? [] : [{ type: "summary_text", text }],
     ...(proof && { encrypted_content: encryptedContent(proof) }),
-    ...itemFields(part.extra, true),
   };
+  return withUnread(written, itemFields(part.extra, true));
 }
 
 /** Whether a part is a piece of a message; anything else is an item of its own. */
@@ -216,16 +217,15 @@ function writePiece(part: Part, role: Message["role"]): JsonObject {
       if (role === "assistant") {
         return omit(outputPiece(part), isObject(own) ? [] : ["annotations"]);
       }
-      return { type: "input_text", text: part.text, ...(isObject(own) && own) };
+      return withUnread({ type: "input_text", text: part.text }, isObject(own) ? own : {});
     case "image": {
       if (role === "assistant") throw imageOfAssistant();
       const { source, detail } = part;
-      return {
-        type: "input_image",
-        ...(source.kind === "file" ? { file_id: source.fileId } : { image_url: imageUrl(source) }),
-        ...(detail && { detail }),
-        ...(isObject(own) && own),
-      };
+      const where = source.kind === "file"
+        ? { file_id: source.fileId }
+        : { image_url: imageUrl(source) };
+      const written = { type: "input_image", ...where, ...(detail && { detail }) };
+      return withUnread(written, isObject(own) ? own : {});
     }
     case "opaque":
       return isObject(part.value) ? part.value : {};

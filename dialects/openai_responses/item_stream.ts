@@ -2,12 +2,12 @@ import type { Extra, PartHead, Proof } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import {
-  itemExtra,
   readCallItem,
   readModelItem,
   reasoningSections,
   RESPONSES,
   textOf,
+  WHOLE_ITEM,
 } from "./items.ts";
 
 /** Where the parts of a stream go; indexes count over the whole stream. */
@@ -166,7 +166,7 @@ export function finishItem(item: OpenItem, sink: PartSink, whole: JsonObject): v
   }
   if (isOpaque(item)) {
     const index = sink.start({ type: "opaque", dialect: RESPONSES, value: whole });
-    sink.end(index, { extra: itemExtra({ whole: true }, "") });
+    sink.end(index, { extra: WHOLE_ITEM });
   }
   item.done = true;
 }

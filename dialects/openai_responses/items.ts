@@ -1,24 +1,40 @@
 import type { Extra, Part, PartOf, Tool } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { MARKER_KEYS } from "../cache_marker.ts";
+import { MARKERS } from "../cache_marker.ts";
 import { proofOfEncrypted } from "../proofs.ts";
+import { isText, type Shape, unread, wholly } from "../unread.ts";
 
 /** The dialect whose own fields `extra` holds here. */
 export const RESPONSES = "openai-responses";
 
-/** Members of an item that have a neutral meaning, by its type; the others are its `extra`. */
-const MAPPED: Readonly<Record<string, readonly string[]>> = {
-  "message": ["type", "role", "content", ...MARKER_KEYS],
-  "reasoning": ["type", "summary", "content", "encrypted_content", ...MARKER_KEYS],
-  "function_call": ["type", "call_id", "name", "namespace", "arguments", ...MARKER_KEYS],
-  "custom_tool_call": ["type", "call_id", "name", "namespace", "input", ...MARKER_KEYS],
-  "function_call_output": ["type", "call_id", "output", ...MARKER_KEYS],
-  "custom_tool_call_output": ["type", "call_id", "output", ...MARKER_KEYS],
+const TEXTS: Shape = {
+  type: (type) => type === "summary_text" || type === "reasoning_text",
+  text: true,
 };
+const CALL = { ...wholly("type", "call_id", "name"), namespace: isText, ...MARKERS };
+const OUTPUT = { ...wholly("type", "call_id", "output"), ...MARKERS };
+
+/** What is read of an item, by its type. */
+const READ: Readonly<Record<string, Shape>> = {
+  "message": { ...wholly("type", "role", "content"), ...MARKERS },
+  "reasoning": { ...wholly("type", "encrypted_content"), summary: TEXTS, content: TEXTS },
+  "function_call": { ...CALL, arguments: true },
+  "custom_tool_call": { ...CALL, input: true },
+  "function_call_output": OUTPUT,
+  "custom_tool_call_output": OUTPUT,
+};
+
+/** What marks an opaque part as an item of its own, not a piece of a message. */
+export const WHOLE_ITEM: Extra = { [RESPONSES]: { whole: true } };
 
 /** What an item says beyond its neutral meaning: `id`, `status`, `phase` and unknown members. */
 export function itemExtra(item: JsonObject, type: string): Extra {
-  return { [RESPONSES]: omit(item, MAPPED[type] ?? []) };
+  return responsesExtra(item, READ[type] ?? {});
+}
+
+/** What an object says beyond what is read of it; there even when it is nothing. */
+export function responsesExtra(value: JsonObject, shape: Shape): Extra {
+  return { [RESPONSES]: unread(value, shape) };
 }
 
 /** An object without some members. */
@@ -51,7 +67,7 @@ export function readModelItem(item: JsonObject): readonly Part[] {
 
 /** An item that only this wire carries. */
 export function opaqueItem(value: JsonObject): PartOf<"opaque"> {
-  return { type: "opaque", dialect: RESPONSES, value, extra: { [RESPONSES]: { whole: true } } };
+  return { type: "opaque", dialect: RESPONSES, value, extra: WHOLE_ITEM };
 }
 
 /** A piece of a message that only this wire carries. */
@@ -92,22 +108,26 @@ export function readModelPiece(piece: Json, extra: Extra): Part {
   }
 }
 
-/** Members of a piece that say nothing when they are empty. */
-const EMPTY_LISTS = ["annotations", "logprobs"];
-const MAPPED_PIECE = ["type", "text", "refusal", ...MARKER_KEYS];
-
 /** The `extra` of a piece: that of its item, and what the piece says beyond its neutral meaning. */
-export function pieceExtra(
-  piece: JsonObject,
-  extra: Extra,
-  mapped: readonly string[] = MAPPED_PIECE,
-): Extra {
-  const rest = Object.entries(piece).filter(([key, value]) =>
-    !mapped.includes(key) &&
-    !(EMPTY_LISTS.includes(key) && Array.isArray(value) && value.length === 0)
-  );
-  if (rest.length === 0) return extra;
-  return { [RESPONSES]: { ...ownFields(extra), piece: Object.fromEntries(rest) } };
+export function pieceExtra(piece: JsonObject, extra: Extra, shape = textShape(piece)): Extra {
+  const rest = unread(piece, shape);
+  if (Object.keys(rest).length === 0) return extra;
+  return { [RESPONSES]: { ...ownFields(extra), piece: rest } };
+}
+
+/** What is read of a piece of text; empty lists say nothing. */
+function textShape({ type, annotations, logprobs }: JsonObject): Shape {
+  return {
+    type: true,
+    [type === "refusal" ? "refusal" : "text"]: true,
+    annotations: isEmptyList(annotations),
+    logprobs: isEmptyList(logprobs),
+    ...MARKERS,
+  };
+}
+
+function isEmptyList(value: Json | undefined): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** Reads a `function_call` or `custom_tool_call` item. */

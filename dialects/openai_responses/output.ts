@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { encryptedContent } from "../proofs.ts";
 import type { ReplyIds } from "../reply_id.ts";
+import { withUnread } from "../unread.ts";
 import { omit, ownFields, RESPONSES } from "./items.ts";
 import { writeOwnReasoning, writeText } from "./settings.ts";
 import { writeToolChoice, writeTools } from "./tools.ts";
@@ -21,7 +22,7 @@ export interface ResponseHead {
 /** A response before it has any output; the caller's settings come back in it. */
 export function openResponse(head: ResponseHead, request: ChatRequest): JsonObject {
   const own = ownFields(request.extra);
-  const { reasoning, maxOutputTokens, sampling, toolChoice, tools } = request;
+  const { reasoning, maxOutputTokens, sampling, tools } = request;
   const instructions = request.instructions.flatMap((part) =>
     part.type === "text" ? part.text : []
   );
@@ -45,7 +46,7 @@ export function openResponse(head: ResponseHead, request: ChatRequest): JsonObje
     store: false,
     temperature: sampling.temperature ?? null,
     ...(text && { text }),
-    tool_choice: own["tool_choice"] ?? (toolChoice ? writeToolChoice(toolChoice, tools) : "auto"),
+    tool_choice: writeToolChoice(request) ?? "auto",
     tools: writeTools(tools),
     top_p: sampling.topP ?? null,
     ...(own["truncation"] !== undefined && { truncation: own["truncation"] }),
@@ -149,13 +150,12 @@ export function outputItem(part: Part, id: string, status: ItemStatus): JsonObje
     case "refusal":
       return { id, type: "message", role: "assistant", content: [outputPiece(part)], ...own };
     case "reasoning":
-      return {
+      return withUnread({
         id,
         type: "reasoning",
         summary: part.text === "" ? [] : [{ type: "summary_text", text: part.text }],
         ...(part.proof && { encrypted_content: encryptedContent(part.proof) }),
-        ...own,
-      };
+      }, own);
     case "tool_call":
       return { ...callItem(part, id), ...own };
     case "opaque":

@@ -1,21 +1,22 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
 import type { ChatRequest, OutputFormat, Reasoning } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { invalidField, objectField, textField } from "../fields.ts";
 import { isEffort } from "../reasoning_amount.ts";
 import { schemaFormat } from "../strict_schema.ts";
-import { omit, ownFields, RESPONSES } from "./items.ts";
+import { isSwitch, type Shape, wholly, withUnread } from "../unread.ts";
+import { ownFields, responsesExtra } from "./items.ts";
 
 const VERBOSITIES = ["low", "medium", "high"] as const;
-const REASONING = ["effort", "summary", "generate_summary"];
 
-/** What the `text` member of a request asks for, and what else it says. */
+/** What the `text` member of a request asks for. */
 export interface TextSettings {
   readonly output: OutputFormat;
   readonly verbosity?: "low" | "medium" | "high";
-  /** What only this wire knows of it, in a member of its own. */
-  readonly rest: JsonObject;
 }
+
+/** What is read of `text`. */
+export const TEXT: Shape = { verbosity: true, format: formatShape };
 
 /**
  * Reads `text`: the format of the reply and its verbosity.
@@ -24,19 +25,14 @@ export interface TextSettings {
  */
 export function readText(body: JsonObject, barriers: Set<BridgeFeature>): TextSettings {
   const text = objectField(body, "text");
-  if (text === null) return { output: { type: "text" }, rest: {} };
+  if (text === null) return { output: { type: "text" } };
   const said = textField(text, "verbosity", "text.verbosity");
   const verbosity = VERBOSITIES.find((known) => known === said);
   if (said !== null && !verbosity) throw invalidField("text.verbosity", "low, medium or high");
   const format = objectField(text, "format", "text.format");
   const output = readFormat(format);
   if (output === null) barriers.add("other");
-  const rest = omit(text, output === null ? ["verbosity"] : ["verbosity", "format"]);
-  return {
-    output: output ?? { type: "text" },
-    ...(verbosity && { verbosity }),
-    rest: Object.keys(rest).length === 0 ? {} : { text: rest },
-  };
+  return { output: output ?? { type: "text" }, ...(verbosity && { verbosity }) };
 }
 
 /** `null` for a format of another kind. */
@@ -60,16 +56,20 @@ function readFormat(format: JsonObject | null): OutputFormat | null {
   };
 }
 
+function formatShape(format: Json): boolean | Shape {
+  const type = isObject(format) ? format["type"] ?? "text" : null;
+  if (type === "text" || type === "json_object") return { type: true };
+  if (type !== "json_schema") return false;
+  return { ...wholly("type", "name", "description", "schema"), strict: isSwitch };
+}
+
 /** Writes `text`; `undefined` when there is nothing to say. */
 export function writeText(request: ChatRequest): JsonObject | undefined {
   const { output, verbosity } = request;
   const rest = ownFields(request.extra)["text"];
   if (output.type === "text" && verbosity === undefined && rest === undefined) return undefined;
-  return {
-    format: writeFormat(output),
-    ...(verbosity && { verbosity }),
-    ...(isObject(rest) && rest),
-  };
+  const written = { format: writeFormat(output), ...(verbosity && { verbosity }) };
+  return isObject(rest) ? withUnread(written, rest) : written;
 }
 
 function writeFormat(output: OutputFormat): JsonObject {
@@ -96,7 +96,10 @@ export function readReasoning(body: JsonObject): Reasoning | undefined {
     mode: "effort",
     ...(effort !== null && { effort }),
     ...(summary !== null && { summary }),
-    extra: { [RESPONSES]: omit(reasoning, REASONING) },
+    extra: responsesExtra(reasoning, {
+      ...wholly("effort", "summary"),
+      generate_summary: (reasoning["summary"] ?? null) === null,
+    }),
   };
 }
 

@@ -1,15 +1,30 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
-import type { CustomTool, Tool, ToolChoice, ToolForm } from "@/core/chat.ts";
+import type { ChatRequest, CustomTool, Tool, ToolChoice, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { MARKER_KEYS, readCacheMarker } from "../cache_marker.ts";
+import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { invalidField, objectField, textField } from "../fields.ts";
 import { forbiddenTools, isHostedOpenAiTool, typeOf } from "../hosted_tools.ts";
 import { objectParameters } from "../tool_fields.ts";
-import { omit, opaqueTool, ownFields, RESPONSES } from "./items.ts";
+import {
+  isSwitch,
+  isText,
+  type Reading,
+  type Shape,
+  unread,
+  wholly,
+  withUnread,
+} from "../unread.ts";
+import { omit, opaqueTool, ownFields, RESPONSES, responsesExtra } from "./items.ts";
 
 type NamedTool = Exclude<Tool, { readonly form: "opaque" }>;
 
-const MAPPED = ["type", "name", "description", ...MARKER_KEYS];
+const HEAD = { ...wholly("type", "name", "description"), ...MARKERS };
+
+/** What is read of a tool, by its form. */
+const READ: Readonly<Record<ToolForm, Shape>> = {
+  function: { ...HEAD, parameters: true, strict: isSwitch },
+  custom: { ...HEAD, format: formatShape },
+};
 
 /**
  * Reads the `tools` of a request; the tools of a namespace follow one another.
@@ -42,10 +57,11 @@ function readNamespace(group: JsonObject, path: string): readonly Tool[] | null 
   const inner = group["tools"];
   if (!Array.isArray(inner) || inner.length === 0 || !inner.every(isNamed)) return null;
   const namespace = nameOf(group, path);
-  const about = omit(group, ["type", "name", "tools"]);
+  const rest = unread(group, wholly("type", "name", "tools"));
+  const about = Object.keys(rest).length > 0 && { about: rest };
   return inner.map((tool, index) => {
     const read = readTool(tool, `${path}.tools[${index}]`);
-    return { ...read, namespace, extra: { [RESPONSES]: { ...ownFields(read.extra), about } } };
+    return { ...read, namespace, extra: { [RESPONSES]: { ...ownFields(read.extra), ...about } } };
   });
 }
 
@@ -65,7 +81,7 @@ function readTool(tool: JsonObject, path: string): NamedTool {
   };
   if (tool["type"] === "custom") {
     const format = readFormat(objectField(tool, "format", `${path}.format`), path);
-    const extra = { [RESPONSES]: omit(tool, [...MAPPED, "format"]) };
+    const extra = responsesExtra(tool, READ.custom);
     return { form: "custom", ...head, ...(format && { format }), extra };
   }
   const parameters = objectField(tool, "parameters", `${path}.parameters`);
@@ -75,7 +91,7 @@ function readTool(tool: JsonObject, path: string): NamedTool {
     ...head,
     ...(parameters && { parameters }),
     ...((typeof strict === "boolean" || strict === null) && { strict }),
-    extra: { [RESPONSES]: omit(tool, [...MAPPED, "parameters", "strict"]) },
+    extra: responsesExtra(tool, READ.function),
   };
 }
 
@@ -143,13 +159,19 @@ function chosenTool(tool: JsonObject, barriers: Set<BridgeFeature>) {
 
 const formOf = (tool: JsonObject): ToolForm => tool["type"] === "custom" ? "custom" : "function";
 
-/** Whether a choice says more than its neutral form: it must go back as it came. */
-export function isOwnChoice(choice: Json | undefined): boolean {
-  if (!isObject(choice)) return false;
+/** What is read of a tool choice; nothing of one that must go back as it came. */
+export const CHOICE: Reading = (choice) => {
+  if (!isObject(choice)) return true;
+  const named = { ...wholly("type", "name"), namespace: isText };
+  if (choice["type"] !== "allowed_tools") return isNamed(choice) && named;
   const { tools } = choice;
-  return choice["type"] === "allowed_tools"
-    ? Array.isArray(tools) && !tools.every(isNamed)
-    : !isNamed(choice);
+  const all = Array.isArray(tools) && tools.every(isNamed);
+  return all && { type: true, mode: true, tools: named };
+};
+
+function formatShape(format: Json): Shape {
+  const type = isObject(format) ? format["type"] : null;
+  return type === "text" ? { type: true } : wholly("type", "syntax", "definition");
 }
 
 /** Writes tools; those of one namespace that follow one another are written together. */
@@ -176,7 +198,8 @@ function opaqueValue(tool: Tool): JsonObject {
 
 function openNamespace(tool: NamedTool, tools: readonly JsonObject[]): JsonObject {
   const about = ownFields(tool.extra)["about"];
-  return { type: "namespace", name: tool.namespace, ...(isObject(about) && about), tools };
+  const open = { type: "namespace", name: tool.namespace, tools };
+  return isObject(about) ? withUnread(open, about) : open;
 }
 
 function writeTool(tool: NamedTool): JsonObject {
@@ -185,22 +208,34 @@ function writeTool(tool: NamedTool): JsonObject {
   const own = tool.extra[RESPONSES];
   const rest = omit(own ?? {}, ["about"]);
   if (tool.form === "custom") {
-    return { type: "custom", ...head, ...(tool.format && { format: tool.format }), ...rest };
+    const { format } = tool;
+    return withUnread({ type: "custom", ...head, ...(format && { format }) }, rest);
   }
   // Without `strict` this wire would rewrite a schema until it can be enforced.
   const parameters = own ? tool.parameters : objectParameters(tool.parameters);
   const strict = tool.strict === undefined && !own ? false : tool.strict;
-  return {
+  const written = {
     type: "function",
     ...head,
     ...(parameters && { parameters }),
     ...(strict !== undefined && { strict }),
-    ...rest,
   };
+  return withUnread(written, rest);
 }
 
-/** Writes a tool choice; `tools` tell the form of those it names. */
-export function writeToolChoice(choice: ToolChoice, tools: readonly Tool[]): Json {
+/** Writes the tool choice of a request; `undefined` when its caller sent none. */
+export function writeToolChoice({ toolChoice, tools, extra }: ChatRequest): Json | undefined {
+  const own = ownFields(extra)["tool_choice"];
+  const rest = isObject(own) ? own : {};
+  // A choice of which nothing was read.
+  if (rest["type"] !== undefined) return rest;
+  if (!toolChoice) return undefined;
+  const written = writeChoice(toolChoice, tools);
+  return isObject(written) ? withUnread(written, rest) : written;
+}
+
+/** `tools` tell the form of those that a choice names. */
+function writeChoice(choice: ToolChoice, tools: readonly Tool[]): Json {
   switch (choice.mode) {
     case "null":
       return null;
