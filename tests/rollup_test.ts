@@ -130,7 +130,7 @@ onEachDriver("calls that come after a window is final go to an adjustment", asyn
   assert.deepEqual(await verifyRollup(db, adjustment!.id), []);
 });
 
-onEachDriver("a call that comes when its window is final and purged is in reports", async (place) => {
+onEachDriver("a call of a window that is final and purged is in reports", async (place) => {
   await using database = await shipCalls(place, someCalls(40));
   const final = options({ finalize: true });
   for (const type of ["daily", "hourly"] as const) {
