@@ -55,13 +55,13 @@ export async function unshareCounters(
     const slot = files.kind === "requests" ? readState(files)?.journalId : undefined;
     if (slot !== undefined) await recoverLeases(shared, { slot, files, seq: 0 });
   }
-  const mark = journal.mark();
+  const [mark, at] = [journal.mark(), now()];
   const accounts: StoredAccount[] = [];
   for (const id of ids) {
     const { entry } = await shared.read(id);
-    if (entry !== null) accounts.push({ id, seq: mark.seq, state: stateOf(entry) });
+    if (entry !== null) accounts.push({ id, seq: mark.seq, at, state: stateOf(entry) });
   }
-  await alone.write(accounts, { ...mark, at: now() });
+  await alone.write(accounts, { ...mark, at });
   await shared.clear();
 }
 

@@ -6,10 +6,12 @@ import type { JournalMark } from "./journal.ts";
 export interface StoredAccount {
   readonly id: string;
   readonly seq: number;
+  /** Epoch ms at which they stood so; older gateways left it out, and wrote all with the head. */
+  readonly at?: number;
   readonly state: AccountState;
 }
 
-/** What the store holds as a whole: everything up to this mark is in the accounts. */
+/** What the store holds as a whole: everything up to this mark is in the accounts, and maybe more. */
 export interface LedgerHead extends JournalMark {
   /** Epoch ms. */
   readonly at: number;
@@ -19,18 +21,21 @@ export interface LedgerHead extends JournalMark {
 export interface LedgerKv {
   readHead(): Promise<LedgerHead | null>;
   readAccounts(): AsyncIterable<StoredAccount>;
-  /** Writes accounts, and the head with the last of them. */
-  write(accounts: readonly StoredAccount[], head: LedgerHead): Promise<void>;
+  /** Writes accounts, in commits that are asked for one after the other, and the head with the last. */
+  write(accounts: Iterable<StoredAccount>, head: LedgerHead): Promise<void>;
   /** Removes everything of the ledger; without its head, the rest is not looked at. */
   clear(): Promise<void>;
 }
 
-/** Bounds of one commit, of which Deno KV takes 1,000 mutations and 800 KiB. */
-const MAX_MUTATIONS = 900;
-const MAX_BYTES = 700 * 1024;
-/** A value of a thousand numbers takes a little less than this per number. */
-const BYTES_PER_NUMBER = 10;
-const BYTES_PER_ACCOUNT = 512;
+/** Keys that are removed in one commit, of which Deno KV takes 1,000 mutations. */
+const MAX_REMOVED = 900;
+/**
+ * Numbers of one commit: to hand it over takes the thread that serves about a millisecond, and calls
+ * have their turn before the next. Deno KV would take 20 times as much.
+ */
+const COMMIT_NUMBERS = 3_072;
+/** What an account takes beside its slots. */
+const ACCOUNT_NUMBERS = 16;
 /** Another process that writes the same file is waited for this often, 2 to 10 ms each. */
 const LOCKED_TRIES = 50;
 
@@ -60,13 +65,19 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
       for await (const { value } of kv.list<StoredAccount>({ prefix: ACCOUNTS })) yield value;
     },
     async write(accounts, head) {
-      const batches = inBatches(accounts);
-      for (const [place, batch] of batches.entries()) {
-        const commit = kv.atomic();
-        for (const account of batch) commit.set([...ACCOUNTS, account.id], account);
-        if (place === batches.length - 1) commit.set(HEAD, head);
-        await whenUnlocked(() => commit.commit());
+      let commit = kv.atomic();
+      let numbers = 0;
+      for (const account of accounts) {
+        const size = ACCOUNT_NUMBERS + account.state.rpm.length + account.state.tpm.length;
+        if (numbers > 0 && numbers + size > COMMIT_NUMBERS) {
+          await whenUnlocked(() => commit.commit());
+          commit = kv.atomic();
+          numbers = 0;
+        }
+        commit.set([...ACCOUNTS, account.id], account);
+        numbers += size;
       }
+      await whenUnlocked(() => commit.set(HEAD, head).commit());
     },
     async clear() {
       await whenUnlocked(() => kv.delete(HEAD));
@@ -78,28 +89,11 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
 /** Removes all keys below another. */
 export async function removeAll(kv: Deno.Kv, prefix: Deno.KvKey): Promise<void> {
   const keys = await Array.fromAsync(kv.list({ prefix }), ({ key }) => key);
-  for (let place = 0; place < keys.length; place += MAX_MUTATIONS) {
+  for (let place = 0; place < keys.length; place += MAX_REMOVED) {
     const commit = kv.atomic();
-    for (const key of keys.slice(place, place + MAX_MUTATIONS)) commit.delete(key);
+    for (const key of keys.slice(place, place + MAX_REMOVED)) commit.delete(key);
     await whenUnlocked(() => commit.commit());
   }
-}
-
-/** Accounts by commit; at least one batch, for the head. */
-function inBatches(accounts: readonly StoredAccount[]): StoredAccount[][] {
-  const batches: StoredAccount[][] = [[]];
-  let bytes = 0;
-  for (const account of accounts) {
-    const { rpm, tpm } = account.state;
-    const size = BYTES_PER_ACCOUNT + (rpm.length + tpm.length) * BYTES_PER_NUMBER;
-    if (batches.at(-1)!.length === MAX_MUTATIONS || bytes + size > MAX_BYTES) {
-      batches.push([]);
-      bytes = 0;
-    }
-    batches.at(-1)!.push(account);
-    bytes += size;
-  }
-  return batches;
 }
 
 /** Several processes on one file get in each other's way: that is no failure. */

@@ -4,21 +4,29 @@ import type { LedgerHead, LedgerKv } from "./ledger_kv.ts";
 import { type ChargedLine, chargedLines } from "./ledger_replay.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 
+/** Up to where the stored counters of accounts count, by id. */
+type Counted = Map<string, Pick<LedgerHead, "seq" | "at">>;
+
+/** Whether a line is one that an account does not hold yet. */
+type Adds = (line: ChargedLine, id: string) => boolean;
+
 /** Brings the ledger to where it was when the last process ended, however it did. */
 export async function rebuild(kv: LedgerKv, options: LedgerStoreOptions): Promise<void> {
   const { ledger, log } = options;
   const head = await kv.readHead();
-  const counted = new Map<string, number>();
+  const counted: Counted = new Map();
   // Without a head, what lies there was never finished, or is about to be removed.
-  for await (const { id, seq, state } of head === null ? [] : kv.readAccounts()) {
-    ledger.restore(id, state);
-    counted.set(id, seq);
+  if (head !== null) {
+    for await (const { id, seq, at = head.at, state } of kv.readAccounts()) {
+      ledger.restore(id, state);
+      counted.set(id, { seq, at });
+    }
   }
   const mark = options.journal.mark();
   const follows = followers(head, mark, counted);
   // Numbers of another journal, or of lines that were never written, must not stay beside new ones.
-  if (head?.journalId !== mark.journalId || head.seq > mark.seq) {
-    ledger.giveBack([...counted.keys()].map((id) => ledger.account(id)));
+  for (const [id, { seq }] of counted) {
+    if (head?.journalId !== mark.journalId || seq > mark.seq) ledger.giveBack([ledger.account(id)]);
   }
   const known = new Set([...counted.keys(), ...limitedIds(options.snapshot)]);
   let lines = 0;
@@ -57,19 +65,17 @@ function limitedIds({ callers }: Snapshot): readonly string[] {
 function followers(
   head: LedgerHead | null,
   mark: Pick<LedgerHead, "journalId" | "seq">,
-  counted: ReadonlyMap<string, number>,
-): {
-  readonly from: LedgerHead["position"];
-  adds(line: ChargedLine, id: string): boolean;
-} {
+  counted: Counted,
+): { readonly from: LedgerHead["position"]; readonly adds: Adds } {
   const begin = { segment: 1, byteOffset: 0 };
   if (head === null) return { from: begin, adds: () => true };
   // Another journal has other numbers: only time tells what is new in it.
   if (head.journalId !== mark.journalId) {
-    return { from: begin, adds: ({ settledAt }) => settledAt > head.at };
+    const adds: Adds = ({ settledAt }, id) => settledAt > (counted.get(id) ?? head).at;
+    return { from: begin, adds };
   }
   return {
     from: head.position,
-    adds: ({ seq }, id) => seq > (counted.get(id) ?? head.seq),
+    adds: ({ seq }, id) => seq > (counted.get(id) ?? head).seq,
   };
 }

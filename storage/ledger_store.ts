@@ -1,10 +1,11 @@
+import type { Account } from "../core/limits/account.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
 import { createLeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
 import { LeaseStore } from "./lease_store.ts";
 import { type LedgerForms, shareCounters, unshareCounters } from "./ledger_forms.ts";
-import { createLedgerKv, type LedgerKv } from "./ledger_kv.ts";
+import { createLedgerKv, type LedgerKv, type StoredAccount } from "./ledger_kv.ts";
 import { rebuild } from "./ledger_rebuild.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 
@@ -14,6 +15,8 @@ const FLUSH_MS = 250;
 const RETRY_MS = 500;
 /** How long a write may take or fail before the store counts as down, ms. */
 const PATIENCE_MS = 1_000;
+/** Accounts that are brought into the order of the store together: neighbours are cheaper to write. */
+const SORTED = 1_024;
 /** Longest wait for the last write when the gateway ends, ms. */
 const CLOSE_MS = 5_000;
 
@@ -84,7 +87,10 @@ class WriteBehind implements LedgerStore {
     this.#settings = settings;
   }
 
-  /** Writes what changed; what cannot be written waits. */
+  /**
+   * Writes what changed until it was asked; what cannot be written waits. An account is written as it is
+   * when its turn comes, and says so: the head stands for all of them, at the time it was asked.
+   */
   flush(): Promise<void> {
     this.#writing ??= this.#write().finally(() => this.#writing = null);
     return this.#writing;
@@ -111,25 +117,34 @@ class WriteBehind implements LedgerStore {
 
   async #write(): Promise<void> {
     const { ledger, journal, now, clock } = this.#options;
-    const changed = ledger.takeChanged();
-    const mark = journal.mark();
-    const accounts = [...changed].map((account) => ({
-      id: account.id,
-      seq: mark.seq,
-      state: ledger.stateOf(account),
-    }));
+    const head = { ...journal.mark(), at: now() };
+    const taken: Account[] = [];
     this.#lateSince ??= clock();
     const late = setTimeout(() => this.#tell("late"), PATIENCE_MS);
     try {
-      await this.#kv.write(accounts, { ...mark, at: now() });
+      await this.#kv.write(this.#takeChanged(taken), head);
       this.#lateSince = null;
       this.#tell(null);
     } catch (error) {
-      ledger.giveBack(changed);
+      ledger.giveBack(taken);
       this.#tell(error instanceof Error ? error.name : "unknown");
       this.#soon(RETRY_MS);
     } finally {
       clearTimeout(late);
+    }
+  }
+
+  /** Each account as it is when its turn comes, with the line up to which it counts then. */
+  *#takeChanged(taken: Account[]): Iterable<StoredAccount> {
+    const { ledger, journal, now } = this.#options;
+    for (let left = ledger.changes; left > 0; left -= SORTED) {
+      const accounts = ledger.takeChanged(Math.min(left, SORTED));
+      taken.push(...accounts);
+      accounts.sort((one, other) => one.id < other.id ? -1 : 1);
+      for (const account of accounts) {
+        const { seq } = journal.mark();
+        yield { id: account.id, seq, at: now(), state: ledger.stateOf(account) };
+      }
     }
   }
 

@@ -224,10 +224,14 @@ export class Ledger {
     if (time >= this.#day.end) this.#day = periodAt("day", time);
   }
 
-  /** The accounts that changed since the last time this was asked. */
-  takeChanged(): readonly Account[] {
-    const changed = this.#changed;
-    this.#changed = [];
+  /** How many accounts changed and were not taken. */
+  get changes(): number {
+    return this.#changed.length;
+  }
+
+  /** The accounts that changed since they were last taken, those first that did so first. */
+  takeChanged(atMost = Infinity): Account[] {
+    const changed = this.#changed.splice(0, atMost);
     for (const account of changed) account.changed = false;
     return changed;
   }
