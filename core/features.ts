@@ -73,7 +73,7 @@ export interface WireFeatures {
   readonly otherChars: number;
   /** Tokens of audio and file parts. */
   readonly mediaTokens: number;
-  /** Every image URL as sent, for admission; never stored. */
+  /** Every URL as sent that a provider fetches for a part, mostly an image's; never stored. */
   readonly imageUrls: readonly string[];
   readonly shape: BodyShape;
 }

@@ -5,10 +5,17 @@ import type { Member, WireRequest } from "./wire.ts";
 
 /** Deepest nesting a body may have; the top-level object is 1. */
 const MAX_DEPTH = 256;
+/**
+ * Most values a body may have. Small ones take many times their bytes and their time once parsed: 32 MiB
+ * of empty lists held the event loop for seconds, and gigabytes.
+ */
+const MAX_VALUES = 250_000;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const COMMA = 44;
 const COLON = 58;
+const OPEN_BRACE = 123;
+const OPEN_BRACKET = 91;
 
 /** Half-open byte range of an array element. */
 export interface Span {
@@ -17,11 +24,11 @@ export interface Span {
 }
 
 /**
- * Reads a request body: UTF-8 without a byte order mark, one JSON object, no top-level key twice,
- * nesting of at most 256.
+ * Reads a request body: UTF-8 without a byte order mark, one JSON object, no top-level key twice, not
+ * in another case either, nesting of at most 256, at most 250,000 values. Only what passes is parsed.
  *
  * @throws {GatewayError} `invalid-request`; `details.reason` is `utf-8`, `bom`, `json`, `not-object`,
- * `depth` or `duplicate-key`. The message never quotes the body.
+ * `depth`, `values` or `duplicate-key`. The message never quotes the body.
  *
  * @example Usage
  * ```ts
@@ -34,9 +41,24 @@ export interface Span {
  */
 export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
   const ascii = asciiText(bytes);
-  const body = objectIn(ascii ?? decodeUtf8(bytes));
+  const json = ascii ?? decodeUtf8(bytes);
   const text = ascii ?? oneByteText(bytes, 0, bytes.length);
-  return new ReadRequest(bytes, membersIn(text, bytes, 0), body);
+  if (text.charCodeAt(skipSpace(text, 0)) !== OPEN_BRACE) throw notObject();
+  const members = membersIn(text, bytes, 0);
+  refuseOtherCase(members);
+  return new ReadRequest(bytes, members, objectIn(json));
+}
+
+/**
+ * Some providers take a key in any case (Go's encoding/json does, and takes the last one): `Model` would
+ * win over the model that was allowed, and is put in where there is none.
+ */
+function refuseOtherCase(members: ReadonlyMap<string, Member>): void {
+  for (const key of members.keys()) {
+    if (/^[a-z0-9_]*$/.test(key)) continue;
+    const folded = key.toUpperCase().toLowerCase();
+    if (folded !== key && (folded === "model" || members.has(folded))) throw repeated(folded);
+  }
 }
 
 class ReadRequest implements WireRequest {
@@ -67,7 +89,11 @@ function asciiText(bytes: Uint8Array): string | null {
 function objectIn(text: string): JsonObject {
   const body = parse(text);
   if (isObject(body)) return body;
-  throw invalid("not-object", "Cannot read the body: expected a JSON object");
+  throw notObject();
+}
+
+function notObject(): GatewayError {
+  return invalid("not-object", "Cannot read the body: expected a JSON object");
 }
 
 /**
@@ -85,15 +111,19 @@ export function scanMembers(
   return membersIn(oneByteText(bytes, start, end), bytes, start);
 }
 
-/** `text` holds the object's bytes, one character each; it begins at `start` of `bytes`. */
+/**
+ * `text` holds the object's bytes, one character each; it begins at `start` of `bytes`. In what is no
+ * JSON it finds anything, but it ends.
+ */
 function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<string, Member> {
   const members = new Map<string, Member>();
+  const walk: Walk = { values: 0 };
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
     const key = readKey(bytes, text, { start: at, end: keyEnd, base: start });
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
+    const valueEnd = skipValue(text, valueStart, walk);
     if (members.has(key)) throw repeated(key);
     members.set(key, {
       key,
@@ -129,9 +159,10 @@ export function numberIn(
 export function scanElements(bytes: Uint8Array, start: number, end: number): readonly Span[] {
   const text = oneByteText(bytes, start, end);
   const spans: Span[] = [];
+  const walk: Walk = { values: 0 };
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (at < text.length && text[at] !== "]") {
-    const valueEnd = skipValue(text, at);
+    const valueEnd = skipValue(text, at, walk);
     spans.push({ start: start + at, end: start + valueEnd });
     at = nextItem(text, valueEnd);
   }
@@ -169,7 +200,8 @@ function readKey(
 ): string {
   const raw = text.slice(start + 1, end - 1);
   if (/^[^\\\x80-\xff]*$/.test(raw)) return raw;
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)));
+  const key = parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)));
+  return typeof key === "string" ? key : raw;
 }
 
 function skipSpace(text: string, from: number): number {
@@ -184,6 +216,7 @@ function skipSpace(text: string, from: number): number {
 function skipString(text: string, open: number): number {
   for (let from = open + 1;;) {
     const quote = text.indexOf('"', from);
+    if (quote < 0) return text.length;
     let slash = quote - 1;
     while (text.charCodeAt(slash) === BACKSLASH) slash--;
     if ((quote - slash) % 2 === 1) return quote + 1;
@@ -191,10 +224,16 @@ function skipString(text: string, open: number): number {
   }
 }
 
-function skipValue(text: string, start: number): number {
+/** How many values were passed so far. */
+interface Walk {
+  values: number;
+}
+
+function skipValue(text: string, start: number, walk: Walk): number {
+  if (++walk.values > MAX_VALUES) throw tooMany();
   const first = text.charCodeAt(start);
   if (first === QUOTE) return skipString(text, start);
-  if (first === 123 || first === 91) return skipNested(text, start);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, start, walk);
   let at = start;
   while (at < text.length && !isDelimiter(text.charCodeAt(at))) at++;
   return at;
@@ -204,24 +243,33 @@ function isDelimiter(code: number): boolean {
   return code === COMMA || code === 125 || code === 93 || code <= 32;
 }
 
-function skipNested(text: string, start: number): number {
+/** A value follows each comma and each opening bracket; an empty object or array counts as one more. */
+function skipNested(text: string, start: number, walk: Walk): number {
   let depth = 0;
-  for (let at = start;;) {
+  for (let at = start; at < text.length;) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       at = skipString(text, at);
       continue;
     }
     at++;
-    if (code === COMMA || code === COLON) continue;
-    if (code === 123 || code === 91) depth++;
-    else if (code === 125 || code === 93) depth--;
+    if (code === COLON) continue;
+    if (code === COMMA || code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++walk.values > MAX_VALUES) throw tooMany();
+      if (code === COMMA) continue;
+      depth++;
+    } else if (code === 125 || code === 93) depth--;
     if (depth === 0) return at;
     // The object or array around this value is one level more.
     if (depth >= MAX_DEPTH) {
       throw invalid("depth", `Cannot read the body: it nests deeper than ${MAX_DEPTH}`);
     }
   }
+  return text.length;
+}
+
+function tooMany(): GatewayError {
+  return invalid("values", `Cannot read the body: it has more than ${MAX_VALUES} values`);
 }
 
 /** From the end of an item to the start of the next one, or to the closing bracket. */

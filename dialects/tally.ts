@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { WireFeatures } from "@/core/features.ts";
-import type { Json, JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 
 /** Running counts of one walk over a request body. */
 export interface Tally {
@@ -84,10 +84,30 @@ export function addCacheMark(tally: Tally, part: JsonObject): void {
   if (part["cache_control"]) tally.cacheMarks = true;
 }
 
-/** Counts an image; a URL, inline data too, is kept for admission. */
-export function addImage(tally: Tally, url: Json | undefined): void {
+/** Members that hold a URL which a provider fetches, themselves or as their `url`. */
+const FETCHED = ["image_url", "audio_url", "video_url", "file_url"] as const;
+
+/**
+ * Keeps the URLs of a part for admission, whatever type it says it is, or none: the servers people run
+ * themselves go by its members. Inline data is nothing to fetch; of an image it is kept, to be judged.
+ */
+export function addUrls(tally: Tally, part: JsonObject): void {
+  for (const member of FETCHED) {
+    const value = part[member];
+    if (value !== undefined) addUrl(tally, isObject(value) ? value["url"] : value, member);
+  }
+  // As a text it says where a text is from.
+  if (isObject(part["source"])) addUrl(tally, part["source"]["url"], "source");
+}
+
+function addUrl(tally: Tally, url: Json | undefined, member: string): void {
+  if (typeof url !== "string") return;
+  if (member === "image_url" || !/^data:/i.test(url)) tally.imageUrls.push(url);
+}
+
+/** Counts an image. */
+export function addImage(tally: Tally): void {
   tally.imageCount++;
-  if (typeof url === "string") tally.imageUrls.push(url);
 }
 
 /** Counts an audio part by its base64 data. */

@@ -12,8 +12,8 @@ const SUMS = `
     cast(coalesce(sum(output_tokens), 0) AS bigint) AS output_tokens,
     cast(coalesce(sum(reasoning_tokens), 0) AS bigint) AS reasoning_tokens,
     cast(coalesce(sum(image_tokens), 0) AS bigint) AS image_tokens,
-    cast(coalesce(sum(total_cost_nusd), 0) AS bigint) AS cost_nusd,
-    cast(coalesce(sum(saved_nusd), 0) AS bigint) AS saved_nusd,
+    coalesce(sum(total_cost_nusd), 0) AS cost_nusd,
+    coalesce(sum(saved_nusd), 0) AS saved_nusd,
     count(*) FILTER (WHERE total_cost_nusd IS NULL) AS unpriced_requests
   FROM request_usage
   WHERE caller_id = $1 AND ts >= $2 AND ts < $3`;

@@ -14,7 +14,7 @@ export interface NewRow {
 
 /** What runs statements; their places are `$1`, `$2`, ... in order. */
 export interface Queries {
-  /** Runs one statement; integers of every size come as bigint. */
+  /** Runs one statement; integers come as bigint. A sum that 64 bits do not hold may come as its digits. */
   query(sql: string, ...values: readonly Value[]): Promise<Record<string, Value>[]>;
   /**
    * Inserts rows of one table that are not there by their key.

@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { NewRow, Purpose, Queries, Transactional, UsageDatabase, Value } from "./database.ts";
 import { SQLITE } from "./engine.ts";
+import { addExactSum, isOverflow, withExactSums } from "./exact_sum.ts";
 import { SchemaError } from "./migration.ts";
 
 /** Pages are 8 KiB and 32 MiB of them are kept: a call touches a dozen indexes. */
@@ -41,6 +42,7 @@ class SqliteDatabase implements UsageDatabase {
   readonly engine = SQLITE;
   readonly #db: DatabaseSync;
   readonly #queries: Queries;
+  #addsExactly = false;
   /** There is one connection: who is in a transaction has it alone. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -50,7 +52,14 @@ class SqliteDatabase implements UsageDatabase {
   }
 
   query(sql: string, ...values: readonly Value[]): Promise<Record<string, Value>[]> {
-    return this.#alone(() => this.#queries.query(sql, ...values));
+    return this.#alone(async () => {
+      try {
+        return await this.#queries.query(sql, ...values);
+      } catch (error) {
+        if (!isOverflow(error)) throw error;
+        return await this.#queryExactly(sql, values);
+      }
+    });
   }
 
   insert(table: string, rows: readonly NewRow[]): Promise<number> {
@@ -100,6 +109,12 @@ class SqliteDatabase implements UsageDatabase {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#alone(() => Promise.resolve(this.#db.close()));
+  }
+
+  #queryExactly(sql: string, values: readonly Value[]): Promise<Record<string, Value>[]> {
+    if (!this.#addsExactly) addExactSum(this.#db);
+    this.#addsExactly = true;
+    return this.#queries.query(withExactSums(sql), ...values);
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

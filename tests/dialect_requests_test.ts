@@ -190,3 +190,72 @@ Deno.test("hosted tools are recorded by types that are names, never by a caller'
   const many = Array.from({ length: 99 }, (_, index) => ({ type: `web_search_${index}` }));
   assert.equal(hostedTypes(many, isHostedOpenAiTool).length, 32);
 });
+
+const PRIVATE = "http://10.0.0.1/a";
+
+/** Content parts by which a provider fetches something, whatever they say they are. */
+const FETCHED: readonly (readonly [DialectName, string, object])[] = [
+  ["openai-chat", "an image", { type: "image_url", image_url: { url: PRIVATE } }],
+  ["openai-chat", "an image of no type", { image_url: { url: PRIVATE } }],
+  ["openai-chat", "an image of no type, bare", { image_url: PRIVATE }],
+  ["openai-chat", "an image of another dialect", { type: "input_image", image_url: PRIVATE }],
+  ["openai-chat", "an image of a third dialect", { type: "image", source: { url: PRIVATE } }],
+  ["openai-chat", "a video", { type: "video_url", video_url: { url: PRIVATE } }],
+  ["openai-chat", "a video of no type", { video_url: { url: PRIVATE } }],
+  ["openai-chat", "a sound", { type: "audio_url", audio_url: { url: PRIVATE } }],
+  ["openai-responses", "an image", { type: "input_image", image_url: PRIVATE }],
+  ["openai-responses", "an image of another dialect", {
+    type: "image_url",
+    image_url: { url: PRIVATE },
+  }],
+  ["openai-responses", "a file", { type: "input_file", file_url: PRIVATE }],
+  ["anthropic", "an image", { type: "image", source: { type: "url", url: PRIVATE } }],
+  ["anthropic", "a document", { type: "document", source: { type: "url", url: PRIVATE } }],
+  ["anthropic", "an image of another dialect", {
+    type: "image_url",
+    image_url: { url: PRIVATE },
+  }],
+];
+
+const contentOf = (dialect: DialectName, part: object) =>
+  `"${dialect === "openai-responses" ? "input" : "messages"}":${
+    JSON.stringify([{ role: "user", content: [part] }])
+  }`;
+
+for (const [dialect, name, part] of FETCHED) {
+  Deno.test(`${dialect} gives the URL of ${name} to be judged`, () => {
+    assert.deepEqual(featuresOf(dialect, contentOf(dialect, part)).imageUrls, [PRIVATE]);
+  });
+}
+
+Deno.test("an item of a Responses input is judged as a part of it is", () => {
+  const { imageUrls } = featuresOf(
+    "openai-responses",
+    `"input":[{"type":"input_image","image_url":"${PRIVATE}"}]`,
+  );
+  assert.deepEqual(imageUrls, [PRIVATE]);
+});
+
+/** Parts of which nothing is fetched: text, inline data, where a text is from. */
+const INLINE: readonly (readonly [DialectName, object])[] = [
+  ["openai-chat", { type: "text", text: PRIVATE, image_url: PRIVATE }],
+  ["openai-chat", { type: "video_url", video_url: { url: "data:video/mp4;base64,AAAA" } }],
+  ["openai-chat", { type: "image_url", image_url: { url: 7 } }],
+  ["openai-responses", { type: "input_text", text: PRIVATE }],
+  ["openai-responses", { type: "input_file", file_data: "data:application/pdf;base64,AAAA" }],
+  ["anthropic", { type: "search_result", source: PRIVATE, content: [] }],
+  ["anthropic", { type: "document", source: { type: "base64", data: "AAAA" } }],
+];
+
+for (const [dialect, part] of INLINE) {
+  Deno.test(`${dialect} gives nothing to be judged of ${JSON.stringify(part)}`, () => {
+    assert.deepEqual(featuresOf(dialect, contentOf(dialect, part)).imageUrls, []);
+  });
+}
+
+Deno.test("a Chat part without a type is what its members say", () => {
+  const count = (part: object) => featuresOf("openai-chat", contentOf("openai-chat", part));
+  assert.deepEqual(count({ image_url: { url: PRIVATE } }).inputModalities, ["text", "image"]);
+  assert.deepEqual(count({ video_url: { url: PRIVATE } }).inputModalities, ["text", "video"]);
+  assert.deepEqual(count({ audio_url: { url: PRIVATE } }).inputModalities, ["text", "audio"]);
+});

@@ -58,11 +58,12 @@ Deno.test("a schema of many properties is judged in one walk", () => {
 });
 
 Deno.test("a turn of many pieces joins the one before it", () => {
-  const content = Array.from({ length: MANY }, () => ({ type: "output_text", text: "a" }));
+  const count = MANY / 4; // a body has no more values than that
+  const content = Array.from({ length: count }, () => ({ type: "output_text", text: "a" }));
   const input = [{ role: "assistant", content: "b" }, { role: "assistant", content }];
   const { request } = dialects.get("openai-responses")
     .decodeRequest(wireOf(JSON.stringify({ input })));
-  assert.equal(request.messages[0]?.parts.length, MANY + 1);
+  assert.equal(request.messages[0]?.parts.length, count + 1);
 });
 
 Deno.test("a response of many pieces is read in one walk", () => {

@@ -122,11 +122,28 @@ onEachDriver("calls that come after a window is final go to an adjustment", asyn
     MONDAY + 5,
   );
   const before = await fromCalls(db);
+  assert.deepEqual(await reports(db), before, "nobody waits for the adjustment");
   const [adjustment] = await runRollups(db, [window!], options({ now: final.now + 600_000 }));
   assert.deepEqual([adjustment?.adjusts, adjustment?.calls], [run!.id, 30]);
   assert.deepEqual(await reports(db), before);
   assert.deepEqual(await verifyRollup(db, run!.id), []);
   assert.deepEqual(await verifyRollup(db, adjustment!.id), []);
+});
+
+onEachDriver("a call of a window that is final and purged is in reports", async (place) => {
+  await using database = await shipCalls(place, someCalls(40));
+  const final = options({ finalize: true });
+  for (const type of ["daily", "hourly"] as const) {
+    await runRollups(database.db, windowsOf(type, WEEK), final);
+  }
+  await purge(database.db);
+  const ts = MONDAY + 3 * DAY_MS;
+  await using late = await shipCalls(place, [record(500, { ts, latency_ms: 77 })]);
+  await late.db.query("UPDATE request_usage SET ingested_at = $1", final.now);
+  for (const id of ["overview", "hourly", "daily"]) {
+    const rows = await sections.find((section) => section.id === id)!.query(late.db, filterOf());
+    assert.equal(rows.reduce((sum, { calls }) => sum + Number(calls), 0), 41, id);
+  }
 });
 
 onEachDriver("a window becomes final only when journals are shipped past it", async (place) => {

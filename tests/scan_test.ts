@@ -55,14 +55,51 @@ Deno.test("scanElements() finds the elements of an array", () => {
 });
 
 Deno.test("readWire() refuses a body that is not one JSON object in UTF-8", () => {
-  assert.equal(reasonOf("secret"), "json");
-  assert.equal(reasonOf(""), "json");
+  assert.equal(reasonOf("secret"), "not-object");
+  assert.equal(reasonOf(""), "not-object");
   assert.equal(reasonOf('["secret"]'), "not-object");
   assert.equal(reasonOf("null"), "not-object");
   assert.equal(reasonOf(new Uint8Array([0xef, 0xbb, 0xbf, 0x7b, 0x7d])), "bom");
   assert.equal(reasonOf(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), "utf-8");
-  assert.equal(reasonOf('{"secret":'), "json");
+  for (const text of CUT) assert.equal(reasonOf(text), "json", text);
 });
+
+/** Ends inside a key, a string, an escape, a value, a list; and what is no JSON in other ways. */
+const CUT = [
+  '{"secret":',
+  "{",
+  '{"secret',
+  '{"a":"secret',
+  '{"a":"secret\\',
+  '{"a":"\\"',
+  '{"\\u00":1}',
+  '{"a":[{"b":[1,',
+  '{"a":[}]}',
+  '{"a"}',
+  '{"a":1}}',
+  '{"a":1,}',
+  '{"a":tru}',
+  '{"a" "b" "c"}',
+];
+
+/** Few bytes that are many values: parsed, each takes many times its bytes. */
+const MANY: Readonly<Record<string, (count: number) => string>> = {
+  "empty lists": (count) => `{"a":[${"[],".repeat(count / 2)}0]}`,
+  "empty objects": (count) => `{"a":[${"{},".repeat(count / 2)}0]}`,
+  "numbers": (count) => `{"a":[${"0,".repeat(count)}0]}`,
+  "members": (count) => `{"a":{${'"b":0,'.repeat(count)}"c":0}}`,
+  "members at the top": (count) => `{${Array.from({ length: count }, (_, at) => `"${at}":0`)}}`,
+  "short lists": (count) => `{${Array.from({ length: count / 4 }, (_, at) => `"${at}":[0,0,0]`)}}`,
+  "lists that are never closed": (count) => `{"a":[${"[0],".repeat(count / 2)}`,
+};
+
+for (const [name, text] of Object.entries(MANY)) {
+  Deno.test(`readWire() refuses too many ${name} before it parses them`, () => {
+    const few = reasonOf(text(200_000));
+    assert.equal(few, name.includes("never") ? "json" : null);
+    assert.equal(reasonOf(text(300_000)), "values");
+  });
+}
 
 Deno.test("readWire() refuses nesting deeper than 256", () => {
   assert.equal(reasonOf(nested(256)), null);
@@ -74,6 +111,16 @@ Deno.test("readWire() refuses a top-level key twice, and only there", () => {
   assert.equal(reasonOf('{"model":"a","mod\\u0065l":"b"}'), "duplicate-key");
   assert.equal(reasonOf('{"a":{"x":1,"x":2}}'), null);
   assert.throws(() => readWire(encode('{"model":1,"model":2}')), /model is there twice/);
+});
+
+Deno.test("readWire() refuses a top-level key that some parsers would take for another", () => {
+  for (const key of ["Model", "MODEL", "mod\\u0045l", "moDel"]) {
+    assert.equal(reasonOf(`{"model":"a","${key}":"b"}`), "duplicate-key", key);
+    assert.equal(reasonOf(`{"${key}":"b"}`), "duplicate-key", key);
+  }
+  assert.equal(reasonOf('{"max_to\u212Aens":9,"max_tokens":1}'), "duplicate-key");
+  assert.equal(reasonOf('{"me\u017F\u017Fages":[],"messages":[]}'), "duplicate-key");
+  assert.equal(reasonOf('{"model":"a","topK":1,"Top_P":1,"é":1}'), null);
 });
 
 const space = fc.stringMatching(/^[ \t\r\n]{0,3}$/);

@@ -27,6 +27,7 @@ import {
   addJson,
   addMessageText,
   addText,
+  addUrls,
   newTally,
   talliedFeatures,
   type Tally,
@@ -140,9 +141,11 @@ function addContent(tally: Tally, content: Json | undefined, path: string): void
 
 function addBlock(tally: Tally, block: JsonObject, path: string): void {
   addCacheMark(tally, block);
-  switch (block["type"]) {
+  const type = block["type"];
+  if (type !== "text") addUrls(tally, block);
+  switch (type) {
     case "image":
-      return addImage(tally, sourceField(block, "url"));
+      return addImage(tally);
     case "document":
       return addDocument(tally, block, path);
     case "thinking":

@@ -24,6 +24,7 @@ import {
   addJson,
   addMessageText,
   addText,
+  addUrls,
   newTally,
   talliedFeatures,
   type Tally,
@@ -168,10 +169,13 @@ function addPart(tally: Tally, part: Json): void {
   if (!isObject(part)) return addMessageText(tally, part);
   addCacheMark(tally, part);
   const type = part["type"];
-  if (type === "image_url") return addImage(tally, memberOr(part["image_url"], "url"));
+  if (type === "text") return addMessageText(tally, part["text"]);
+  addUrls(tally, part);
+  if (type === "image_url" || "image_url" in part) return addImage(tally);
   if (type === "input_audio") return addAudio(tally, memberOr(part["input_audio"], "data"));
   if (type === "file") return addFile(tally, memberOr(part["file"], "file_data"));
-  if (type === "video_url" || type === "input_video") tally.videoCount++;
+  if ("audio_url" in part) return addAudio(tally, memberOr(part["audio_url"], "url"));
+  if (type === "input_video" || "video_url" in part) tally.videoCount++;
   else addMessageText(tally, part["text"] ?? part["refusal"]);
 }
 

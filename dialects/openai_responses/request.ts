@@ -22,6 +22,7 @@ import {
   addJson,
   addMessageText,
   addText,
+  addUrls,
   newTally,
   talliedFeatures,
   type Tally,
@@ -136,6 +137,7 @@ function addInputText(tally: Tally, text: string): void {
 /** An item is a message (`type` may be absent), a call, the result of one, or reasoning. */
 function addItem(tally: Tally, item: JsonObject): void {
   if (item["role"] === "user") tally.turnCount++;
+  addUrls(tally, item);
   addContent(tally, item["content"]);
   addContent(tally, item["summary"]);
   addText(tally, item["name"]);
@@ -155,10 +157,12 @@ function addContent(tally: Tally, content: Json | undefined): void {
 
 function addPart(tally: Tally, part: Json): void {
   if (!isObject(part)) return addMessageText(tally, part);
-  switch (part["type"]) {
+  const type = part["type"];
+  if (type !== "input_text" && type !== "output_text") addUrls(tally, part);
+  switch (type) {
     case "input_image":
     case "computer_screenshot":
-      return addImage(tally, imageUrl(part["image_url"]));
+      return addImage(tally);
     case "input_audio":
       return addAudio(tally, isObject(part["input_audio"]) ? part["input_audio"]["data"] : null);
     case "input_file":
@@ -169,8 +173,4 @@ function addPart(tally: Tally, part: Json): void {
     default:
       return addMessageText(tally, part["text"] ?? part["refusal"]);
   }
-}
-
-function imageUrl(value: Json | undefined): Json | undefined {
-  return isObject(value) ? value["url"] : value;
 }

@@ -11,11 +11,11 @@ export function baselineCost(baseline: BaselinePrices): string {
   const left = `(u.input_tokens - ${cached} - ${written})`;
   const images = least("coalesce(u.image_tokens, 0)", left);
   const parts = [
+    "cast(coalesce(u.image_cost_nusd, 0) as numeric)",
     cost(`(${left} - ${images})`, baseline.input),
     cost(cached, baseline.cachedInput),
     cost(written, baseline.cacheWrite),
     cost("u.output_tokens", baseline.output),
-    "coalesce(u.image_cost_nusd, 0)",
   ];
   return `(${parts.join(" + ")})`;
 }

@@ -74,8 +74,8 @@ export const cost = total("cost_nusd", "Cost", {
 });
 export const otherCost = both("other_attempts_cost_nusd", "Cost of other attempts", "nusd");
 export const spend = total("spend_nusd", "Spend", {
-  row: "coalesce(u.total_cost_nusd, 0) + coalesce(u.other_attempts_cost_nusd, 0)",
-  rollup: "r.total_cost_nusd + r.other_attempts_cost_nusd",
+  row: "cast(coalesce(u.total_cost_nusd, 0) as numeric) + coalesce(u.other_attempts_cost_nusd, 0)",
+  rollup: "cast(r.total_cost_nusd as numeric) + r.other_attempts_cost_nusd",
   format: "nusd",
 });
 export const saved = both("saved_nusd", "Saved", "nusd");

@@ -1,6 +1,6 @@
 import type { BaselinePrices } from "../../core/snapshot.ts";
 import { baselineCost } from "./baseline.ts";
-import { type Derived, grouped, share } from "./grouped.ts";
+import { grouped, share } from "./grouped.ts";
 import {
   callerUser,
   calls,
@@ -45,20 +45,11 @@ export function savingsMeasures(baseline: BaselinePrices): readonly Measure[] {
       `case when u.cache = 'hit' then ${would} - coalesce(u.total_cost_nusd, 0) else 0 end`,
     ),
     countOf("left_out", "Left out", "u.total_cost_nusd is null"),
+    money("savings_nusd", "Savings", `${would} - coalesce(u.total_cost_nusd, 0)`),
   ];
 }
 
-export const savings: Derived = {
-  name: "savings_nusd",
-  title: "Savings",
-  format: "nusd",
-  of: "baseline_nusd - actual_nusd",
-};
-
-const rate = share("savings_rate_micro", "Rate", [
-  "(baseline_nusd - actual_nusd)",
-  "baseline_nusd",
-]);
+const rate = share("savings_rate_micro", "Rate", ["savings_nusd", "baseline_nusd"]);
 
 /** What routing saved against a baseline. */
 export const savingsSections: readonly Report[] = [
@@ -77,7 +68,7 @@ function by(id: string, title: string, dimensions: readonly Dimension[]): Report
       title,
       by: dimensions,
       measures: [calls, ...savingsMeasures(baseline)],
-      derived: [savings, rate],
+      derived: [rate],
       sort: { by: "savings_nusd", direction: "desc" },
     });
   return {

@@ -28,7 +28,7 @@ export function selectReport(
 }
 
 /** Ranks the rows of a statement as the filter says, else as usual; equal ones by their other columns. */
-export function ranked(
+export async function ranked(
   db: Queries,
   select: RawBuilder<unknown>,
   { filter, sort, columns }: {
@@ -44,5 +44,18 @@ export function ranked(
   const order = [`${by} ${direction} nulls last`, ...ties.map((name) => `${name} nulls last`)];
   const statement = sql<ReportRow>`select ${sql.raw(names.join(", "))} from (${select}) as t
     order by ${sql.raw(order.join(", "))} limit ${BigInt(filter.limit)}`;
-  return run(db, statement);
+  const rows = await run(db, statement);
+  return rows.map((row) => withAmounts(row, columns));
+}
+
+/** Amounts are bigint, whatever the database made of those that 64 bits do not hold. */
+function withAmounts(row: ReportRow, columns: readonly ReportColumn[]): ReportRow {
+  const all = { ...row };
+  for (const { name, format } of columns) {
+    const value: unknown = all[name];
+    if (format !== "nusd" && format !== "count") continue;
+    if (typeof value === "number") all[name] = BigInt(Math.round(value));
+    else if (typeof value === "string") all[name] = BigInt(value);
+  }
+  return all;
 }

@@ -2,7 +2,7 @@ import { grouped } from "./grouped.ts";
 import { calls, cost, type Dimension, errors, totalTokens } from "./measures.ts";
 import type { Percentiles } from "./percentiles.ts";
 import type { Chart, Format, Report, ReportColumn, ReportRow } from "./report.ts";
-import { savings, savingsMeasures } from "./savings_sections.ts";
+import { savingsMeasures } from "./savings_sections.ts";
 
 const latency: Percentiles = {
   name: "latency",
@@ -54,7 +54,7 @@ function overTime(id: string, title: string, spanMs: number): Report {
     query: (db, filter) => {
       if (!filter.baseline) return plain.query(db, filter);
       const measures = [...grouping.measures, ...savingsMeasures(filter.baseline)];
-      return grouped({ ...grouping, measures, derived: [savings] }).query(db, filter);
+      return grouped({ ...grouping, measures }).query(db, filter);
     },
   };
 }

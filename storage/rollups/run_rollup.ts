@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Lockable, Queries, Transactional, Value } from "../database.ts";
+import { isOverflow } from "../exact_sum.ts";
 import { newId } from "../new_id.ts";
 import { completeTo } from "../offsets.ts";
 import {
@@ -159,9 +160,7 @@ async function insertRun(
 ): Promise<RollupRun> {
   const { runId: id, window, until } = source;
   const { checksum, calls, minTs, maxTs } = await readSource(db, source);
-  await db.query(insertRollup(source));
-  await db.query(insertHistograms(source));
-  await db.query(insertDecisionBuckets(source));
+  await insertRows(db, source);
   const rows = await countRows(db, ROLLUP_TABLES[window.type], id);
   const values: Record<string, Value> = {
     id,
@@ -186,6 +185,20 @@ async function insertRun(
   await db.insert("usage_rollup_runs", [{ columns, values: Object.values(values) }]);
   if (status === "finalized") await audit(db, { id, adjusts, options });
   return { id, window, status, adjusts, calls, rows, checksum };
+}
+
+async function insertRows(db: Queries, source: RollupSource): Promise<void> {
+  try {
+    await db.query(insertRollup(source));
+    await db.query(insertHistograms(source));
+    await db.query(insertDecisionBuckets(source));
+  } catch (error) {
+    if (!isOverflow(error)) throw error;
+    throw new RollupError(
+      `Cannot roll up ${describe(source.window)}: its amounts come to more than a column holds; ` +
+        "reports read its calls",
+    );
+  }
 }
 
 async function audit(

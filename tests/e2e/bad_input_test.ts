@@ -58,6 +58,7 @@ function badCalls(dialect: DialectName): readonly BadCall[] {
     invalid("bytes that are no UTF-8", text(new Uint8Array([...utf8(json.slice(0, -2)), 255, 34]))),
     invalid("deep nesting", text(deep)),
     invalid("a key twice", text(json.replace("{", '{"model":"fast",'))),
+    invalid("a key in two cases", text(json.replace("{", '{"Model":"gold",')), "duplicate-key"),
     invalid("a key twice, once escaped", text(json.replace("{", '{"mod\\u0065l":"fast",'))),
     invalid("a model that is a number", { body: { model: 7 } }, "model"),
     invalid("a model that is a list", { body: { model: ["fast"] } }, "model"),
