@@ -87,8 +87,11 @@ export async function readWhole(
   response: Response,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const length = Number(response.headers.get("content-length") ?? NaN);
-  if (length <= maxBytes) return await received(response.bytes());
+  const { headers } = response;
+  const length = Number(headers.get("content-length") ?? NaN);
+  // A length beside chunks is not theirs, and both are handed on (RFC 9112 6.3).
+  const holds = !headers.has("transfer-encoding");
+  if (length <= maxBytes && holds) return await received(response.bytes());
   if (length > maxBytes) {
     await response.body?.cancel();
     return null;

@@ -43,10 +43,15 @@ export const NO_USAGE: UsageReport = Object.freeze({
   reasoning: null,
 });
 
+/** Most tokens of a class that are believed, and that a column holds. */
+const MAX_TOKENS = 2 ** 31 - 1;
+
 /**
- * Reads a token count from the wire: a whole number at or above 0, else `null`
- * (negative and fractional values count as not reported).
+ * Reads a token count from the wire: a whole number from 0 to 2,147,483,647, else `null`. What no reply
+ * can have counts as not reported: charged as it is said, it would use up every quota for ever, and the
+ * cost of two such calls is more than a database adds up.
  */
 export function tokenCount(value: unknown): number | null {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
+  if (typeof value !== "number" || !Number.isInteger(value)) return null;
+  return value >= 0 && value <= MAX_TOKENS ? value : null;
 }

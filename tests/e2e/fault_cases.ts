@@ -154,6 +154,14 @@ async function faultsOfUnary(dialect: DialectName): Promise<readonly FaultCase[]
     { name: "silent-mid-body", behaviour: partial(half, "silence", json), ...at200, ...TIMEOUT },
     { name: "oversized", behaviour: oversized(2 * MAX_REPLY_BYTES), ...at200, ...BAD },
     {
+      name: "oversized-beside-a-small-length",
+      behaviour: reply(" ".repeat(MAX_REPLY_BYTES) + new TextDecoder().decode(whole), {
+        headers: { "content-length": "3" },
+      }),
+      ...at200,
+      ...BAD,
+    },
+    {
       name: "oversized-and-says-so",
       behaviour: reply(`"${"x".repeat(MAX_REPLY_BYTES)}"`, { framing: "length" }),
       ...at200,

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { Calibration } from "@/core/calibration.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { dialects } from "@/dialects/mod.ts";
-import { caller, startTestGateway, TOKEN } from "../gateway.ts";
+import { caller, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
-import { echo, reply, sse, startUpstream } from "../upstream.ts";
+import { echo, reply, sampleReply, sse, startUpstream } from "../upstream.ts";
 
 Deno.test("a fault of ours in accounting loses neither the call nor its record", async () => {
   await using upstream = await startUpstream(echo("echo"));
@@ -68,6 +68,25 @@ const BILLS: readonly [
   [{ cost: 1e300 }, null, null, null],
   [{}, null, null, null],
 ];
+
+Deno.test("a count of tokens that no reply can have is not believed", async () => {
+  const lie = Number.MAX_SAFE_INTEGER;
+  const said = JSON.parse(new TextDecoder().decode(await sampleReply("openai-chat")));
+  const usage = { prompt_tokens: lie, completion_tokens: 3, total_tokens: lie };
+  await using upstream = await startUpstream(reply({ ...said, usage }));
+  await using gateway = await startTestGateway({
+    upstreams: [upstream.url],
+    callers: [caller("ci", TOKEN, { quota: { day: { tokens: 1_000_000 } } })],
+  });
+  for (const _ of [1, 2]) assert.equal((await call(gateway.url, "openai-chat")).status, 200);
+  const rows = await gateway.usageRows();
+  assert.deepEqual(rows.map((row) => row["usage_source"]), ["estimated", "estimated"]);
+  assert(rows.every((row) => row["input_tokens"] < 1_000 && row["output_tokens"] === 3));
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const told: Loose = await (await fetch(`${gateway.url}/v1/usage`, { headers })).json();
+  assert.equal(told["usage"].day.requests, 2);
+  assert(told["quota"].day.tokens.used < 2_000);
+});
 
 Deno.test("what a provider bills is stored apart from what the catalog says", async () => {
   await using upstream = await startUpstream();
