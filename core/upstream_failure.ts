@@ -1,7 +1,8 @@
 import { type Attempt, type Call, decidingAttempt, isFallback } from "./call.ts";
-import { GatewayError } from "./errors.ts";
+import { type ErrorDetails, GatewayError } from "./errors.ts";
 import { contextExceeded } from "./no_target.ts";
 import { shapeBuckets } from "./request_shape.ts";
+import type { Target } from "./snapshot.ts";
 import { UPSTREAM_CLASSES, type UpstreamClass, type UpstreamError } from "./upstream_error.ts";
 
 /** What the provider did, by class. */
@@ -33,20 +34,41 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
   const told = attempt?.told ?? [];
   const message = `Cannot finish the call: the provider ${WORDS[error.class]}${about(told)}`;
   return new GatewayError(type, message, {
-    model: group?.name ?? null,
-    dialect: call.dialect.name,
-    ...targetDialect(call, attempt),
-    attempts: call.attempts.length,
-    error_class: error.class,
-    upstream_status: error.status,
-    reason_code: error.code,
-    reason: told.find(({ name }) => name === "provider_message")?.value ?? null,
-    fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
+    ...failureFacts(call, {
+      target: attempt?.target,
+      error_class: error.class,
+      upstream_status: error.status,
+      reason_code: error.code,
+      reason: told.find(({ name }) => name === "provider_message")?.value ?? null,
+    }),
     ...(type === "upstream-timeout" ? { deadline: deadlineOf(call, attempt) } : {}),
     ...(error.retryAfterMs === null ? {} : { retry_after_ms: error.retryAfterMs }),
     ...(isAtFault(error) ? { retryable: false } : {}),
-    ...(features && call.wireFeatures ? shapeBuckets(features, call.wireFeatures.shape) : {}),
   });
+}
+
+/** What a failure on the side of the providers was; `null` where no provider said so. */
+interface Failing {
+  /** The target that decided. */
+  readonly target: Target | undefined;
+  readonly error_class: string | null;
+  readonly upstream_status: number | null;
+  readonly reason_code: string | null;
+  readonly reason: string | null;
+}
+
+/** What a caller is told of every failure on the side of the providers. */
+export function failureFacts(call: Call, { target, ...failing }: Failing): ErrorDetails {
+  const { features, wireFeatures, snapshot: { server } } = call;
+  return {
+    model: call.group?.name ?? null,
+    dialect: call.dialect.name,
+    ...(target && server.exposeRouteHeaders ? { target_dialect: target.dialect } : {}),
+    attempts: call.attempts.length,
+    ...failing,
+    fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
+    ...(features && wireFeatures ? shapeBuckets(features, wireFeatures.shape) : {}),
+  };
 }
 
 /** The provider's code and the member that it names, where they are known words. */
@@ -68,11 +90,6 @@ function errorType(call: Call, error: UpstreamError) {
   const limited = call.attempts.some((attempt) => attempt.error?.class === "upstream_rate_limited");
   const type = UPSTREAM_CLASSES[error.class].error;
   return type === "upstream-quota-exhausted" && limited ? "upstream-rate-limited" : type;
-}
-
-function targetDialect(call: Call, attempt: Attempt | undefined) {
-  const dialect = attempt?.target.dialect;
-  return call.snapshot.server.exposeRouteHeaders && dialect ? { target_dialect: dialect } : {};
 }
 
 function deadlineOf(call: Call, attempt: Attempt | undefined): "attempt" | "total" {

@@ -5,11 +5,12 @@ import { tokenCharge } from "./limits/shape.ts";
 import type { Pass, Throttled, UpstreamShaping } from "./limits/upstream_shapes.ts";
 import { limitError, reserveCost, reservedTokens } from "./reserve.ts";
 import type { Target } from "./snapshot.ts";
+import { failureFacts } from "./upstream_failure.ts";
 
 /** Why a target is not tried although it is planned: its cost does not fit, or its pace forbids it. */
 export type Withheld =
-  | { readonly reason: "cost-budget"; readonly refusal: Refusal }
-  | Throttled;
+  & { readonly target: Target }
+  & ({ readonly reason: "cost-budget"; readonly refusal: Refusal } | Throttled);
 
 /** What is left of a plan whose first target may be tried now, and what that took of its pace. */
 export interface Opened {
@@ -34,12 +35,12 @@ export async function openTargets(
     const refusal = await reserveCost(parts, call, target);
     if (call.cut !== null) throw cutError(call.cut);
     if (refusal !== null) {
-      withheld.push({ reason: "cost-budget", refusal });
+      withheld.push({ reason: "cost-budget", refusal, target });
       continue;
     }
     const pass = enter(parts, call, target);
     if (pass === null || "probes" in pass) return { left: plan.slice(place), pass };
-    withheld.push(pass);
+    withheld.push({ ...pass, target });
   }
   return null;
 }
@@ -101,16 +102,21 @@ export function withheldError(
   withheld: readonly Withheld[],
 ): GatewayError {
   const last = withheld.at(-1);
-  const waits = withheld.flatMap((item) => "waitMs" in item ? item.waitMs : []);
-  if (waits.length === 0 && last && "refusal" in last) return limitError(parts, last.refusal);
-  const waitMs = Math.min(...waits);
+  const throttled = withheld.flatMap((item) => "waitMs" in item ? item : []);
+  if (throttled.length === 0 && last && "refusal" in last) return limitError(parts, last.refusal);
+  const waitMs = Math.min(...throttled.map((item) => item.waitMs));
+  const soonest = throttled.find((item) => item.waitMs === waitMs);
   return new GatewayError(
     "upstream-capacity-throttled",
     "Cannot send the call: the pace of every target that could serve it is used up",
     {
-      model: call.group?.name ?? null,
-      dialect: call.dialect.name,
-      attempts: 0,
+      ...failureFacts(call, {
+        target: soonest?.target,
+        error_class: null,
+        upstream_status: null,
+        reason_code: soonest?.reason ?? null,
+        reason: null,
+      }),
       target_count: withheld.length,
       hint: [...new Set(withheld.map(({ reason }) => reason))].sort().join(", "),
       ...(Number.isFinite(waitMs)

@@ -28,13 +28,14 @@ export function isSwitch(value: Json): boolean {
 
 /** What of an object is not read, each piece in its place; a member that is null says nothing. */
 export function unread(value: JsonObject, shape: Shape): JsonObject {
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, member]) => {
-      if (member === null || member === undefined) return [];
-      const rest = unreadOf(member, Object.hasOwn(shape, key) ? shape[key]! : false);
-      return rest === undefined ? [] : [[key, rest]];
-    }),
-  );
+  const rests: [string, Json][] = [];
+  for (const key of Object.keys(value)) {
+    const member = value[key] ?? null;
+    if (member === null) continue;
+    const rest = unreadOf(member, Object.hasOwn(shape, key) ? shape[key]! : false);
+    if (rest !== undefined) rests.push([key, rest]);
+  }
+  return Object.fromEntries(rests);
 }
 
 /** `undefined` when all of it is read. */

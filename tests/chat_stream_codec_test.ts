@@ -152,6 +152,20 @@ const STREAMS: readonly (readonly [string, readonly SseFrame[], readonly string[
     calls(first({ function: { name: "f", arguments: '{"a":1}' } })),
     calls(more(0, '{"a":1}')),
   ], ['function call_a f: {"a":1}']],
+  ["arguments that each fragment says from the start", [
+    calls(first({})),
+    calls(more(0, "{"), more(0, '{"a"'), more(0, '{"a":"x,'), more(0, '{"a":"x,"'), more(0, "}")),
+    calls(more(0, '{"a":"x,"}')),
+  ], ['function call_a f: {"a":"x,"}']],
+  ["arguments that are said again before they are whole", [
+    calls(first({})),
+    calls(more(0, '{"a":1'), more(0, ',"b":2')),
+    calls(first({ function: { name: "f", arguments: '{"a":1,"b":2}' } })),
+  ], ['function call_a f: {"a":1,"b":2}']],
+  ["alike calls without index and id in one delta", [
+    calls({ function: { name: "f", arguments: "" } }, { function: { name: "f", arguments: "{" } }),
+    calls({ function: { arguments: "}" } }),
+  ], ["function  f: {}", "function  f: {}"]],
   ["arguments that begin again inside themselves", [
     calls(first({})),
     calls(more(0, '{"a":'), more(0, '{"a":'), more(0, "1}}")),
@@ -215,6 +229,10 @@ for (const [what, frames, expected] of STREAMS) {
     assert.equal(events[0]?.type, "message_start");
     const ends = events.flatMap((event) => event.type === "part_end" ? [event.index] : []);
     assert.deepEqual(ends.sort(), expected.map((_, index) => index));
+    const tap = openAiChat.tap({ withholdUsage: false });
+    for (const each of frames) tap.read(each);
+    const called = expected.filter((part) => /^(function|custom) /.test(part));
+    assert.equal(tap.facts().toolCalls, called.length);
   });
 }
 

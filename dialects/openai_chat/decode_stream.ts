@@ -1,18 +1,12 @@
-import type { PartOf, StreamEvent, ToolForm } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { StreamEvent } from "@/core/chat.ts";
+import { isObject, type JsonObject } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
 import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import {
-  contentText,
-  isBareCall,
-  readReplyCall,
-  refusalText,
-  secondsOf,
-  textOf,
-} from "./decode_response.ts";
+import { type Arrival, type ArrivingCall, ArrivingCalls } from "./arriving_calls.ts";
+import { contentText, isBareCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
@@ -21,17 +15,6 @@ const TOLERATED_GARBAGE = 2;
 const NOTHING: readonly StreamEvent[] = [];
 
 type TextType = "reasoning" | "refusal" | "text";
-
-/** A call as far as it has arrived. */
-interface OpenCall {
-  /** Index of its part; -1 while its name is not known. */
-  index: number;
-  id: string;
-  name: string;
-  form: ToolForm;
-  /** Its arguments so far. */
-  input: string;
-}
 
 /**
  * Reads a stream of `chat.completion.chunk` frames: its first choice. A text ends where another kind
@@ -55,9 +38,9 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   #textIndex = -1;
   #textType: TextType = "text";
   readonly #said: Record<TextType, string> = { reasoning: "", refusal: "", text: "" };
-  readonly #calls: OpenCall[] = [];
-  readonly #callsByKey = new Map<Json, OpenCall>();
-  #call: OpenCall | null = null;
+  readonly #calls = new ArrivingCalls();
+  /** The parts of calls whose name is known. */
+  readonly #callIndexes = new Map<ArrivingCall, number>();
   /** Whether what came last belongs to a call. */
   #inCall = false;
   #mismatch = false;
@@ -114,7 +97,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#addText("text", contentText(content), chunk);
     this.#addText("refusal", textOf(delta["refusal"]) || refusalText(content), chunk);
     if (!delta["tool_calls"] && !delta["function_call"]) return;
-    for (const fragment of callsOf(delta)) this.#addCall(fragment, chunk);
+    callsOf(delta).forEach((call, place) => this.#addCall(this.#calls.add(call, place), chunk));
   }
 
   /** A message at the end says again what was streamed, or more: the rest is a delta. */
@@ -124,11 +107,11 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#addText("reasoning", this.#rest(reasoningText(message), this.#said.reasoning), chunk);
     this.#addText("text", this.#rest(contentText(content), this.#said.text), chunk);
     this.#addText("refusal", this.#rest(refusal, this.#said.refusal), chunk);
-    for (const [ordinal, whole] of callsOf(message).entries()) {
-      const call = this.#calls[ordinal];
-      if (call) this.#addInput(call, this.#rest(readReplyCall(whole).input, call.input));
-      else this.#addCall({ ...whole, index: ordinal }, chunk);
-    }
+    callsOf(message).forEach((call, place) => {
+      const arrival = this.#calls.addWhole(call, place);
+      if (arrival) this.#addCall(arrival, chunk);
+      else this.#mismatch = true;
+    });
   }
 
   /** What a whole text says beyond what is known of it; nothing when the two differ. */
@@ -153,50 +136,25 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#out.push({ type: "part_delta", index: this.#textIndex, text });
   }
 
-  #addCall(fragment: JsonObject, chunk: JsonObject): void {
+  #addCall({ call, text }: Arrival, chunk: JsonObject): void {
     this.#start(chunk);
-    const called = readReplyCall(fragment);
-    const { id, name, form, input } = called;
-    const call = this.#callOf(fragment, called);
     this.#inCall = true;
-    if (restates(input, call)) return;
-    if (call.index !== -1) return this.#addInput(call, input);
-    if (id !== "") call.id = id;
-    call.form = form;
-    call.name = name;
-    call.input += input;
-    if (name !== "") this.#startCall(call);
+    const index = this.#callIndexes.get(call);
+    if (index !== undefined) this.#feedCall(index, text);
+    else if (call.name !== "") this.#startCall(call);
   }
 
-  /** Keyed by index, else by id, else the one that came last, unless it begins another call. */
-  #callOf(fragment: JsonObject, called: PartOf<"tool_call">): OpenCall {
-    const { id } = called;
-    const key = fragment["index"] ?? (id === "" ? null : id);
-    const known = key === null ? this.#call : this.#callsByKey.get(key) ?? null;
-    const call = known && !beginsAnother(called, known) ? known : this.#newCall(key, id);
-    this.#call = call;
-    return call;
-  }
-
-  #newCall(key: Json, id: string): OpenCall {
-    const call: OpenCall = { index: -1, id, name: "", form: "function", input: "" };
-    this.#calls.push(call);
-    if (key !== null) this.#callsByKey.set(key, call);
-    return call;
-  }
-
-  #startCall(call: OpenCall): void {
+  #startCall(call: ArrivingCall): void {
     this.#closeText();
-    call.index = this.#parts++;
-    const { index, id, name, form, input } = call;
+    const index = this.#parts++;
+    this.#callIndexes.set(call, index);
+    const { id, name, form, input } = call;
     this.#out.push({ type: "part_start", index, part: { type: "tool_call", id, name, form } });
-    if (input !== "") this.#out.push({ type: "part_delta", index, text: input });
+    this.#feedCall(index, input);
   }
 
-  #addInput(call: OpenCall, text: string): void {
-    if (text === "") return;
-    call.input += text;
-    if (call.index !== -1) this.#out.push({ type: "part_delta", index: call.index, text });
+  #feedCall(index: number, text: string): void {
+    if (text !== "") this.#out.push({ type: "part_delta", index, text });
   }
 
   #start(chunk: JsonObject): void {
@@ -219,16 +177,18 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   /** Ends a stream that is whole; one without any content or reason is not. */
   #close(): void {
-    for (const call of this.#calls) if (call.index === -1) this.#startCall(call);
+    for (const call of this.#calls.list) if (!this.#callIndexes.has(call)) this.#startCall(call);
     const finish = readChatFinish(this.#finish, {
-      calls: this.#calls.length > 0,
+      calls: this.#calls.list.length > 0,
       refusal: this.#said.refusal !== "",
       any: this.#parts > 0,
     });
     if (finish.error) return this.#fail(finish.error);
     this.#start({});
-    for (const call of this.#calls) if (isBareCall(call, finish)) this.#addInput(call, "{}");
-    const open = this.#calls.map(({ index }) => index);
+    for (const [call, index] of this.#callIndexes) {
+      if (isBareCall(call, finish)) this.#feedCall(index, "{}");
+    }
+    const open = [...this.#callIndexes.values()];
     if (this.#textIndex !== -1) open.push(this.#textIndex);
     for (const index of open.sort((a, b) => a - b)) this.#out.push({ type: "part_end", index });
     this.#ended = true;
@@ -242,30 +202,5 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#ended = true;
     const finish = { reason: "error", raw: this.#finish, error } as const;
     this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
-  }
-}
-
-/**
- * Whether a fragment that would belong to a call begins another one: it has a name, and another id.
- * Where ids are missing, it has another name, or arguments after an object that is whole.
- */
-function beginsAnother({ id, name, input }: PartOf<"tool_call">, known: OpenCall): boolean {
-  if (name === "") return false;
-  if (id !== "" && known.id !== "") return id !== known.id;
-  if (known.name === "") return false;
-  return name !== known.name || (input !== "" && isWholeObject(known.input));
-}
-
-/** Whether a fragment says arguments again that are whole: some providers do so at the end. */
-function restates(input: string, known: OpenCall): boolean {
-  return known.input !== "" && known.form === "function" && input.startsWith(known.input) &&
-    isWholeObject(known.input);
-}
-
-function isWholeObject(text: string): boolean {
-  try {
-    return isObject(JSON.parse(text));
-  } catch {
-    return false;
   }
 }

@@ -51,11 +51,14 @@ export function chatUsage(value: Json | undefined): UsageReport | null {
 
 /** UTF-8 bytes of the content of a message or a delta. */
 export function messageBytes(message: JsonObject): number {
-  const calls = callsOf(message).reduce((sum, call) => sum + callBytes(call), 0);
+  return callsOf(message).reduce((sum, call) => sum + callBytes(call), textualBytes(message));
+}
+
+/** UTF-8 bytes of what a message or a delta says beside its calls. */
+export function textualBytes(message: JsonObject): number {
   const { content, refusal, audio } = message;
   const spoken = isObject(audio) ? utf8Bytes(audio["transcript"]) : 0;
-  return textBytes(content) + utf8Bytes(reasoningText(message)) + utf8Bytes(refusal) + spoken +
-    calls;
+  return textBytes(content) + utf8Bytes(reasoningText(message)) + utf8Bytes(refusal) + spoken;
 }
 
 /** The reasoning of a message or a delta: a text under one of two names, or parts of its content. */

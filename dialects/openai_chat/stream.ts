@@ -5,7 +5,11 @@ import { encodeOpenAiError } from "../error_body.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { upstreamBill } from "../upstream_bill.ts";
 import { objectOrEmpty } from "../usage_report.ts";
-import { callsOf, chatUsage, messageBytes } from "./reply.ts";
+import { utf8Bytes } from "../content_bytes.ts";
+import { ArrivingCalls } from "./arriving_calls.ts";
+import { callsOf, chatUsage, messageBytes, textualBytes } from "./reply.ts";
+
+const NO_CALLS: readonly JsonObject[] = [];
 
 /**
  * Reads a stream of `chat.completion.chunk` frames as it passes.
@@ -13,7 +17,7 @@ import { callsOf, chatUsage, messageBytes } from "./reply.ts";
  * @see https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function tapChat({ withholdUsage }: TapOptions): Tap {
-  const calls = callCounter();
+  const calls = new Map<Json, ArrivingCalls>();
   const open = new Set<Json>();
   let usage: UsageReport | null = null;
   let bill: ReturnType<typeof upstreamBill> = {};
@@ -27,17 +31,35 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
     const index = choice["index"] ?? 0;
     const reason = choice["finish_reason"];
     const delta = objectOrEmpty(choice["delta"]);
-    const called = callsOf(delta);
-    const bytes = messageBytes(delta);
-    contentBytes += bytes;
-    for (const call of called) calls.add(index, call);
+    const called = delta["tool_calls"] || delta["function_call"] ? callsOf(delta) : NO_CALLS;
+    const before = contentBytes;
+    contentBytes += textualBytes(delta) + (called.length > 0 ? readCalls(index, called) : 0);
     open.add(index);
+    if (isObject(choice["message"])) readWhole(index, choice["message"]);
     // Some providers send an empty reason with every chunk.
     if (typeof reason === "string" && reason !== "") {
       finishReason = reason;
       open.delete(index);
     }
-    return bytes > 0 || called.length > 0;
+    return contentBytes > before || called.length > 0;
+  }
+
+  function callsAt(choice: Json): ArrivingCalls {
+    const known = calls.get(choice) ?? new ArrivingCalls();
+    calls.set(choice, known);
+    return known;
+  }
+
+  function readCalls(choice: Json, fragments: readonly JsonObject[]): number {
+    const known = callsAt(choice);
+    return fragments.reduce((sum, call, place) => sum + utf8Bytes(known.add(call, place).text), 0);
+  }
+
+  /** A whole message says again what was streamed, or more. */
+  function readWhole(choice: Json, message: JsonObject): void {
+    const known = callsAt(choice);
+    callsOf(message).forEach((call, place) => known.addWhole(call, place));
+    contentBytes = Math.max(contentBytes, messageBytes(message));
   }
 
   function readChunk(chunk: JsonObject): FrameKind {
@@ -76,7 +98,7 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
       servedModel,
       finishReason,
       contentBytes,
-      toolCalls: calls.count(),
+      toolCalls: [...calls.values()].reduce((sum, { list }) => sum + list.length, 0),
       proofs: [],
       ...bill,
     }),
@@ -84,24 +106,5 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
     complete: () => done || (finishReason !== null && open.size === 0),
     errorFrame: (error, requestId) =>
       `data: ${JSON.stringify(encodeOpenAiError(error, requestId))}\n\n`,
-  };
-}
-
-/** Counts calls keyed by index, else id, else the open one; a new id with a name is a new call. */
-function callCounter() {
-  const ids = new Map<string, Json>();
-  let current = "";
-  let count = 0;
-  return {
-    count: () => count,
-    add(choice: Json, call: JsonObject): void {
-      const id = call["id"] ?? "";
-      const named = (objectOrEmpty(call["function"] ?? call["custom"])["name"] ?? "") !== "";
-      const place = call["index"] ?? (id === "" ? null : id);
-      if (place !== null) current = `${choice} ${place}`;
-      const known = ids.get(current);
-      if (known === undefined || (id !== "" && known !== "" && id !== known && named)) count++;
-      if (known === undefined || id !== "") ids.set(current, id);
-    },
   };
 }

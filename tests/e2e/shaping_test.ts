@@ -205,7 +205,19 @@ Deno.test("gateway answers 503 with the shortest wait when every target is held 
   const answer = await call(place.gateway.url, "openai-responses");
   const { details } = assertError("openai-responses", answer, "upstream-capacity-throttled");
   assert.deepEqual([details.target_count, details.hint], [1, "target-shape-throttled"]);
-  assert(Number(answer.headers.get("retry-after")) > 900);
+  const { retry_after_ms: wait } = details;
+  assert.equal(answer.headers.get("retry-after"), String(Math.ceil(wait / 1_000)));
+  assert(wait > 900_000);
+  // What its siblings tell, too.
+  assert.equal(details.target_dialect, "openai-responses");
+  assert.equal(details.reason_code, "target-shape-throttled");
+  assert.deepEqual([details.upstream_status, details.reason, details.error_class], [
+    null,
+    null,
+    null,
+  ]);
+  assert.deepEqual([details.attempts, details.fallback_used], [0, false]);
+  assert.equal(details.total_request_bytes_bucket, "1b-1kb");
   assert.equal(place.upstream.requests.length, 1);
 });
 
