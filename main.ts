@@ -224,7 +224,7 @@ async function supervise({ path, initial, load, files }: Loaded, log: Log): Prom
   const store = openStoreIfOn(server, {
     log,
     routerVersion: deno.version,
-    onUnshipped: () => {},
+    onStatus: () => supervisor.ship(),
     onBatch: metrics.onShipped,
   });
   const config: LiveConfig = liveConfig({

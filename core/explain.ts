@@ -12,7 +12,7 @@ import { askingOf, beginDecision, decide } from "./route.ts";
 import { plainContext } from "./route_context.ts";
 import { shownTargets } from "./shown_targets.ts";
 import type { Group } from "./snapshot.ts";
-import type { Asking, RouteContext } from "./strategy.ts";
+import type { Asking, PolicyRun, RouteContext } from "./strategy.ts";
 
 const MAX_DRAWS = 10_000;
 /** Draws in a row before other work gets its turn. */
@@ -86,6 +86,7 @@ async function explained(
     eligible: shown.eligible,
     rejected: shown.rejected,
     passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
+    ...(decision.runs.length > 0 ? { policyRuns: decision.runs.map(shownRun) } : {}),
     error: decision.error ? errorOf(decision.error) : null,
     plan: plan && checked && JSON.parse(planJson(plan, checked)),
     ...(draws > 0 && group.policy === null && plan
@@ -97,6 +98,11 @@ async function explained(
 /** A value as its JSON reads. */
 function plain(value: object): JsonObject {
   return JSON.parse(JSON.stringify(value));
+}
+
+/** What came of asking the policy: with `on_error: fallback` a fault is no error. */
+function shownRun({ role, kind, outcome, fault, problem }: PolicyRun): JsonObject {
+  return { role, kind, outcome, fault, problem };
 }
 
 function errorOf({ type, message, details }: GatewayError): JsonObject {

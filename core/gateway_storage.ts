@@ -29,8 +29,8 @@ export interface GatewayState {
 /** What a process that serves keeps. */
 export interface GatewayStorage {
   readonly journal: Journal;
-  /** Tells the journal the bytes that are not shipped, where somebody else ships them. */
-  setUnshipped(bytes: number): void;
+  /** Tells the journal the bytes that are not shipped, where somebody else ships them; `null`: unknown. */
+  setUnshipped(bytes: number | null): void;
   /** `null`: somebody else ships, or nobody. */
   readonly store: UsageStore | null;
   readonly state: GatewayState;

@@ -42,7 +42,7 @@ export const LOG_EVENTS = {
   line_rejected: ["journal", "reason"],
   migration_pending: ["name", "code", "reason", "delay_ms"],
   policy_board_failed: ["reason"],
-  policy_fault: ["request_id", ...POLICY, "fault"],
+  policy_fault: ["request_id", ...POLICY, "fault", "problem"],
   policy_feedback_failed: ["group"],
   policy_host_ended: POLICY,
   policy_loaded: [...POLICY, "bytes"],

@@ -1,27 +1,33 @@
 import { GatewayError } from "./errors.ts";
-import type { PolicyFault } from "./policy_fault.ts";
 import type { CheckedPlan, Plan, PolicyOutcome, RouteContext, TargetSelector } from "./strategy.ts";
 
 const CLASS_LABEL = /^[A-Za-z0-9_.:-]{1,64}$/;
 
+/** A plan that cannot be followed, and why: in words of ours, with nothing of the plan in them. */
+export class PlanError extends GatewayError {
+  constructor(
+    readonly fault: "policy-plan-invalid" | "policy-ineligible-target",
+    readonly problem: string,
+  ) {
+    super("internal-error", `Cannot follow the plan of the group's strategy: ${problem}`, {
+      fault,
+    });
+  }
+}
+
 /**
  * Checks what a strategy returned, whoever wrote it: one validation for every strategy.
  *
- * @throws {GatewayError} `internal-error` with the fault `policy-plan-invalid` or
- * `policy-ineligible-target`
+ * @throws {PlanError}
  */
 export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
-  if (typeof plan !== "object" || plan === null) throw fault("policy-plan-invalid");
+  if (typeof plan !== "object" || plan === null) throw invalid("it is no object");
   const first = firstTarget(plan, context);
   if (plan.fallbackIndexes !== undefined && plan.fallbacks !== undefined) {
-    throw fault("policy-plan-invalid");
+    throw invalid("it has both `fallbackIndexes` and `fallbacks`");
   }
-  // A plan may be a stranger's: lists are lists only when they are.
-  for (const list of [plan.fallbackIndexes, plan.fallbacks]) {
-    if (list !== undefined && !Array.isArray(list)) throw fault("policy-plan-invalid");
-  }
-  const rest = plan.fallbackIndexes?.map((index) => inRange(index, context)) ??
-    plan.fallbacks?.map((selector) => find(selector, context)) ??
+  const rest = listOf(plan, "fallbackIndexes")?.map((index) => inRange(index, context)) ??
+    listOf(plan, "fallbacks")?.map((selector) => find(selector, context)) ??
     context.targets.map((target) => target.index);
   return {
     order: [...new Set([first, ...rest])],
@@ -44,42 +50,47 @@ function judged(planned: () => Plan, context: RouteContext): PolicyOutcome {
     const plan = planned();
     return { kind: "plan", plan, checked: checkPlan(plan, context) };
   } catch (error) {
-    return { kind: "fault", fault: faultOf(error) };
+    if (error instanceof SyntaxError) {
+      return { kind: "fault", fault: "policy-output-invalid", problem: "it is not JSON" };
+    }
+    if (!(error instanceof PlanError)) throw error;
+    return { kind: "fault", fault: error.fault, problem: error.problem };
   }
-}
-
-function faultOf(error: unknown): PolicyFault {
-  if (error instanceof SyntaxError) return "policy-output-invalid";
-  if (!(error instanceof GatewayError)) throw error;
-  return error.details["fault"] === "policy-ineligible-target"
-    ? "policy-ineligible-target"
-    : "policy-plan-invalid";
 }
 
 function firstTarget(plan: Plan, context: RouteContext): number {
   const byIndex = plan.targetIndex === undefined ? null : inRange(plan.targetIndex, context);
   const bySelector = plan.target === undefined ? null : find(plan.target, context);
   const first = byIndex ?? bySelector;
-  if (first === null) throw fault("policy-plan-invalid");
-  if (bySelector !== null && bySelector !== first) throw fault("policy-plan-invalid");
+  if (first === null) throw invalid("it has neither `targetIndex` nor `target`");
+  if (bySelector !== null && bySelector !== first) {
+    throw invalid("its `targetIndex` and its `target` are two targets");
+  }
   return first;
+}
+
+/** A plan may be a stranger's: lists are lists only when they are. */
+function listOf<Name extends "fallbackIndexes" | "fallbacks">(plan: Plan, name: Name): Plan[Name] {
+  const list = plan[name];
+  if (list === undefined || Array.isArray(list)) return list;
+  throw invalid(`its \`${name}\` is no list`);
 }
 
 function inRange(index: number, { targets }: RouteContext): number {
   if (Number.isInteger(index) && index >= 0 && index < targets.length) return index;
-  throw fault("policy-ineligible-target");
+  throw ineligible("an index is none of `context.targets`");
 }
 
 function find(selector: TargetSelector, { targets }: RouteContext): number {
   const isSelector = typeof selector === "string" ||
     (typeof selector === "object" && selector !== null);
-  if (!isSelector) throw fault("policy-plan-invalid");
+  if (!isSelector) throw invalid("a target is named by neither its id nor {provider, model}");
   const found = targets.find((target) =>
     typeof selector === "string"
       ? target.id === selector
       : target.provider === selector.provider && target.model === selector.model
   );
-  if (!found) throw fault("policy-ineligible-target");
+  if (!found) throw ineligible("a target it names is none of `context.targets`");
   return found.index;
 }
 
@@ -89,8 +100,10 @@ function safeLabel(label: unknown): string | null {
   return typeof label === "string" && CLASS_LABEL.test(label) ? label : "unsafe_class_label";
 }
 
-function fault(name: "policy-plan-invalid" | "policy-ineligible-target"): GatewayError {
-  return new GatewayError("internal-error", "Cannot follow the plan of the group's strategy", {
-    fault: name,
-  });
+function invalid(problem: string): PlanError {
+  return new PlanError("policy-plan-invalid", problem);
+}
+
+function ineligible(problem: string): PlanError {
+  return new PlanError("policy-ineligible-target", problem);
 }

@@ -220,7 +220,12 @@ export interface PolicyCost {
 /** A plan that was checked, or why there is none. */
 export type PolicyOutcome =
   | { readonly kind: "plan"; readonly plan: Plan; readonly checked: CheckedPlan }
-  | { readonly kind: "fault"; readonly fault: PolicyFault };
+  | {
+    readonly kind: "fault";
+    readonly fault: PolicyFault;
+    /** What is wrong with the plan, in words that hold nothing of it; `null`: there was no plan. */
+    readonly problem: string | null;
+  };
 
 /** What came of asking a policy. `digest` is the SHA-256 of its bundle in hex; `null`: it has none. */
 export type PolicyVerdict = PolicyOutcome & {
@@ -236,6 +241,8 @@ export interface PolicyRun {
   /** `fallback`: it failed, and the base strategy decided. */
   readonly outcome: "success" | "fallback" | "error";
   readonly fault: PolicyFault | null;
+  /** What is wrong with its plan, in words that hold nothing of it. */
+  readonly problem: string | null;
   /** `null` where it failed. */
   readonly plan: CheckedPlan | null;
   readonly cost: PolicyCost;

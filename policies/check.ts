@@ -66,14 +66,13 @@ function flawIn(
   answer: HostAnswer,
   context: Parameters<SandboxedPolicy["decide"]>[0],
 ): BundleFlaw | null {
-  if (answer.kind === "lost") {
-    return policy.explain({ kind: "fault", fault: "policy-killed", detail: "" });
-  }
-  if (answer.kind === "fault") return policy.explain(answer);
+  const flaw = (fault: string, why: string | null, detail = ""): BundleFlaw => {
+    const { message, ...place } = policy.explain({ detail });
+    const told = why ?? message;
+    return { ...place, message: told === "" ? fault : `${fault}: ${told}` };
+  };
+  if (answer.kind === "lost") return flaw("policy-killed", null);
+  if (answer.kind === "fault") return flaw(answer.fault, null, answer.detail);
   const outcome = outcomeOf(JSON.parse(answer.text), context);
-  if (!("fault" in outcome)) return null;
-  const fault = outcome.fault === "policy-ineligible-target"
-    ? "policy-ineligible-target"
-    : "policy-plan-invalid";
-  return policy.explain({ kind: "fault", fault, detail: "" });
+  return "fault" in outcome ? flaw(outcome.fault, outcome.why) : null;
 }

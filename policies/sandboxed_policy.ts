@@ -18,8 +18,8 @@ export interface SandboxedPolicy extends AsyncDisposable {
   readonly ungranted: ReadonlySet<string>;
   /** Bytes of its heap, garbage included; `null`: its process is gone. */
   heapBytes(): Promise<number | null>;
-  /** Where and why a decision failed. */
-  explain(answer: HostAnswer & { kind: "fault" }): BundleFlaw;
+  /** Where a decision failed, and what was thrown: no message where nothing was. */
+  explain(failed: { readonly detail: string }): BundleFlaw;
 }
 
 /** Why a policy does not come to decide: it has no bundle, or its top level fails. */
@@ -91,10 +91,7 @@ export async function openPolicy(settings: TriedPolicy): Promise<SandboxedPolicy
     },
     ungranted,
     heapBytes: () => host.heapBytes(),
-    explain({ fault, detail }) {
-      const flaw = flawOf(bundle, detail, path);
-      return { ...flaw, message: flaw.message === "" ? fault : `${fault}: ${flaw.message}` };
-    },
+    explain: ({ detail }) => flawOf(bundle, detail, path),
     [Symbol.asyncDispose]: close,
   };
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { ENGINE } from "../core/telemetry/engine.ts";
+import type { BundleFlaw } from "./sandbox/bundle.ts";
 import type { SandboxedPolicy } from "./sandboxed_policy.ts";
 import type { Fixture } from "./sdk/fixture.ts";
 import {
@@ -68,9 +69,15 @@ export async function runCases(
 
 async function outcomeIn(policy: SandboxedPolicy, { given }: ReadCase): Promise<CaseOutcome> {
   const answer = await policy.decide(given);
-  return answer.kind === "plan"
-    ? outcomeOf(JSON.parse(answer.text), given)
-    : { fault: answer.kind === "fault" ? answer.fault : "policy-unavailable" };
+  if (answer.kind === "plan") return outcomeOf(JSON.parse(answer.text), given);
+  if (answer.kind === "lost") return { fault: "policy-unavailable", why: null };
+  return { fault: answer.fault, why: whyOf(policy.explain(answer)) };
+}
+
+/** What a policy threw, and where in its sources; `null`: nothing. */
+function whyOf({ file, line, column, message }: BundleFlaw): string | null {
+  if (message === "") return null;
+  return line === 0 ? message : `${message} at ${file}:${line}:${column}`;
 }
 
 function updated(

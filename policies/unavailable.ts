@@ -4,6 +4,7 @@ import type { PolicyVerdict } from "../core/strategy.ts";
 export const UNAVAILABLE: PolicyVerdict = {
   kind: "fault",
   fault: "policy-unavailable",
+  problem: null,
   digest: null,
   cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
 };

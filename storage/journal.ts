@@ -25,8 +25,8 @@ export interface OpenJournal extends Journal {
   readonly files: JournalFiles;
   /** How far it has come. */
   mark(): JournalMark;
-  /** Bytes not shipped yet, as the store counted them; lines written since are added. */
-  setUnshipped(bytes: number): void;
+  /** Bytes not shipped yet, as the store counted them; lines written since are added. `null`: unknown. */
+  setUnshipped(bytes: number | null): void;
 }
 
 /** What a journal needs of its surroundings. */
@@ -96,6 +96,7 @@ function createJournal(
   const lines = createLineEncoder();
   const synced = settings.fsync === "call" ? groupSync(() => calls.sync()) : null;
   const backlog = createBacklog(settings, world);
+  if (world.shipped) backlog.set(0);
   const torn = [calls, events].filter(({ recovery }) => recovery === "torn").length;
   let seq = calls.seqAtStart;
   let eventSeq = events.seqAtStart;
@@ -129,7 +130,7 @@ function createJournal(
     },
     backlog,
     configure: backlog.configure,
-    setUnshipped: backlog.set,
+    setUnshipped: (bytes) => void (bytes !== null && backlog.set(bytes)),
     close() {
       calls.close();
       events.close();

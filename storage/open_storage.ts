@@ -14,9 +14,9 @@ export async function openStorage(options: StorageOptions): Promise<GatewayStora
   const writer = fleet?.worker ?? 0;
   const world = { log, now, writer };
   const journal = await openJournalOrExit(server, world, fleet ? HELD_MS : 0);
-  const setUnshipped = (bytes: number) => journal.setUnshipped(bytes);
+  const { setUnshipped } = journal;
   const state = await openState({ ...options, journal });
-  const told = { log, routerVersion, onBatch, onUnshipped: setUnshipped };
+  const told = { log, routerVersion, onBatch, onStatus: setUnshipped };
   // The last of all: its thread starts when the gateway listens.
   const store = fleet ? null : openStoreIfOn(server, told);
   return {

@@ -5,6 +5,7 @@ import type { NewRow, Purpose, Queries, Transactional, UsageDatabase, Value } fr
 import { POSTGRES } from "./engine.ts";
 import { SchemaError } from "./migration.ts";
 import { insertSql } from "./postgres_insert.ts";
+import { assertSocketAllowed, socketOf } from "./postgres_socket.ts";
 
 const CONNECTIONS = 4;
 const CONNECT_TIMEOUT_S = 10;
@@ -22,6 +23,8 @@ const LOCK_RETRY_MS = 200;
 export async function openPostgres(dsn: string, purpose: Purpose): Promise<UsageDatabase> {
   const address = parseDsn(dsn);
   if (!address) throw new RangeError("Cannot open the usage database: its dsn is no Postgres URL");
+  const socket = socketOf(address);
+  if (socket !== null) assertSocketAllowed(socket);
   const connect = connector(address, purpose);
   const pool = connect(CONNECTIONS, STATEMENT_MS[purpose]);
   try {
@@ -190,7 +193,7 @@ function connector(address: PostgresAddress, purpose: Purpose): Connect {
       database: address.database,
       user: address.user,
       password: address.password,
-      ssl: address.host.startsWith("/") ? false : tlsOf(address),
+      ssl: socketOf(address) === null ? tlsOf(address) : false,
       max: connections,
       connect_timeout: CONNECT_TIMEOUT_S,
       idle_timeout: 0,

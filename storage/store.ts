@@ -18,8 +18,11 @@ export interface UsageStoreOptions
   readonly log: Log;
   /** Recorded with migrations. */
   readonly routerVersion: string;
-  /** Told of the bytes that are not shipped; hand in the journal's `setUnshipped`. */
-  onUnshipped(bytes: number): void;
+  /**
+   * Told each time how much is not shipped, bytes (`null`: nobody knows), also when that is as before:
+   * whoever writes lines counts on from there.
+   */
+  onStatus(unshippedBytes: number | null): void;
   /** Told of each batch that was shipped, and the ms it took. */
   onBatch?(ms: number): void;
 }
@@ -56,7 +59,6 @@ class WorkerStore implements UsageStore {
   constructor(options: UsageStoreOptions) {
     this.#options = options;
     this.#settings = workerSettings(options);
-    options.onUnshipped(0);
     // Starting a thread takes 30 ms: the gateway listens first.
     this.#timer = setTimeout(() => this.#start(), 0);
   }
@@ -148,7 +150,7 @@ class WorkerStore implements UsageStore {
 
   #setStatus(status: ShipStatus): void {
     this.#status = status;
-    if (status.unshippedBytes >= 0) this.#options.onUnshipped(status.unshippedBytes);
+    this.#options.onStatus(this.unshippedBytes);
   }
 
   #settle(id: number): Waiter | undefined {

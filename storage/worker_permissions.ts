@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { parseDsn } from "../core/dsn.ts";
 import type { ShipSettings } from "./open_shipper.ts";
+import { assertSocketAllowed, socketOf } from "./postgres_socket.ts";
 
 /** What the Postgres driver looks for in the environment, whatever it is given. */
 const DRIVER_ENV = [
@@ -16,7 +17,11 @@ const DRIVER_ENV = [
   "PGTARGET_SESSION_ATTRS",
 ];
 
-/** What the storage worker may do: its journal, and its database file or its server. */
+/**
+ * What the storage worker may do: its journal, and its database file or its server.
+ *
+ * @throws {Error} when this process may not use the socket of the server itself
+ */
 export function workerPermissions(
   { journalPath, database }: ShipSettings,
 ): Deno.PermissionOptionsObject {
@@ -29,12 +34,14 @@ export function workerPermissions(
   const address = parseDsn(database.dsn ?? "");
   if (!address) throw new RangeError("Cannot start the storage worker: its dsn is no Postgres URL");
   const { host, port, sslRootCert } = address;
-  const socket = host.startsWith("/") ? [`${host}/.s.PGSQL.${port}`] : [];
+  const path = socketOf(address);
+  if (path !== null) assertSocketAllowed(path);
+  const socket = path === null ? [] : [path];
   return {
     ...nothing,
     read: [journal, ...socket, ...sslRootCert === null ? [] : [sslRootCert]],
     write: [journal, ...socket],
-    net: [socket[0] === undefined ? `${bracketed(host)}:${port}` : `unix:${socket[0]}`],
+    net: [path === null ? `${bracketed(host)}:${port}` : `unix:${path}`],
     env: DRIVER_ENV,
   };
 }

@@ -15,12 +15,13 @@ export function askPolicy(
     if (kind === "external" && !asking.remote) throw notAsked(group);
     const verdict = await policies?.decide(group, context, asking) ?? UNAVAILABLE;
     const { digest, cost } = verdict;
-    const run = { role: asking.role, kind, digest, cost };
+    const run = { role: asking.role, kind, digest, cost, fault: null, problem: null, plan: null };
     if (verdict.kind === "plan") {
-      asking.runs.push({ ...run, outcome: "success", fault: null, plan: verdict.checked });
+      asking.runs.push({ ...run, outcome: "success", plan: verdict.checked });
       return verdict.plan;
     }
-    asking.runs.push({ ...run, outcome: failed, fault: verdict.fault, plan: null });
+    const { fault, problem } = verdict;
+    asking.runs.push({ ...run, outcome: failed, fault, problem });
     if (onError === "fallback") return base(context, asking);
     throw policyError(group, verdict);
   };
@@ -29,6 +30,7 @@ export function askPolicy(
 const UNAVAILABLE: PolicyVerdict = {
   kind: "fault",
   fault: "policy-unavailable",
+  problem: null,
   digest: null,
   cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
 };
@@ -43,10 +45,11 @@ function notAsked(group: string): GatewayError {
   );
 }
 
-function policyError(group: string, { fault, digest }: PolicyVerdict & { kind: "fault" }) {
+function policyError(group: string, { fault, problem, digest }: PolicyVerdict & { kind: "fault" }) {
+  const why = problem === null ? fault : `${fault}: ${problem}`;
   return new GatewayError(
     "routing-policy-error",
-    `Cannot route: the policy of group "${group}" did not decide: ${fault}`,
+    `Cannot route: the policy of group "${group}" did not decide: ${why}`,
     { group, policy: digest?.slice(0, 12) ?? null, fault },
   );
 }

@@ -271,8 +271,6 @@ Deno.test("journal under fsync call is durable when the promise ends, one sync f
 Deno.test("journal is full past its unshipped bytes, and only when told to refuse", async () => {
   using place = makePlace({ maxUnshippedBytes: 1_000 });
   const journal = open(place);
-  for (let n = 0; n < 5; n += 1) journal.append(record(n));
-  assert.equal(journal.state, "ok", "nothing is counted before the store reports");
   journal.setUnshipped(600);
   assert.equal(journal.state, "ok");
   journal.append(record(5));

@@ -84,7 +84,7 @@ onEachDriver("gateway under deployment-job is not ready until somebody migrates"
     retention: place.retention,
     log: place.log,
     routerVersion: "test",
-    onUnshipped() {},
+    onStatus() {},
   });
   await until(() => store.schema === "pending");
   assert.equal(store.up, false);

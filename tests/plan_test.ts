@@ -89,6 +89,20 @@ for (const [name, plan, fault] of REFUSED) {
   });
 }
 
+Deno.test("plan that does not hold is told in words of ours, with nothing of it in them", () => {
+  const problems: readonly (readonly [string, string])[] = [
+    ['{"order":[0,1]}', "it has neither `targetIndex` nor `target`"],
+    ['{"targetIndex":0,"fallbackIndexes":"secret"}', "its `fallbackIndexes` is no list"],
+    ['{"target":"secret"}', "a target it names is none of `context.targets`"],
+    ['{"targetIndex":7}', "an index is none of `context.targets`"],
+    ["secret", "it is not JSON"],
+  ];
+  for (const [text, problem] of problems) {
+    const told = readPlan(text, CONTEXT);
+    assert.equal(told.kind === "fault" && told.problem, problem);
+  }
+});
+
 const LABELS: readonly (readonly [string, string])[] = [
   ["size:small", "size:small"],
   ["A-z_0.9:x", "A-z_0.9:x"],

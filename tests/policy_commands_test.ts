@@ -39,7 +39,7 @@ const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
     "names a plan that does not hold",
     "export const route = () => ({ targetIndex: 99 });",
     3,
-    /policy-ineligible-target/,
+    /policy-ineligible-target: an index is none of `context.targets`/,
   ],
   [
     "names a top level that throws",
@@ -87,6 +87,41 @@ testPolicy(route, [
   assert.match(both.out, /1 passed, 1 failed$/);
   const first = await policy(files, (dir) => ["test", dir, "--filter", "first"]);
   assert.deepEqual([first.code, first.out.split("\n").at(-1)], [0, "1 passed, 0 failed"]);
+});
+
+const FAILING = `import { context, testPolicy } from "@pointsman/sdk/testing";
+import { route } from "./a.ts";
+const targets = [{ id: "one" }];
+testPolicy(route as never, [
+  { name: "throws", given: context({ targets, seed: 1 }) },
+  { name: "no plan", given: context({ targets, seed: 2 }) },
+]);`;
+const FAILS = `export const route = (context: { seed: number }) => {
+  if (context.seed === 1) throw new TypeError("why");
+  return { order: [0] };
+};`;
+const NO_TARGET = "it has neither `targetIndex` nor `target`";
+
+Deno.test("policy test and testPolicy say where a policy threw, and what is wrong with a plan", async () => {
+  const files = { "a.ts": FAILS, "a_test.ts": FAILING };
+  const { code, out } = await policy(files, (dir) => ["test", dir]);
+  assert.equal(code, 1);
+  assert.match(out, /found "policy-threw" \(TypeError: why at .*a\.ts:2:33\)/);
+  assert(out.includes(`found "policy-plan-invalid" (${NO_TARGET})`), out);
+  const dir = await Deno.makeTempDir();
+  try {
+    for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(join(dir, name), text);
+    const config = new URL("../deno.json", import.meta.url).pathname;
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "--no-check", "--no-prompt", "--config", config, join(dir, "a_test.ts")],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.match(said, /found "policy-threw" \(TypeError: why\)[^]*Caused by: .*\n.*a\.ts:2:33/);
+    assert(said.includes(`found "policy-plan-invalid" (${NO_TARGET})`), said);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
 
 /** A policy that asks the server at this URL. */

@@ -96,7 +96,7 @@ export function openStores(
     retention: place.retention,
     log: place.log,
     routerVersion: "test",
-    onUnshipped: journal.setUnshipped,
+    onStatus: journal.setUnshipped,
   });
   return { journal, store };
 }

@@ -141,7 +141,7 @@ const WRITER = `
   const { logging } = settings;
   const log = { write() {}, configure() {} };
   const journal = openJournal(logging, { log, now: Date.now, shipped: true });
-  openUsageStore({ ...settings, log, routerVersion: "t", onUnshipped() {} });
+  openUsageStore({ ...settings, log, routerVersion: "t", onStatus() {} });
   for (let n = first; ; n += 1) {
     journal.append(record(n));
     if (n % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 0));

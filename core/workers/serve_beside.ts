@@ -44,7 +44,7 @@ export async function serveBeside(
   );
   const ship = (shipping: Shipping) => {
     store?.update(shipping);
-    if (shipping.unshippedBytes !== null) storage.setUnshipped(shipping.unshippedBytes);
+    storage.setUnshipped(shipping.unshippedBytes);
   };
   if (start.shipping) ship(start.shipping);
   return {

@@ -78,7 +78,7 @@ export class Supervisor {
    * @throws {Error} that says why one of them does not serve; the others have ended
    */
   async start(): Promise<string> {
-    this.#beat = setInterval(() => this.#look(), BEAT_MS);
+    this.#beat = setInterval(() => this.#slots.forEach((slot) => slot.beat()), BEAT_MS);
     const starts = await Promise.allSettled(this.#slots.map((slot) => slot.start()));
     const failed = starts.find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") {
@@ -92,6 +92,14 @@ export class Supervisor {
   configure(files: ConfigFiles): void {
     this.#latest = files;
     for (const slot of this.#slots) void slot.configure(files);
+  }
+
+  /** Tells the workers how the usage database stands: they count on from there what they write. */
+  ship(): void {
+    const shipping = shippingOf(this.#options.store);
+    this.#shipping = shipping;
+    if (shipping === null) return;
+    for (const slot of this.#slots) slot.ship(shipping);
   }
 
   /** Lets every worker drain and end; a second time they do not wait for their calls. */
@@ -116,19 +124,6 @@ export class Supervisor {
       steady: this.#origin + clock(),
       shipping: this.#shipping,
     };
-  }
-
-  #look(): void {
-    for (const slot of this.#slots) slot.beat();
-    this.#ship();
-  }
-
-  /** Tells the workers how the usage database stands, when that changed. */
-  #ship(): void {
-    const shipping = shippingOf(this.#options.store);
-    if (shipping === null || JSON.stringify(shipping) === JSON.stringify(this.#shipping)) return;
-    this.#shipping = shipping;
-    for (const slot of this.#slots) slot.ship(shipping);
   }
 
   async #counts(): Promise<readonly Counts[]> {

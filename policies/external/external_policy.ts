@@ -68,7 +68,7 @@ export class ExternalPolicy {
     const started = clock();
     const { responseBytes, ...outcome } = this.#known(context, started) ??
       await this.#counted(context, asking);
-    if (outcome.kind === "fault" && !asking.trial) this.#tell(outcome.fault, context);
+    if (outcome.kind === "fault" && !asking.trial) this.#tell(outcome, context);
     const durationUs = Math.round((clock() - started) * 1000);
     return {
       ...outcome,
@@ -142,12 +142,16 @@ export class ExternalPolicy {
     return { ...told, responseBytes: bytes };
   }
 
-  #tell(fault: PolicyFault, { requestId }: RouteContext): void {
+  #tell(outcome: PolicyOutcome & { kind: "fault" }, { requestId }: RouteContext): void {
     const now = this.#world.clock();
     if (now - this.#toldAt < TELL_MS) return;
     this.#toldAt = now;
-    const fields = { request_id: requestId, group: this.#group, fault };
-    this.#world.log.write("warn", "policy_fault", "A policy did not decide", fields);
+    this.#world.log.write("warn", "policy_fault", "A policy did not decide", {
+      request_id: requestId,
+      group: this.#group,
+      fault: outcome.fault,
+      problem: outcome.problem,
+    });
   }
 
   #tellChange(change: "opened" | "closed"): void {
@@ -170,7 +174,7 @@ const FAULTS = {
 } as const;
 
 function fault(fault: PolicyFault): Answered {
-  return { kind: "fault", fault, responseBytes: null };
+  return { kind: "fault", fault, problem: null, responseBytes: null };
 }
 
 function countOf(answered: Answered): "success" | "failure" | "none" {

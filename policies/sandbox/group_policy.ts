@@ -113,6 +113,7 @@ export class GroupPolicy {
       const refused = {
         kind: "fault",
         fault: "policy-quarantined",
+        problem: null,
         digest,
         cost: NO_COST,
       } as const;
@@ -187,6 +188,7 @@ export class GroupPolicy {
       group: this.#options.group,
       policy: shortDigest(verdict.digest ?? ""),
       fault: verdict.fault,
+      problem: verdict.problem,
     });
   }
 
@@ -227,7 +229,7 @@ export function shortDigest(digest: string): string {
 }
 
 function outcomeOf(answer: HostAnswer, context: RouteContext): PolicyOutcome {
-  if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable" };
-  if (answer.kind === "fault") return { kind: "fault", fault: answer.fault };
-  return readPlan(answer.text, context);
+  if (answer.kind === "plan") return readPlan(answer.text, context);
+  const fault = answer.kind === "lost" ? "policy-unavailable" : answer.fault;
+  return { kind: "fault", fault, problem: null };
 }

@@ -1,5 +1,4 @@
-import { GatewayError } from "../../core/errors.ts";
-import { checkPlan } from "../../core/plan.ts";
+import { checkPlan, PlanError } from "../../core/plan.ts";
 import { planJson } from "../../core/plan_json.ts";
 import type { Plan, RouteContext } from "../../core/strategy.ts";
 import { type Fixture, parseFixture } from "./fixture.ts";
@@ -44,7 +43,11 @@ export function readCase(stated: PolicyCase, read: (path: string) => string): Re
 
 /** What came of a decision, in names instead of places. */
 export type CaseOutcome =
-  | { readonly fault: string }
+  | {
+    readonly fault: string;
+    /** What is wrong with the plan, or what the policy threw; `null`: the fault's name says all. */
+    readonly why: string | null;
+  }
   | { readonly order: readonly string[]; readonly plan: Plan; readonly json: string };
 
 /** Reads a plan as the gateway would. */
@@ -54,8 +57,8 @@ export function outcomeOf(plan: Plan, given: RouteContext): CaseOutcome {
     const order = checked.order.map((index) => given.targets[index]?.id ?? "");
     return { order, plan, json: planJson(plan, checked) };
   } catch (error) {
-    if (!(error instanceof GatewayError)) throw error;
-    return { fault: String(error.details["fault"]) };
+    if (!(error instanceof PlanError)) throw error;
+    return { fault: error.fault, why: error.problem };
   }
 }
 
@@ -75,7 +78,9 @@ export function differences(outcome: CaseOutcome, expected: ReadCase): readonly 
   return pairs.flatMap(([name, want, got]) => {
     if (want === undefined && name !== "fault") return [];
     const [wanted, found] = [want, got].map((value) => JSON.stringify(value) ?? "none");
-    return wanted === found ? [] : [`${name}: expected ${wanted}, found ${found}`];
+    if (wanted === found) return [];
+    const why = name === "fault" && "fault" in outcome && outcome.why !== null;
+    return [`${name}: expected ${wanted}, found ${found}${why ? ` (${outcome.why})` : ""}`];
   });
 }
 

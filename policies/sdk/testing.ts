@@ -24,14 +24,18 @@ export function testPolicy(route: Route, stated: readonly PolicyCase[]): void {
   const cases = stated.map((policyCase) => readCase(policyCase, readBeside));
   for (const policyCase of cases) {
     Deno.test(policyCase.name, async () => {
-      assert.deepEqual(differences(await decide(route, policyCase.given), policyCase), []);
+      const { outcome, thrown } = await decide(route, policyCase.given);
+      const differs = differences(outcome, policyCase);
+      if (differs.length > 0) throw new Error(differs.join("\n"), { cause: thrown });
     });
   }
   Deno.test("policy decides the same again, in any order", async () => {
     const forwards: CaseOutcome[] = [];
-    for (const { given } of cases) forwards.push(await decide(route, given));
+    for (const { given } of cases) forwards.push((await decide(route, given)).outcome);
     const backwards: CaseOutcome[] = [];
-    for (const { given } of cases.toReversed()) backwards.push(await decide(route, given));
+    for (const { given } of cases.toReversed()) {
+      backwards.push((await decide(route, given)).outcome);
+    }
     assert.deepEqual(backwards.reverse(), forwards);
   });
 }
@@ -40,14 +44,20 @@ function readBeside(path: string): string {
   return Deno.readTextFileSync(new URL(path, Deno.mainModule));
 }
 
-async function decide(route: Route, given: RouteContext): Promise<CaseOutcome> {
+async function decide(route: Route, given: RouteContext): Promise<Decided> {
   let plan: Plan;
   try {
     plan = JSON.parse(JSON.stringify(await route(frozen(given))));
-  } catch {
-    return { fault: "policy-threw" };
+  } catch (thrown) {
+    return { outcome: { fault: "policy-threw", why: String(thrown) }, thrown };
   }
-  return outcomeOf(plan, given);
+  return { outcome: outcomeOf(plan, given) };
+}
+
+interface Decided {
+  readonly outcome: CaseOutcome;
+  /** What the policy threw: its stack says where. */
+  readonly thrown?: unknown;
 }
 
 /** A copy that throws where a policy writes to it. */

@@ -27,9 +27,17 @@ const OPTIONS: ConfigOptions = {
       script_timeout_ms: 1_000,
       targets: TARGETS,
     },
+    lenient: {
+      strategy: "script",
+      script: "none.ts",
+      script_timeout_ms: 1_000,
+      base_strategy: "failover",
+      on_error: "fallback",
+      targets: TARGETS,
+    },
   },
-  callers: [caller("ci", TOKEN, { allow: ["fast", "policed"] })],
-  files: { "policy.ts": POLICY },
+  callers: [caller("ci", TOKEN, { allow: ["fast", "policed", "lenient"] })],
+  files: { "policy.ts": POLICY, "none.ts": "export const route = () => ({ order: [1] });" },
 };
 
 const explain = (url: string, body: object, more: { search?: string; headers?: Loose } = {}) =>
@@ -109,6 +117,19 @@ Deno.test("explain runs the group's policy, and a fault of it counts for nothing
   }
   const served = await call(gateway.url, "openai-chat", { body: { model: "policed" } });
   assert.equal(served.status, 200);
+});
+
+Deno.test("explain tells the fault of a policy that another strategy stands in for", async () => {
+  await using gateway = await startTestGateway(OPTIONS);
+  const { plan, error, policyRuns } = (await explain(gateway.url, { model: "lenient" })).json();
+  assert.deepEqual([plan.targetIndex, error], [0, null]);
+  assert.deepEqual(policyRuns, [{
+    role: "serve",
+    kind: "script",
+    outcome: "fallback",
+    fault: "policy-plan-invalid",
+    problem: "it has neither `targetIndex` nor `target`",
+  }]);
 });
 
 Deno.test("explain says why nothing can serve, and refuses what a call would be refused", async () => {

@@ -138,6 +138,15 @@ Deno.test("gateway says which fault a policy ended with, and for which call", as
   );
 });
 
+Deno.test("gateway says what is wrong with a plan, in the log and in the error", async () => {
+  await using folder = await makeFolder(policed("export const route = () => ({ order: [0] });"));
+  await using gateway = await spawnGateway(folder.dir);
+  const problem = "it has neither `targetIndex` nor `target`";
+  const { text } = await ask(gateway);
+  assert(text.includes(`policy-plan-invalid: ${problem}`), text);
+  await gateway.said(new RegExp(`"event":"policy_fault".*"problem":"${problem}"`));
+});
+
 Deno.test("policy that keeps failing is left alone, and /readyz says so", async () => {
   await using folder = await makeFolder(
     policed("export const route = () => 1;", { quarantine: { faults: 3 } }),

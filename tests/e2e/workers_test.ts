@@ -15,6 +15,7 @@ import {
 import { call, metricsOf, readAnswer, send } from "../gateway_client.ts";
 import { makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { sampleReply, startUpstream } from "../upstream.ts";
+import { until } from "../policy_support.ts";
 import { saidOften, told, workerPid } from "../workers.ts";
 import { gated, upToContent } from "./behaviours.ts";
 
@@ -62,6 +63,23 @@ Deno.test("workers that are killed under load are replaced, and every answered c
     const ids = rows.map(({ request_id }) => String(request_id));
     assert.equal(new Set(ids).size, ids.length, "no call has two rows");
     assert.deepEqual([...answered].filter((id) => !ids.includes(id)), []);
+  }
+});
+
+Deno.test("lines of workers wait until they are shipped, and no longer", async () => {
+  await using folder = await makeFolder(TWO_WORKERS);
+  await using gateway = await spawnGateway(folder.dir);
+  const waiting = async () => {
+    const metrics = await metricsOf(gateway.url, TOKEN);
+    return ["unshipped_bytes", "lag_seconds"].map((name) =>
+      sumOf(metrics, `pointsman_journal_${name}`)
+    );
+  };
+  // Each is shipped before the next one comes: to the supervisor nothing ever seems to wait.
+  for (let turn = 0; turn < 3; turn++) {
+    await call(gateway.url, "openai-chat");
+    await until(() => databaseRows(folder.dir).length > turn);
+    await until(async () => (await waiting()).every((number) => number === 0));
   }
 });
 
@@ -224,10 +242,3 @@ Deno.test("start of workers that cannot serve says why, once, and leaves none be
   assert.equal(code, 1);
   assert.equal(output.match(/Cannot open the journal/g)?.length, 1, output);
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !await holds(); tries++) {
-    assert(tries < 200, "it never came true");
-    await new Promise((done) => setTimeout(done, 50));
-  }
-}
