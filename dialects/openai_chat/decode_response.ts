@@ -5,7 +5,8 @@ import type { WireBody } from "@/core/wire.ts";
 import { wholly } from "../unread.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { readChatFinish } from "./finish.ts";
-import { chatExtra } from "./parts.ts";
+import { callProof } from "../proofs.ts";
+import { CHAT, chatExtra } from "./parts.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Members of a reply that have a neutral meaning. */
@@ -25,7 +26,7 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
   const finish = readChatFinish(typeof raw === "string" ? raw : null, {
     calls: has("tool_call"),
     refusal: has("refusal"),
-    any: parts.length > 0,
+    any: parts.some(({ type }) => type !== "opaque"),
   });
   return {
     id: textOf(body["id"]),
@@ -46,7 +47,8 @@ function readReplyParts(message: JsonObject): readonly Part[] {
     ...textPart("reasoning", reasoningText(message)),
     ...textPart("text", contentText(message["content"])),
     ...textPart("refusal", textOf(message["refusal"]) || refusalText(message["content"])),
-    ...callsOf(message).map(readReplyCall),
+    ...callsOf(message).flatMap((call) => [...proofParts(call), readReplyCall(call)]),
+    ...opaqueParts(message),
   ];
 }
 
@@ -55,6 +57,32 @@ function textPart(type: "reasoning" | "refusal" | "text", text: string): readonl
   return [
     type === "reasoning" ? { type, text, summary: false, extra: {} } : { type, text, extra: {} },
   ];
+}
+
+/** What a provider attached to a call stands before it, as reasoning that nobody can read. */
+function proofParts(call: JsonObject): readonly Part[] {
+  const proof = callProof(call);
+  return proof ? [{ type: "reasoning", text: "", summary: false, proof, extra: {} }] : [];
+}
+
+/** Content of a message that no other dialect has. */
+const OWN_CONTENT = ["annotations", "audio", "extra_content", "images"];
+
+/** The content of a message or a delta that no other dialect has; an empty list is none. */
+export function ownContent(message: JsonObject): readonly string[] {
+  return OWN_CONTENT.filter((name) => {
+    const value = message[name] ?? null;
+    return value !== null && !(Array.isArray(value) && value.length === 0);
+  });
+}
+
+function opaqueParts(message: JsonObject): readonly Part[] {
+  return ownContent(message).map((name) => ({
+    type: "opaque",
+    dialect: CHAT,
+    value: { [name]: message[name] },
+    extra: {},
+  }));
 }
 
 /** Reads a call of a message, or a fragment of one; what is missing is empty. */
