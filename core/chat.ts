@@ -131,7 +131,8 @@ export type ImageSource =
  * edited or cut.
  */
 export interface Proof {
-  readonly kind: "signature" | "redacted" | "encrypted";
+  /** `call`: it belongs to the tool call that follows, and to no text. */
+  readonly kind: "signature" | "redacted" | "encrypted" | "call";
   /** The dialect whose provider made it. */
   readonly dialect: DialectName;
   readonly value: string;

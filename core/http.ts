@@ -2,8 +2,6 @@ import type { Arrival } from "./accept.ts";
 import { errorAnswer, json } from "./answer.ts";
 import { Unauthorized } from "./auth.ts";
 import type { Parts, Watcher } from "./call.ts";
-import { addressColumns, clientAddress } from "./client_ip.ts";
-import { clientLabel } from "./client_label.ts";
 import type { Dialect } from "./dialect.ts";
 import {
   answerProbe,
@@ -20,6 +18,7 @@ import { asGatewayError, GatewayError } from "./errors.ts";
 import { healthz, readyz, version } from "./health_endpoints.ts";
 import type { Plugin } from "./plugin.ts";
 import { safeCause } from "./safe_cause.ts";
+import { createStrangerRecord, type RecordStranger } from "./strangers.ts";
 
 /** What answers on a path, by method. */
 type Methods = Readonly<Partial<Record<string, Endpoint>>>;
@@ -33,6 +32,7 @@ const NAMED: readonly (readonly [string, Methods])[] = [["/v1/models/", { GET: s
 /** Builds the handler of all paths. A new path is one line in `routesOf`. */
 export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler {
   const routes = routesOf(parts, plugins);
+  const recordStranger = createStrangerRecord();
   return async (request, peer) => {
     const { path, search } = splitUrl(request.url);
     const found = find(routes, path);
@@ -40,11 +40,12 @@ export function createHandler(parts: Parts, plugins: readonly Plugin[]): Handler
     parts.tracer?.found(request.method, found?.template ?? "");
     const arrival = { request, search, peer, id: `req_${parts.newId()}` };
     try {
+      refuseOddHost(request.headers);
       if (parts.drain.draining && request.method === "POST") throw shuttingDown();
       const endpoint = endpointFor(parts, found, request.method);
       return await endpoint(parts, { ...arrival, dialect, name: found?.name ?? "" });
     } catch (thrown) {
-      return failed(parts, { dialect, arrival, found, thrown });
+      return failed(parts, { dialect, arrival, found, thrown, recordStranger });
     }
   };
 }
@@ -159,11 +160,19 @@ interface Failure {
   readonly arrival: Arrival;
   readonly found: Found | null;
   readonly thrown: unknown;
+  readonly recordStranger: RecordStranger;
 }
 
-function failed(parts: Parts, { dialect, arrival, found, thrown }: Failure): Response {
+function failed(
+  parts: Parts,
+  { dialect, arrival, found, thrown, recordStranger }: Failure,
+): Response {
   const error = asGatewayError(thrown);
-  if (error instanceof Unauthorized) recordStranger(parts, arrival, found, error);
+  if (error instanceof Unauthorized) {
+    tellDenied(parts, found, error.reason);
+    const place = { surface: surfaceOf(found), template: found?.template ?? "" };
+    recordStranger(parts, arrival, place, error);
+  }
   if (error.type === "metrics-forbidden") tellDenied(parts, found, "forbidden");
   if (error.type === "internal-error") {
     parts.log.write("error", "call_failed", error.message, {
@@ -173,37 +182,6 @@ function failed(parts: Parts, { dialect, arrival, found, thrown }: Failure): Res
     });
   }
   return errorAnswer(dialect, error, arrival.id);
-}
-
-/** Nobody's call has no usage row; it leaves a security event. */
-function recordStranger(
-  parts: Parts,
-  { id, request, peer }: Arrival,
-  found: Found | null,
-  error: Unauthorized,
-): void {
-  tellDenied(parts, found, error.reason);
-  const address = clientAddress(request.headers, peer, parts.current().server.clientIp);
-  parts.journal.appendSecurityEvent({
-    id: `sec_${parts.newId()}`,
-    request_id: id,
-    ts: parts.now(),
-    event_type: "auth_failed",
-    surface: surfaceOf(found),
-    http_method: request.method,
-    path_template: found?.template ?? "",
-    outcome: "denied",
-    reason_code: error.reason,
-    client: clientLabel(request.headers.get("user-agent")),
-    auth_source: authSource(request.headers),
-    ...addressColumns(address, peer),
-    status_code: error.status,
-  });
-}
-
-function authSource(headers: Headers): string {
-  if (headers.has("authorization")) return "authorization";
-  return headers.has("x-api-key") ? "x-api-key" : "none";
 }
 
 const surfaceOf = (found: Found | null) => found?.surface ?? "api";
@@ -218,6 +196,18 @@ function tellDenied(
 
 function shuttingDown(): GatewayError {
   return new GatewayError("shutting-down", "Cannot accept the call: the gateway is shutting down");
+}
+
+/**
+ * The server puts the host before the path without a look at it: `Host: a/metrics?` would make a path of
+ * itself, which a proxy in front that forbids paths has not seen (RFC 9112 3.2).
+ */
+function refuseOddHost(headers: Headers): void {
+  const host = headers.get("host");
+  if (host === null || !/[/?#@\\\s]/.test(host)) return;
+  throw new GatewayError("invalid-request", "Cannot read the Host header: expected a host", {
+    reason: "host",
+  });
 }
 
 /** Cheaper than `new URL` on the path of every call. */

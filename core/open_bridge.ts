@@ -67,10 +67,10 @@ export interface Far {
 export function openBridge(call: Call, far: Far): Bridge {
   const { dialect, target, keeps } = far;
   const { request } = decodedRequest(call);
-  const messages = withProofs(request.messages, dialect.name, keeps);
+  const { messages, events: proofEvents } = withProofs(request.messages, dialect.name, keeps);
   const lowered = lowerTools({ ...request, model: target.model, messages }, dialect.toolLimits);
   const encoded = dialect.encodeRequest(lowered.request, target);
-  const events = [...lowered.events, ...encoded.events];
+  const events = [...proofEvents, ...lowered.events, ...encoded.events];
   const note = (event: FieldEvent) => {
     if (!events.includes(event)) events.push(event);
   };
@@ -93,6 +93,13 @@ function capOf({ outputCapFields }: Dialect, body: JsonObject): Bridge["outputCa
   return null;
 }
 
+/** A proof that another provider made, or that the target refused. */
+const PROOF_LEFT_OUT: FieldEvent = {
+  field: "reasoning",
+  action: "stripped",
+  reason: "foreign-proof",
+};
+
 /**
  * Reasoning with the proofs the provider takes. Where its own replies come unsigned, an empty proof
  * says that reasoning without one is welcome.
@@ -101,19 +108,22 @@ function withProofs(
   messages: readonly Message[],
   dialect: DialectName,
   keeps: (proof: string) => boolean,
-): readonly Message[] {
+): { readonly messages: readonly Message[]; readonly events: readonly FieldEvent[] } {
   const unsigned: Proof = { kind: "signature", dialect, value: "" };
+  let events: readonly FieldEvent[] = [];
   const withProof = (part: Part): Part => {
     if (part.type !== "reasoning") return part;
     const { proof, ...bare } = part;
     if (proof && keeps(proof.value)) return part;
-    return keeps("") ? { ...bare, proof: unsigned } : bare;
+    if (proof) events = [PROOF_LEFT_OUT];
+    return part.text !== "" && keeps("") ? { ...bare, proof: unsigned } : bare;
   };
-  return messages.map((message) =>
+  const kept = messages.map((message) =>
     message.parts.some(({ type }) => type === "reasoning")
       ? { ...message, parts: message.parts.map(withProof) }
       : message
   );
+  return { messages: kept, events };
 }
 
 interface Back {

@@ -50,7 +50,7 @@ export interface UpstreamError {
 
 /** Words about reasoning of earlier turns that a provider does not recognise. */
 const REASONING_TEXT =
-  /signature|thinking` block|thinking block|encrypted[_ ]content|reasoning.{0,60}(item|block)/i;
+  /signature|thinking` block|thinking block|(encrypted|extra)[_ ]content|reasoning.{0,60}(item|block)/i;
 /** Words about a thing of the caller's that a provider does not have: no fault of the target. */
 const STALE_TEXT = /\bwith id\b.{0,120}\bnot found\b|\bno such \w+ object\b/i;
 const STALE_REASONING = /\bwith id '?rs_/i;

@@ -13,6 +13,7 @@ const HINTS: ReadonlySet<string> = new Set([
   "defer_loading",
   "diagnostics",
   "eager_input_streaming",
+  "extra_content",
   "id",
   "include",
   "input_examples",

@@ -3,10 +3,11 @@ import type { DialectName } from "@/core/dialect_name.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { type Shape, wholly } from "./unread.ts";
 
-/** How a proof of an Anthropic provider is marked inside `encrypted_content`. */
+/** How a proof is marked where it stands among those of another dialect: by whose it is, and its kind. */
 const PREFIXES = {
   signature: "anthropic:signature:",
   redacted: "anthropic:redacted:",
+  call: "openai-chat:call:",
 } as const;
 
 /** Whether a reasoning part can go back to providers of a dialect. */
@@ -32,7 +33,46 @@ export function proofOfEncrypted(content: string, id?: string): Proof {
       return { ...anthropicProof(kind, content.slice(prefix.length)), ...item };
     }
   }
-  return { kind: "encrypted", dialect: "openai-responses", value: content, ...item };
+  const own = { kind: "encrypted", dialect: "openai-responses", value: content } as const;
+  return { ...markedCallProof(content) ?? own, ...item };
+}
+
+/** The `data` of a `redacted_thinking` block that carries a proof of a tool call. */
+export function redactedData({ value }: Proof): string {
+  return PREFIXES.call + value;
+}
+
+/** Reads the `data` of a `redacted_thinking` block. */
+export function proofOfRedacted(data: string): Proof {
+  return markedCallProof(data) ?? anthropicProof("redacted", data);
+}
+
+function markedCallProof(content: string): Proof | null {
+  return content.startsWith(PREFIXES.call)
+    ? { kind: "call", dialect: "openai-chat", value: content.slice(PREFIXES.call.length) }
+    : null;
+}
+
+/**
+ * What a Chat provider attached to a tool call, which it wants back with it: Gemini's thought
+ * signatures, `null` for none.
+ *
+ * @see https://ai.google.dev/gemini-api/docs/thought-signatures
+ */
+export function callProof({ extra_content: attached }: JsonObject): Proof | null {
+  if (!isObject(attached) || Object.keys(attached).length === 0) return null;
+  return { kind: "call", dialect: "openai-chat", value: JSON.stringify(attached) };
+}
+
+/** The members of a tool call that give a proof back; `null` when it is not one of ours. */
+export function callMembers({ kind, value }: Proof): JsonObject | null {
+  if (kind !== "call") return null;
+  try {
+    const attached: unknown = JSON.parse(value);
+    return isObject(attached) ? { extra_content: attached } : null;
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -45,7 +85,8 @@ export function reasoningDetail(proof: Proof, text: string): JsonObject {
     return { type: "reasoning.text", text, signature: value, format: "anthropic" };
   }
   const own = kind === "redacted" ? { format: "anthropic" } : {};
-  return { type: "reasoning.encrypted", ...(id !== undefined && { id }), data: value, ...own };
+  const data = kind === "call" ? encryptedContent(proof) : value;
+  return { type: "reasoning.encrypted", ...(id !== undefined && { id }), data, ...own };
 }
 
 /**
@@ -57,7 +98,7 @@ export function reasoningOfDetails(details: Json | undefined): PartOf<"reasoning
 }
 
 /** A proof that came from, or goes to, an Anthropic provider. */
-export function anthropicProof(kind: keyof typeof PREFIXES, value: string): Proof {
+export function anthropicProof(kind: "signature" | "redacted", value: string): Proof {
   return { kind, dialect: "anthropic", value };
 }
 

@@ -1,9 +1,9 @@
-import type { CacheMarker, Message, Part, PartOf } from "@/core/chat.ts";
+import type { CacheMarker, Message, Part, PartOf, Proof } from "@/core/chat.ts";
 import type { Json, JsonObject } from "@/core/json.ts";
 import type { EditAction, FieldEvent } from "@/core/wire.ts";
 import { markerMember } from "../cache_marker.ts";
 import { argumentsObject } from "../exact_json.ts";
-import { proofStanding } from "../proofs.ts";
+import { proofStanding, redactedData } from "../proofs.ts";
 import { withUnread } from "../unread.ts";
 
 /** A content block while a request is written. */
@@ -163,6 +163,11 @@ function encodeReasoning(part: PartOf<"reasoning">, notes: Notes): Block | null 
     return null;
   }
   return withRest(signedBlock(part), { extra: part.extra }, notes);
+}
+
+/** The block that carries a proof of a tool call for a caller to send back: opaque data, as it is here. */
+export function callProofBlock(proof: Proof): Block {
+  return { type: "redacted_thinking", data: redactedData(proof) };
 }
 
 /** The block of reasoning with a proof of this dialect. */

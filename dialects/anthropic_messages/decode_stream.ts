@@ -6,7 +6,7 @@ import { NO_USAGE } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { argumentsText, holdsNumber, parseExact } from "../exact_json.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import { anthropicProof } from "../proofs.ts";
+import { anthropicProof, proofOfRedacted } from "../proofs.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, isCut, refusalText } from "./finish.ts";
 import { unread, wholly } from "../unread.ts";
@@ -266,7 +266,7 @@ function startInput(wire: JsonObject, data: string): string {
 
 function proofOf({ kind, proof }: Block): Proof | null {
   if (proof === "") return null;
-  if (kind === "redacted_thinking") return anthropicProof("redacted", proof);
+  if (kind === "redacted_thinking") return proofOfRedacted(proof);
   return kind === "thinking" ? anthropicProof("signature", proof) : null;
 }
 

@@ -5,6 +5,7 @@ import type { Target } from "@/core/snapshot.ts";
 import { editMembers, type MemberEditor } from "@/core/splice.ts";
 import type { Edit, WireRequest } from "@/core/wire.ts";
 import { type Keeps, messagesProofEdits } from "../proof_edits.ts";
+import { proofOfRedacted } from "../proofs.ts";
 import { clampBudget } from "../reasoning_amount.ts";
 import { defaultThinking, removeRejectedSampling } from "../reasoning_edits.ts";
 import { isCall, proofOf } from "./reply.ts";
@@ -16,21 +17,27 @@ export function messagesEdits(
   target: Target,
   keeps: Keeps,
 ): Edit[] {
+  const keepsOwn: Keeps = (proof) => isOwnProof(proof) && keeps(proof);
   const edit = editMembers(request.bytes, request.members);
   edit.set("model", JSON.stringify(target.model), "model");
   if (features.outputCap === null) {
     edit.set("max_tokens", String(target.defaultOutputTokens), "max_tokens", "added");
   }
   const thinking = defaultThinking(request.body, features, target);
-  if (thinking && !lacksThinking(request, keeps)) {
+  if (thinking && !lacksThinking(request, keepsOwn)) {
     edit.set("thinking", JSON.stringify(thinking), "thinking", "added");
   }
-  const proofs = messagesProofEdits(request, proofOf, keeps);
-  const off = proofs.length > 0 && demandsThinking(request) && lacksThinking(request, keeps);
+  const proofs = messagesProofEdits(request, proofOf, keepsOwn);
+  const off = proofs.length > 0 && demandsThinking(request) && lacksThinking(request, keepsOwn);
   if (off) edit.set("thinking", THINKING_OFF, "thinking");
   const budget = off ? [] : repairBudget(request, features, target, edit);
   removeRejectedSampling(edit, features, target);
   return [...edit.list(), ...budget, ...proofs];
+}
+
+/** No provider of this dialect can read a proof that is marked as that of another. */
+function isOwnProof(proof: string): boolean {
+  return proofOfRedacted(proof).dialect === "anthropic";
 }
 
 const THINKING_OFF = '{"type":"disabled"}';

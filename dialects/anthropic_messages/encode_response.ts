@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from "@/core/json.ts";
 import { argumentsObject } from "../exact_json.ts";
 import { proofStanding } from "../proofs.ts";
 import { type ReplyIds, replyIds } from "../reply_id.ts";
-import { signedBlock } from "./blocks.ts";
+import { callProofBlock, signedBlock } from "./blocks.ts";
 import { encodeCacheCreation, encodeStop, encodeUsage, isCut } from "./finish.ts";
 
 /**
@@ -56,6 +56,7 @@ function encodePart(part: Part): readonly JsonObject[] {
       return textBlock(part.text, part.extra.anthropic ?? {});
     case "reasoning":
       if (proofStanding(part, "anthropic") === "own") return [signedBlock(part)];
+      if (part.proof?.kind === "call") return [callProofBlock(part.proof)];
       return part.text === "" ? [] : [{ type: "thinking", thinking: part.text, signature: "" }];
     case "opaque":
       return part.dialect === "anthropic" && isObject(part.value) ? [part.value] : [];

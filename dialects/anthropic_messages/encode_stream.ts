@@ -6,6 +6,7 @@ import type { SseFrame } from "@/core/wire.ts";
 import { type ReplyIds, replyIds } from "../reply_id.ts";
 import { serialParts } from "../serial_parts.ts";
 import { encodeMessagesError } from "./errors.ts";
+import { callProofBlock } from "./blocks.ts";
 import { encodeCacheCreation, encodeStop, encodeUsage, isCut } from "./finish.ts";
 
 type EventOf<Type extends StreamEvent["type"]> = Extract<StreamEvent, { readonly type: Type }>;
@@ -148,6 +149,7 @@ class MessagesEncoder implements StreamEncoder {
       return;
     }
     if (type === "reasoning" && proof?.dialect === "anthropic") this.#prove(proof, out);
+    if (proof?.kind === "call" && !this.#shown) this.#show(callProofBlock(proof), out);
     if (this.#shown) this.#stop(out);
   }
 

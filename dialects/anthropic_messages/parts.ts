@@ -6,7 +6,7 @@ import { argumentsText } from "../exact_json.ts";
 import { booleanField, invalidField, objectField, textField } from "../fields.ts";
 import { typeOf } from "../hosted_tools.ts";
 import { imageBarrier } from "../image_source.ts";
-import { anthropicProof } from "../proofs.ts";
+import { anthropicProof, proofOfRedacted } from "../proofs.ts";
 import { type Shape, unread, wholly } from "../unread.ts";
 
 /** What reading content blocks found beside the parts. */
@@ -61,7 +61,7 @@ export function decodeBlock(
       return { type: "reasoning", text: text("thinking"), summary: false, ...proof, ...base };
     }
     case "redacted_thinking": {
-      const proof = anthropicProof("redacted", text("data"));
+      const proof = proofOfRedacted(text("data"));
       return { type: "reasoning", text: "", summary: false, proof, ...base };
     }
     case "tool_use": {

@@ -1,5 +1,6 @@
-import type { PartOf, ToolForm } from "@/core/chat.ts";
+import type { PartOf, Proof, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { callProof } from "../proofs.ts";
 import { readReplyCall } from "./decode_response.ts";
 
 /** A call of a stream, as far as it has arrived. */
@@ -11,6 +12,8 @@ export interface ArrivingCall {
   form: ToolForm;
   /** Its arguments so far. */
   input: string;
+  /** What the provider attached to it. */
+  proof: Proof | null;
 }
 
 /** A call, and what a fragment adds to its arguments. */
@@ -34,6 +37,7 @@ export class ArrivingCalls {
     const arrived = readReplyCall(fragment);
     const call = this.#callOf(fragment, arrived, place);
     const text = newText(arrived.input, call);
+    call.proof ??= callProof(fragment);
     if (call.name === "") {
       if (arrived.id !== "") call.id = arrived.id;
       call.form = arrived.form;
@@ -67,7 +71,7 @@ export class ArrivingCalls {
     // Two calls that stand in one delta without any key are two.
     const apart = key === null && place > 0 && name !== "";
     if (known && !apart && !beginsAnother(arrived, known)) return this.#last = known;
-    const call: ArrivingCall = { id, name: "", form, input: "" };
+    const call: ArrivingCall = { id, name: "", form, input: "", proof: null };
     this.list.push(call);
     if (key !== null) this.#byKey.set(key, call);
     return this.#last = call;

@@ -5,7 +5,8 @@ import type { WireBody } from "@/core/wire.ts";
 import { wholly } from "../unread.ts";
 import { objectOrEmpty } from "../usage_report.ts";
 import { readChatFinish } from "./finish.ts";
-import { chatExtra } from "./parts.ts";
+import { callProof } from "../proofs.ts";
+import { CHAT, chatExtra } from "./parts.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Members of a reply that have a neutral meaning. */
@@ -25,7 +26,7 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
   const finish = readChatFinish(typeof raw === "string" ? raw : null, {
     calls: has("tool_call"),
     refusal: has("refusal"),
-    any: parts.length > 0,
+    any: parts.some(({ type }) => type !== "opaque"),
   });
   return {
     id: textOf(body["id"]),
@@ -46,7 +47,8 @@ function readReplyParts(message: JsonObject): readonly Part[] {
     ...textPart("reasoning", reasoningText(message)),
     ...textPart("text", contentText(message["content"])),
     ...textPart("refusal", textOf(message["refusal"]) || refusalText(message["content"])),
-    ...callsOf(message).map(readReplyCall),
+    ...callsOf(message).flatMap((call) => [...proofParts(call), readReplyCall(call)]),
+    ...opaqueParts(message),
   ];
 }
 
@@ -55,6 +57,42 @@ function textPart(type: "reasoning" | "refusal" | "text", text: string): readonl
   return [
     type === "reasoning" ? { type, text, summary: false, extra: {} } : { type, text, extra: {} },
   ];
+}
+
+/** What a provider attached to a call stands before it, as reasoning that nobody can read. */
+function proofParts(call: JsonObject): readonly Part[] {
+  const proof = callProof(call);
+  return proof ? [{ type: "reasoning", text: "", summary: false, proof, extra: {} }] : [];
+}
+
+/** Members of a message whose content no other dialect has. */
+const OWN_CONTENT = ["annotations", "audio", "extra_content", "images"];
+
+/** Parts of `content` that are read. */
+const READ_PARTS: ReadonlySet<Json | undefined> = new Set(["text", "refusal", "thinking"]);
+
+/** The content of a message or a delta that no other dialect has; an empty list is none. */
+export function ownContent(message: JsonObject): readonly JsonObject[] {
+  const own: JsonObject[] = [];
+  for (const name of OWN_CONTENT) {
+    const value = message[name] ?? null;
+    const says = Array.isArray(value) ? value.length > 0 : value !== null;
+    if (says) own.push({ [name]: value });
+  }
+  const { content } = message;
+  if (!Array.isArray(content)) return own;
+  const unread = content.filter((part) => isObject(part) && !READ_PARTS.has(part["type"]));
+  if (unread.length > 0) own.push({ content: unread });
+  return own;
+}
+
+function opaqueParts(message: JsonObject): readonly Part[] {
+  return ownContent(message).map((value) => ({
+    type: "opaque",
+    dialect: CHAT,
+    value,
+    extra: {},
+  }));
 }
 
 /** Reads a call of a message, or a fragment of one; what is missing is empty. */

@@ -1,4 +1,4 @@
-import type { StreamEvent } from "@/core/chat.ts";
+import type { Proof, StreamEvent } from "@/core/chat.ts";
 import { isObject, type JsonObject } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
@@ -6,8 +6,16 @@ import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { type Arrival, type ArrivingCall, ArrivingCalls } from "./arriving_calls.ts";
-import { contentText, isBareCall, refusalText, secondsOf, textOf } from "./decode_response.ts";
+import {
+  contentText,
+  isBareCall,
+  ownContent,
+  refusalText,
+  secondsOf,
+  textOf,
+} from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
+import { CHAT } from "./parts.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
 
 /** Frames in a row that may be no JSON before the stream counts as broken. */
@@ -44,6 +52,10 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   /** Whether what came last belongs to a call. */
   #inCall = false;
   #mismatch = false;
+  /** Parts that no other dialect has. */
+  #own = 0;
+  /** Calls before which their proof stands. */
+  readonly #proven = new Set<ArrivingCall>();
 
   step({ event, data }: SseFrame): readonly StreamEvent[] {
     if (this.#ended || data === "") return NOTHING;
@@ -96,6 +108,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#addText("reasoning", reasoningText(delta), chunk);
     this.#addText("text", contentText(content), chunk);
     this.#addText("refusal", textOf(delta["refusal"]) || refusalText(content), chunk);
+    this.#addOwn(delta, chunk);
     if (!delta["tool_calls"] && !delta["function_call"]) return;
     callsOf(delta).forEach((call, place) => this.#addCall(this.#calls.add(call, place), chunk));
   }
@@ -146,11 +159,34 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   #startCall(call: ArrivingCall): void {
     this.#closeText();
+    if (call.proof) this.#prove(call, call.proof);
     const index = this.#parts++;
     this.#callIndexes.set(call, index);
     const { id, name, form, input } = call;
     this.#out.push({ type: "part_start", index, part: { type: "tool_call", id, name, form } });
     this.#feedCall(index, input);
+  }
+
+  /** What the provider attached to a call stands before it, as reasoning that nobody can read. */
+  #prove(call: ArrivingCall, proof: Proof): void {
+    this.#proven.add(call);
+    const index = this.#parts++;
+    const part = { type: "reasoning", summary: false } as const;
+    this.#out.push({ type: "part_start", index, part }, { type: "part_end", index, proof });
+  }
+
+  #addOwn(delta: JsonObject, chunk: JsonObject): void {
+    for (const value of ownContent(delta)) {
+      this.#start(chunk);
+      this.#leaveOut(value);
+    }
+  }
+
+  #leaveOut(value: JsonObject): void {
+    this.#own++;
+    const index = this.#parts++;
+    const part = { type: "opaque", dialect: CHAT, value } as const;
+    this.#out.push({ type: "part_start", index, part }, { type: "part_end", index });
   }
 
   #feedCall(index: number, text: string): void {
@@ -177,11 +213,15 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   /** Ends a stream that is whole; one without any content or reason is not. */
   #close(): void {
-    for (const call of this.#calls.list) if (!this.#callIndexes.has(call)) this.#startCall(call);
+    for (const call of this.#calls.list) {
+      if (!this.#callIndexes.has(call)) this.#startCall(call);
+      // What came after its call has no place any more.
+      if (call.proof && !this.#proven.has(call)) this.#leaveOut({});
+    }
     const finish = readChatFinish(this.#finish, {
       calls: this.#calls.list.length > 0,
       refusal: this.#said.refusal !== "",
-      any: this.#parts > 0,
+      any: this.#parts > this.#own,
     });
     if (finish.error) return this.#fail(finish.error);
     this.#start({});

@@ -1,12 +1,14 @@
 import type { PartHead, Proof, StreamEvent } from "@/core/chat.ts";
 import type { ReplyContext, StreamEncoder } from "@/core/dialect.ts";
 import type { GatewayError } from "@/core/errors.ts";
+import type { JsonObject } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { encodeOpenAiError } from "../error_body.ts";
-import { reasoningDetail } from "../proofs.ts";
+import { callMembers, reasoningDetail } from "../proofs.ts";
 import { type ReplyIds, replyIds } from "../reply_id.ts";
 import { chatFinish, writeChatUsage } from "./finish.ts";
+import { CHAT } from "./parts.ts";
 
 const NOTHING: readonly SseFrame[] = [];
 
@@ -41,6 +43,8 @@ class ChatStreamWriter implements StreamEncoder {
   #tail = "}";
   #calls = 0;
   #hasRefusal = false;
+  /** What the provider attached to the call that comes next. */
+  #callProof: JsonObject = {};
   /** By part index; `null` for parts that this wire does not show. */
   readonly #shapes: (DeltaShape | null)[] = [];
   /** Reasoning that may turn out to be signed, by part index. */
@@ -90,6 +94,9 @@ class ChatStreamWriter implements StreamEncoder {
 
   #startPart(index: number, part: PartHead): readonly SseFrame[] {
     if (part.type === "tool_call") return this.#startCall(index, part);
+    if (part.type === "opaque" && part.dialect === CHAT) {
+      return this.#chunk(JSON.stringify(part.value));
+    }
     this.#shapes[index] = shapeOf(part);
     if (part.type === "reasoning") this.#thoughts.set(index, "");
     if (part.type === "refusal") this.#hasRefusal = true;
@@ -108,7 +115,9 @@ class ChatStreamWriter implements StreamEncoder {
       id: this.#ids.call(id, ordinal),
       type: form,
       [form]: { name, [member]: "" },
+      ...this.#callProof,
     };
+    this.#callProof = {};
     return this.#chunk(`{"tool_calls":[${JSON.stringify(call)}]}`);
   }
 
@@ -120,6 +129,11 @@ class ChatStreamWriter implements StreamEncoder {
   }
 
   #prove(index: number, proof: Proof): readonly SseFrame[] {
+    const members = callMembers(proof);
+    if (members) {
+      this.#callProof = members;
+      return NOTHING;
+    }
     const detail = reasoningDetail(proof, this.#thoughts.get(index) ?? "");
     return this.#chunk(`{"reasoning_details":[${JSON.stringify(detail)}]}`);
   }

@@ -1,9 +1,10 @@
-import type { CacheMarker, ChatRequest, Message, Part, PartOf } from "@/core/chat.ts";
+import type { CacheMarker, ChatRequest, Message, Part, PartOf, Proof } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { Target } from "@/core/snapshot.ts";
 import type { FieldEvent } from "@/core/wire.ts";
 import { markerMember } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
+import { callMembers, proofStanding } from "../proofs.ts";
 import { withUnread } from "../unread.ts";
 import { CHAT } from "./parts.ts";
 
@@ -107,14 +108,20 @@ function chatAssistant(parts: readonly Part[], writing: TurnWriting): JsonObject
     content,
     ...(refusal !== "" && { refusal }),
     ...chatReasoning(parts, writing),
-    ...(calls.length > 0 && { tool_calls: calls.map((call) => chatCall(call, writing)) }),
+    ...(calls.length > 0 && { tool_calls: chatCalls(parts, writing) }),
   };
 }
 
-/** Reasoning goes back on turns with calls alone; its proofs stay behind, they are foreign here. */
+/**
+ * Reasoning goes back on turns with calls alone. Its proofs stay behind, they are foreign here, but for
+ * those of calls.
+ */
 function chatReasoning(parts: readonly Part[], writing: TurnWriting): JsonObject {
   const { reasoningField, note } = writing;
-  const thoughts = parts.filter((part) => part.type === "reasoning");
+  const lastCall = parts.findLastIndex(({ type }) => type === "tool_call");
+  const thoughts = parts.flatMap((part, index) =>
+    part.type !== "reasoning" || (index < lastCall && isCallProof(part)) ? [] : part
+  );
   const text = joined(parts, "reasoning");
   const goesBack = reasoningField !== null && parts.some(({ type }) => type === "tool_call");
   if (thoughts.some(({ proof }) => proof)) {
@@ -123,6 +130,23 @@ function chatReasoning(parts: readonly Part[], writing: TurnWriting): JsonObject
     note({ field: "reasoning", action: "stripped", reason: "target-limit" });
   }
   return goesBack && text !== "" ? { [reasoningField]: text } : {};
+}
+
+/** The calls of a turn, each with the proof that stands before it. */
+function chatCalls(parts: readonly Part[], writing: TurnWriting): readonly JsonObject[] {
+  let proof: JsonObject | null = null;
+  return parts.flatMap((part) => {
+    if (isCallProof(part)) proof = callMembers(part.proof);
+    if (part.type !== "tool_call") return [];
+    const call = { ...chatCall(part, writing), ...proof };
+    proof = null;
+    return [call];
+  });
+}
+
+function isCallProof(part: Part): part is PartOf<"reasoning"> & { readonly proof: Proof } {
+  return part.type === "reasoning" && proofStanding(part, CHAT) === "own" &&
+    part.proof !== undefined && callMembers(part.proof) !== null;
 }
 
 function chatCall(call: PartOf<"tool_call">, writing: TurnWriting): JsonObject {

@@ -2,6 +2,7 @@ import type { ReplyFacts } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { tokenCount, type UsageReport } from "@/core/usage.ts";
 import { textBytes, utf8Bytes } from "../content_bytes.ts";
+import { callProof } from "../proofs.ts";
 import { upstreamBill } from "../upstream_bill.ts";
 import { objectOrEmpty, usageReport } from "../usage_report.ts";
 
@@ -25,7 +26,7 @@ export function readChatReply(body: Json): ReplyFacts | null {
     finishReason: typeof finish === "string" ? finish : null,
     contentBytes: messages.reduce((sum, message) => sum + messageBytes(message), 0),
     toolCalls: messages.reduce((sum, message) => sum + callsOf(message).length, 0),
-    proofs: [],
+    proofs: messages.flatMap(callsOf).flatMap((call) => callProof(call)?.value ?? []),
     ...upstreamBill(body["usage"]),
   };
 }

@@ -99,7 +99,9 @@ export function tapChat({ withholdUsage }: TapOptions): Tap {
       finishReason,
       contentBytes,
       toolCalls: [...calls.values()].reduce((sum, { list }) => sum + list.length, 0),
-      proofs: [],
+      proofs: [...calls.values()].flatMap(({ list }) =>
+        list.flatMap(({ proof }) => proof?.value ?? [])
+      ),
       ...bill,
     }),
     fault: () => fault,

@@ -46,6 +46,11 @@ export const MESSAGES_PROBES: readonly Probe[] = [
     body: { messages: [user([{ ...text("a"), ...marker }])] },
     without: { messages: [user([text("a")])] },
   },
+  {
+    field: "cache_control.ttl",
+    body: { messages: [user([{ ...text("a"), cache_control: { type: "ephemeral", ttl: "1h" } }])] },
+    without: { messages: [user([text("a")])] },
+  },
   { field: "cache_control on the request", body: { ...marker } },
   {
     field: "image, url",
@@ -116,6 +121,18 @@ export const MESSAGES_PROBES: readonly Probe[] = [
       messages: [ask, model([{ type: "redacted_thinking", data: "eA==" }, text("Hello")]), ask],
     },
     without: { messages: [ask, model([text("Hello")]), ask] },
+  },
+  {
+    field: "redacted_thinking before a call, relayed from openai-chat",
+    body: {
+      tools,
+      messages: [
+        ask,
+        model([{ type: "redacted_thinking", data: 'openai-chat:call:{"google":{}}' }, call]),
+        user([result()]),
+      ],
+    },
+    without: { tools, messages: turns(result()) },
   },
   {
     field: "server_tool_use",

@@ -113,6 +113,21 @@ export const CHAT_PROBES: readonly Probe[] = [
     without: { tools },
   },
   {
+    field: "tool_calls[].extra_content",
+    body: {
+      tools,
+      messages: [
+        ask,
+        {
+          ...called,
+          tool_calls: [{ ...call, extra_content: { google: { thought_signature: "s" } } }],
+        },
+        result,
+      ],
+    },
+    without: { tools, messages: [ask, called, result] },
+  },
+  {
     field: "tool result in text parts",
     body: { tools, messages: [ask, called, { ...result, content: [text("a"), text("b")] }] },
     without: { tools },

@@ -131,6 +131,26 @@ export const RESPONSES_PROBES: readonly Probe[] = [
     },
     without: { input: [ask, answer, ask] },
   },
+  {
+    field: "reasoning item before a call, relayed from openai-chat",
+    body: {
+      tools,
+      input: [
+        ask,
+        { type: "reasoning", summary: [], encrypted_content: 'openai-chat:call:{"google":{}}' },
+        { type: "function_call", call_id: "call_1", name: "read", arguments: "{}" },
+        { type: "function_call_output", call_id: "call_1", output: "done" },
+      ],
+    },
+    without: {
+      tools,
+      input: [
+        ask,
+        { type: "function_call", call_id: "call_1", name: "read", arguments: "{}" },
+        { type: "function_call_output", call_id: "call_1", output: "done" },
+      ],
+    },
+  },
   { field: "item_reference", body: { input: [{ type: "item_reference", id: "msg_1" }, ask] } },
   {
     field: "compaction item",

@@ -11,7 +11,7 @@ import {
   TOKEN,
 } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
-import { call, type CallOptions } from "../gateway_client.ts";
+import { call, type CallOptions, metricsOf } from "../gateway_client.ts";
 import { connectRaw, exchangeRaw, requestHead } from "../gateway_raw.ts";
 import { echo, sampleRequest, startUpstream, type TestUpstream } from "../upstream.ts";
 
@@ -220,6 +220,28 @@ function badKeys() {
   ];
 }
 
+Deno.test("a flood of requests without a valid token is counted, and does not fill the disk", async () => {
+  const requests = 1_500;
+  await using gateway = await startTestGateway({
+    upstreams: [],
+    providers: { echo: { base_url: "builtin:echo", dialect: "openai-chat" } },
+    group: { targets: [{ provider: "echo", model: "echo" }] },
+    callers: [caller("ci", TOKEN, { metrics_admin: true })],
+  });
+  const lane = async () => {
+    for (let made = 0; made < requests / 10; made++) {
+      const answer = await call(gateway.url, "openai-chat", { headers: bearer(token("nobody")) });
+      assert.equal(answer.status, 401);
+    }
+  };
+  await Promise.all(Array.from({ length: 10 }, lane));
+  const written = gateway.securityEvents().length;
+  assert(written >= 1_000 && written < 1_200, `${written} events`);
+  const metrics = await metricsOf(gateway.url, TOKEN);
+  const counted = metrics.get("pointsman_auth_failures_total")!.samples;
+  assert.deepEqual(counted.map(({ value }) => value), [requests]);
+});
+
 Deno.test("gateway answers an unknown and a forbidden group alike", async () => {
   await inGateway(async ({ url }) => {
     const plain = ({ text, id }: { text: string; id: string }) => text.replaceAll(id, "ID");
@@ -269,6 +291,19 @@ Deno.test("gateway names unknown paths and wrong methods, and does nothing else"
       });
     }
     assert.deepEqual([gateway.rows(), gateway.securityEvents(), upstream.requests], [[], [], []]);
+  });
+});
+
+Deno.test("gateway takes no path from the Host header", async () => {
+  await inGateway(async ({ url }) => {
+    for (const host of ["a/version?", "a/v1", "a#", "user@a", "a b", "a\\b"]) {
+      const answer = await exchangeRaw(url, requestHead("GET /nope", { host }));
+      assert.match(answer, /^HTTP\/1\.1 400 [^]*"reason":"host"/, host);
+    }
+    for (const host of ["a", "a.example:8080", "[::1]:8080", "127.0.0.1"]) {
+      const answer = await exchangeRaw(url, requestHead("GET /version", { host }));
+      assert.match(answer, /^HTTP\/1\.1 200 /, host);
+    }
   });
 });
 

@@ -230,3 +230,37 @@ Deno.test("content of a type that objects inherit is refused by name on a bridge
     assert.equal(upstream.requests.length, 0);
   });
 });
+
+Deno.test("what a provider attached to a call comes back to it alone over a bridge", async () => {
+  const extra_content = { google: { thought_signature: "EjQKMgEM+w==" } };
+  const called = { id: "c1", type: "function", function: { name: "read", arguments: "{}" } };
+  const message = { role: "assistant", content: null, tool_calls: [{ ...called, extra_content }] };
+  const signed = { ...WHOLE, choices: [{ index: 0, message, finish_reason: "tool_calls" }] };
+  await using upstream = await startUpstream({
+    "up-1": [reply(signed), echo("echo")],
+    "up-2": echo("echo"),
+  });
+  const models = { other: { strategy: "failover", targets: [bridged(2, "openai-chat")] } };
+  const config = bridgeConfig([upstream.url, upstream.url], { models });
+  await using gateway = await startTestGateway(config);
+  const home = groupOf("openai-chat");
+  const first = await call(gateway.url, "anthropic", { body: { model: home } });
+  const { content } = first.json();
+  assert.deepEqual(content.map(({ type }: Loose) => type), ["redacted_thinking", "tool_use"]);
+  const messages = [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content },
+    { role: "user", content: [{ type: "tool_result", tool_use_id: "c1", content: "done" }] },
+  ];
+  for (const model of [home, "other"]) {
+    const answer = await call(gateway.url, "anthropic", { body: { model, messages } });
+    assert.equal(answer.status, 200, answer.text);
+  }
+  const [, back, away]: Loose[] = upstream.requests.map((request) => request.json());
+  assert.deepEqual(back!["messages"][1], message);
+  assert.deepEqual(away!["messages"][1].tool_calls, [called]);
+  const rows = await gateway.settled(3);
+  const told = rows.map((row) => row["request_translation_field_events"] ?? []);
+  const isTold = (list: Loose[]) => list.some(({ reason }) => reason === "foreign-proof");
+  assert.deepEqual(told.map(isTold), [false, false, true]);
+});
