@@ -15,6 +15,7 @@ import { diagnosticRows } from "./diagnostic_rows.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Charge } from "./limits/charge.ts";
 import { keyState, quotaState } from "./limits/standing.ts";
+import { providerWords } from "./provider_words.ts";
 import type { CallRecord, Row } from "./record.ts";
 import { requestShape } from "./request_shape.ts";
 import {
@@ -95,9 +96,10 @@ function requestedModel(call: Call): string | undefined {
 }
 
 function endColumns(call: Call, { error, facts, partial }: Settlement): Row {
+  const { model, finish } = providerWords(facts);
   return {
-    served_model: facts?.servedModel ?? undefined,
-    finish_reason: facts?.finishReason ?? undefined,
+    served_model: model,
+    finish_reason: finish,
     stream: flag(call.wireFeatures?.stream === true),
     cache: call.cache?.status ?? "bypass",
     attempts: call.attempts.length,

@@ -278,9 +278,10 @@ function nextItem(text: string, end: number): number {
   return text.charCodeAt(at) === COMMA ? skipSpace(text, at + 1) : at;
 }
 
+/** The name is told to the caller alone: it may be anything, and messages are kept. */
 function repeated(key: string): GatewayError {
-  const path = /^[\w.-]{1,64}$/.test(key) ? key : "a member";
-  return invalid("duplicate-key", `Cannot read the body: ${path} is there twice`, path);
+  const path = /^[\w.-]{1,64}$/.test(key) ? key : undefined;
+  return invalid("duplicate-key", "Cannot read the body: a member is there twice", path);
 }
 
 function invalid(reason: string, message: string, path?: string): GatewayError {

@@ -65,22 +65,32 @@ function proofParts(call: JsonObject): readonly Part[] {
   return proof ? [{ type: "reasoning", text: "", summary: false, proof, extra: {} }] : [];
 }
 
-/** Content of a message that no other dialect has. */
+/** Members of a message whose content no other dialect has. */
 const OWN_CONTENT = ["annotations", "audio", "extra_content", "images"];
 
+/** Parts of `content` that are read. */
+const READ_PARTS: ReadonlySet<Json | undefined> = new Set(["text", "refusal", "thinking"]);
+
 /** The content of a message or a delta that no other dialect has; an empty list is none. */
-export function ownContent(message: JsonObject): readonly string[] {
-  return OWN_CONTENT.filter((name) => {
+export function ownContent(message: JsonObject): readonly JsonObject[] {
+  const own: JsonObject[] = [];
+  for (const name of OWN_CONTENT) {
     const value = message[name] ?? null;
-    return value !== null && !(Array.isArray(value) && value.length === 0);
-  });
+    const says = Array.isArray(value) ? value.length > 0 : value !== null;
+    if (says) own.push({ [name]: value });
+  }
+  const { content } = message;
+  if (!Array.isArray(content)) return own;
+  const unread = content.filter((part) => isObject(part) && !READ_PARTS.has(part["type"]));
+  if (unread.length > 0) own.push({ content: unread });
+  return own;
 }
 
 function opaqueParts(message: JsonObject): readonly Part[] {
-  return ownContent(message).map((name) => ({
+  return ownContent(message).map((value) => ({
     type: "opaque",
     dialect: CHAT,
-    value: { [name]: message[name] },
+    value,
     extra: {},
   }));
 }

@@ -176,9 +176,9 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   }
 
   #addOwn(delta: JsonObject, chunk: JsonObject): void {
-    for (const name of ownContent(delta)) {
+    for (const value of ownContent(delta)) {
       this.#start(chunk);
-      this.#leaveOut({ [name]: delta[name] });
+      this.#leaveOut(value);
     }
   }
 

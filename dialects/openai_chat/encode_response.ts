@@ -59,10 +59,10 @@ function provenMembers(parts: readonly Part[], call: Part): JsonObject {
   return (before?.type === "reasoning" && before.proof && callMembers(before.proof)) || {};
 }
 
-/** Content that only this wire has. */
+/** Content that only this wire has; what stood among the texts has no place beside them. */
 function ownMembers(part: Part): JsonObject {
-  const isOwn = part.type === "opaque" && part.dialect === CHAT && isObject(part.value);
-  return isOwn ? part.value : {};
+  if (part.type !== "opaque" || part.dialect !== CHAT || !isObject(part.value)) return {};
+  return "content" in part.value ? {} : part.value;
 }
 
 function chatCall({ form, name, input }: PartOf<"tool_call">, id: string): JsonObject {

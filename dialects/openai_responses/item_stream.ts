@@ -1,14 +1,7 @@
 import type { Extra, PartHead, Proof } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import { objectOrEmpty } from "../usage_report.ts";
-import {
-  readCallItem,
-  readModelItem,
-  reasoningSections,
-  RESPONSES,
-  textOf,
-  WHOLE_ITEM,
-} from "./items.ts";
+import { readCallItem, readModelItem, readModelPiece, reasoningSections, textOf } from "./items.ts";
 
 /** Where the parts of a stream go; indexes count over the whole stream. */
 export interface PartSink {
@@ -77,6 +70,8 @@ export function feedItem(item: OpenItem, sink: PartSink, value: JsonObject, type
   const delta = value["delta"];
   if (item.type === "reasoning") return feedReasoning(item, sink, value, type);
   const piece = objectOrEmpty(value["part"]);
+  // A piece that only this wire has comes with its item.
+  if (isObject(value["part"]) && readModelPiece(piece, {}).type === "opaque") return;
   const refusal = piece["type"] === "refusal" || type.startsWith("response.refusal.");
   const text = item.call
     ? item.texts.get(0)
@@ -158,15 +153,15 @@ export function finishItem(item: OpenItem, sink: PartSink, whole: JsonObject): v
   if (item.done) return;
   deliverMissing(item, sink, whole, true);
   const parts = readModelItem({ ...whole, type: item.type });
-  let at = 0;
-  for (const text of item.texts.values()) {
-    const part = parts[at++];
+  for (const [at, text] of item.texts) {
+    const part = parts[Number(at)];
     const proof = part?.type === "reasoning" ? part.proof : undefined;
     endText(text, sink, { ...(proof && { proof }), extra: part?.extra ?? {} });
   }
-  if (isOpaque(item)) {
-    const index = sink.start({ type: "opaque", dialect: RESPONSES, value: whole });
-    sink.end(index, { extra: WHOLE_ITEM });
+  for (const part of parts) {
+    if (part.type !== "opaque") continue;
+    const { dialect, value, extra } = part;
+    sink.end(sink.start({ type: "opaque", dialect, value }), { extra });
   }
   item.done = true;
 }
@@ -216,8 +211,4 @@ function deliverPieces(
     if (!closing && piece.text === "") return;
     deliverRest(pieceAt(item, sink, at, piece.type), sink, piece.text);
   });
-}
-
-function isOpaque(item: OpenItem): boolean {
-  return !item.call && item.type !== "message" && item.type !== "reasoning";
 }

@@ -10,6 +10,7 @@ import {
 import { errorOrigin } from "@/core/call_record.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { memoOfObject } from "@/core/memo.ts";
+import { providerWords } from "@/core/provider_words.ts";
 import { numberIn } from "@/core/scan.ts";
 import type { Provider } from "@/core/snapshot.ts";
 import type { UsageReport } from "@/core/usage.ts";
@@ -28,12 +29,13 @@ const PROVIDERS: Readonly<Record<DialectName, string>> = {
  */
 export function attemptAttributes(attempt: Attempt): Attributes {
   const { target, facts, error, startedAt, firstByteAt } = attempt;
+  const words = providerWords(facts);
   return stated({
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": providerName(target.dialect),
     "gen_ai.request.model": target.model,
-    "gen_ai.response.model": facts?.servedModel,
-    "gen_ai.response.finish_reasons": facts?.finishReason && [facts.finishReason],
+    "gen_ai.response.model": words.model,
+    "gen_ai.response.finish_reasons": words.finish && [words.finish],
     "gen_ai.response.time_to_first_chunk": seconds(startedAt, firstByteAt),
     ...usageAttributes(facts?.usage ?? null),
     ...serverAttributes(target.provider),
@@ -45,6 +47,7 @@ export function attemptAttributes(attempt: Attempt): Attributes {
 export function callAttributes(call: Call, settlement: Settlement): Attributes {
   const { wire, wireFeatures, group, attempts, startedAt } = call;
   const { facts, usage, cost, error, at } = settlement;
+  const words = providerWords(facts);
   const fallback = attempts.findLast((attempt) => isFallback(call, attempt));
   const dialect = servingAttempt(call)?.target.dialect ?? call.dialect.name;
   const used = usage.source === "none" ? null : usage;
@@ -52,13 +55,13 @@ export function callAttributes(call: Call, settlement: Settlement): Attributes {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": providerName(dialect),
     "gen_ai.request.model": group?.name,
-    "gen_ai.response.model": facts?.servedModel,
+    "gen_ai.response.model": words.model,
     "gen_ai.request.stream": wireFeatures?.stream,
     "gen_ai.request.max_tokens": wireFeatures?.outputCap,
     "gen_ai.request.temperature": wire && numberIn(wire, "temperature"),
     "gen_ai.request.top_p": wire && numberIn(wire, "top_p"),
     "gen_ai.output.type": wireFeatures && outputType(wireFeatures.structuredOutput),
-    "gen_ai.response.finish_reasons": facts?.finishReason && [facts.finishReason],
+    "gen_ai.response.finish_reasons": words.finish && [words.finish],
     "gen_ai.response.time_to_first_chunk": seconds(startedAt, call.firstContentAt),
     ...usageAttributes(used),
     "pointsman.request_id": call.id,

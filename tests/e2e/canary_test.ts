@@ -79,7 +79,7 @@ for (const tracing of [false, true]) {
     const sent = upstream.requests.map(({ headers }) => headers.get("x-secret"));
     assert(sent.every((value) => value === canary("header")), "the secrets were in use");
     const rows = journalRows(folder.dir).length;
-    const made = 2 * 3 * (18 + 4 + 1);
+    const made = 2 * 3 * (20 + 5 + 1);
     assert(rows === made || rows === made - 1, "all but the last call before the kill have theirs");
     assertFree("the output", outputs.join("\n"));
     await assertFilesFree(folder.dir);
@@ -97,6 +97,7 @@ async function behavioursOf(dialect: Dialect, stream: boolean): Promise<readonly
   const headers = { "x-request-id": `${canary("fault")}/`, "set-cookie": canary("cookie") };
   return [
     reply(said, { contentType, headers }),
+    reply(inNames(said), { contentType }),
     reply(said.slice(0, said.length >> 1), { contentType }),
     errorReply(dialect, 400, fault),
     errorReply(dialect, 500, fault),
@@ -106,6 +107,13 @@ async function behavioursOf(dialect: Dialect, stream: boolean): Promise<readonly
     html(500),
     hang(),
   ];
+}
+
+/** A reply that says a text where a name is expected. */
+function inNames(reply: Uint8Array): string {
+  return new TextDecoder().decode(reply)
+    .replaceAll(/"(finish_reason|stop_reason)":"\w+"/g, `"$1":"${canary("fault")}"`)
+    .replaceAll(/"model":"[^"]*"/g, `"model":"${canary("fault")}, says the model"`);
 }
 
 async function allCalls(
@@ -134,6 +142,7 @@ async function allCalls(
 async function badCalls(url: string, dialect: Dialect): Promise<void> {
   const make = (options: Parameters<typeof call>[2]) => call(url, dialect, options);
   await make({ raw: `{"model":"fast","messages":"${canary("prompt")}` });
+  await make({ raw: `{"model":"fast","${canary("schema")}":1,"${canary("schema")}":2}` });
   await make({ body: { model: canary("group") } });
   await make({ body: { tools: [{ type: "mcp", server_url: canary("tool"), name: "x" }] } });
   const image = { type: "image_url", image_url: { url: `http://127.0.0.1/${canary("image")}` } };
