@@ -3,6 +3,9 @@ import { type ConfigTree, type PackedTree, readTree, unpackTree } from "./tree.t
 /** A shorter text is read in less time than a thread takes to start. */
 const SHORT_CHARS = 16_384;
 
+/** Variables that the parser looks at. */
+const ASKED = { env: ["LOG_STREAM", "LOG_TOKENS"] };
+
 /**
  * Reads a text as `readTree` does, while this thread goes on: ten thousand callers take a second, in
  * which no call would be served.
@@ -11,7 +14,7 @@ export async function readTreeAside(text: string): Promise<ConfigTree> {
   if (text.length <= SHORT_CHARS) return readTree(text);
   const worker = new Worker(new URL("./tree_worker.ts", import.meta.url), {
     type: "module",
-    deno: { permissions: "none" },
+    deno: { permissions: ASKED },
   });
   const { promise, resolve, reject } = Promise.withResolvers<PackedTree>();
   worker.onmessage = ({ data }: MessageEvent<PackedTree>) => resolve(data);
