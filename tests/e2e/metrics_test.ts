@@ -11,6 +11,7 @@ import {
 } from "../gateway.ts";
 import { call, send } from "../gateway_client.ts";
 import { makeFolder, runServe } from "../gateway_process.ts";
+import { exchangeRaw, requestHead } from "../gateway_raw.ts";
 import { type Families, parseExposition, sumOf } from "../exposition.ts";
 import { CALLER_FAMILIES, FAMILIES } from "../metric_families.ts";
 import {
@@ -214,6 +215,8 @@ Deno.test("second listener serves metrics alone and without a token, and moves w
   assert.equal(status, 200);
   assert(parseExposition(text).has("pointsman_requests_total"));
   assert.equal((await read(first, "/v1/models"))[0], 404);
+  const odd = await exchangeRaw(`http://${first}`, requestHead("GET /metrics", { host: "a b" }));
+  assert.match(odd, /^HTTP\/1\.1 404 /, "and no host ends in the server's own error");
   assert(await gateway.reload(options(second)));
   await until(() => read(second).then(([status]) => status === 200, () => false));
   await assert.rejects(read(first));
