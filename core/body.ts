@@ -9,6 +9,12 @@ export interface BodyLimits {
 }
 
 /**
+ * Most bytes that are read at once when a length announces them: the platform makes room for all of them
+ * when the first one comes, and whoever announces 32 MiB need not send them.
+ */
+export const MAX_AT_ONCE = 256 * 1024;
+
+/**
  * Reads a request body; limits count decoded bytes.
  *
  * @throws {GatewayError} `request-too-large`, `request-timeout`, `client-closed-request` when the
@@ -29,7 +35,7 @@ export async function readBody(
   }
   const length = Number(request.headers.get("content-length") ?? NaN);
   if (length > limits.maxBytes) throw tooLarge(limits);
-  const plain = encoding === "identity" && Number.isFinite(length);
+  const plain = encoding === "identity" && length <= MAX_AT_ONCE;
   return await beforeDeadline(
     limits,
     request,

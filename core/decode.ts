@@ -1,5 +1,5 @@
 import { readBody } from "./body.ts";
-import type { Call, Parts } from "./call.ts";
+import { type Call, cutError, type Parts } from "./call.ts";
 import { GatewayError } from "./errors.ts";
 import { readWire } from "./scan.ts";
 import type { WireRequest } from "./wire.ts";
@@ -8,21 +8,30 @@ import type { WireRequest } from "./wire.ts";
  * Step 2: reads the body and what it asks for. The original bytes are kept.
  *
  * @throws {GatewayError} `request-too-large`, `request-timeout`, `invalid-request` and the dialect's
- * other 400s
+ * other 400s, or `shutting-down` for a body that was on the way
  */
 export async function decode(parts: Parts, call: Call, request: Request): Promise<void> {
   const { maxRequestBytes, bodyTimeoutMs } = call.snapshot.server;
   const waitedFrom = parts.clock();
-  const bytes = await readBody(request, {
-    maxBytes: maxRequestBytes,
-    timeoutMs: bodyTimeoutMs,
-    deadlines: parts.deadlines,
-  });
+  const { deadlines } = parts;
+  const limits = { maxBytes: maxRequestBytes, timeoutMs: bodyTimeoutMs, deadlines };
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await readBody(request, limits);
+  } catch (error) {
+    throw brokenOff(parts, call, error);
+  }
   call.waitedMs += parts.clock() - waitedFrom;
   const wire = spoken(parts, call, readWire(bytes));
   call.wire = wire;
   call.requestedModel = modelOf(wire.body["model"]);
   call.wireFeatures = call.dialect.features(wire);
+}
+
+/** A server that stops ends bodies that are on the way, as if their callers had left. */
+function brokenOff({ drain }: Parts, { cut }: Call, error: unknown): unknown {
+  const left = error instanceof GatewayError && error.type === "client-closed-request";
+  return left && drain.draining && cut === null ? cutError("shutting-down") : error;
 }
 
 /** From here on a tolerated body of another dialect is a call of that one in every respect. */

@@ -8,7 +8,7 @@ import { pause } from "./pause.ts";
 import { checkPlan } from "./plan.ts";
 import { planJson } from "./plan_json.ts";
 import { countCall } from "./reserve.ts";
-import { askingOf, beginDecision, decide } from "./route.ts";
+import { askingOf, assertAnswered, beginDecision, decide } from "./route.ts";
 import { plainContext } from "./route_context.ts";
 import { shownTargets } from "./shown_targets.ts";
 import type { Group } from "./snapshot.ts";
@@ -63,6 +63,7 @@ async function explained(
   const decision = beginDecision(parts, call, true);
   const asking = askingOf(call, decision, { trial: true, remote });
   await decide(parts, decision, asking);
+  assertAnswered(call, decision);
   const { group, context, plan, checked } = decision;
   const shown = shownTargets(parts, call, decision);
   return {

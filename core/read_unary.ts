@@ -1,4 +1,4 @@
-import { readLimited } from "./body.ts";
+import { MAX_AT_ONCE, readLimited } from "./body.ts";
 import type { Attempt, Call, Parts } from "./call.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
@@ -91,7 +91,8 @@ export async function readWhole(
   const length = Number(headers.get("content-length") ?? NaN);
   // A length beside chunks is not theirs, and both are handed on (RFC 9112 6.3).
   const holds = !headers.has("transfer-encoding");
-  if (length <= maxBytes && holds) return await received(response.bytes());
+  const whole = holds && length <= Math.min(maxBytes, MAX_AT_ONCE);
+  if (whole) return await received(response.bytes());
   if (length > maxBytes) {
     await response.body?.cancel();
     return null;

@@ -27,10 +27,7 @@ export async function route(parts: Parts, call: Call): Promise<readonly Target[]
   // And of which conversation it is: once a provider is asked, the body would be parsed again for that.
   if (isInSample(call)) void decision.context.conversationKey;
   await decide(parts, decision, askingOf(call, decision));
-  if (call.cut !== null && isUnanswered(decision)) {
-    decision.outcome = "left";
-    throw cutError(call.cut);
-  }
+  assertAnswered(call, decision);
   if (decision.group.shadow) parts.shadows.offer(decision, () => givenContext(decision.context));
   for (const { kind, cost } of call.policyRuns) {
     if (kind === "external") call.waitedMs += cost.durationUs / 1000;
@@ -117,9 +114,11 @@ class CallAsking implements Asking {
   }
 }
 
-/** Whether no policy has answered, not even with a fault. */
-function isUnanswered({ outcome, runs }: Decision): boolean {
-  return outcome === "policy-error" && runs.length === 0;
+/** @throws {GatewayError} when a call was cut before a policy had answered, if only with a fault */
+export function assertAnswered({ cut }: Call, decision: Decision): void {
+  if (cut === null || decision.outcome !== "policy-error" || decision.runs.length > 0) return;
+  decision.outcome = "left";
+  throw cutError(cut);
 }
 
 function outcomeOf(error: GatewayError | null): DecisionOutcome {

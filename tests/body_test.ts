@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createDeadlines } from "@/core/deadlines.ts";
-import { readBody, readLimited } from "@/core/body.ts";
+import { MAX_AT_ONCE, readBody, readLimited } from "@/core/body.ts";
 import { type ErrorDetails, type ErrorType, GatewayError } from "@/core/errors.ts";
 
 const LIMITS = {
@@ -56,6 +56,22 @@ Deno.test("body with a length is read as it came", async () => {
   const length = String(bytesOf(TEXT).length);
   const bytes = await readBody(post(TEXT, { "content-length": length }), LIMITS);
   assert.equal(textOf(bytes), TEXT);
+});
+
+Deno.test("body that announces much is given room as it comes", async () => {
+  const limits = { ...LIMITS, maxBytes: 2 * MAX_AT_ONCE };
+  for (const [length, atOnce] of [[MAX_AT_ONCE, true], [MAX_AT_ONCE + 1, false]] as const) {
+    const { stream } = chunks([new Uint8Array(1_000), new Uint8Array(length - 1_000)], "close");
+    const request = post(stream, { "content-length": String(length) });
+    let wasAtOnce = false;
+    const bytes = request.bytes.bind(request);
+    request.bytes = () => {
+      wasAtOnce = true;
+      return bytes();
+    };
+    assert.equal((await readBody(request, limits)).length, length);
+    assert.equal(wasAtOnce, atOnce, `${length} bytes`);
+  }
 });
 
 Deno.test("body in chunks is read whole", async () => {

@@ -39,7 +39,7 @@ const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
     "names a plan that does not hold",
     "export const route = () => ({ targetIndex: 99 });",
     3,
-    /policy-ineligible-target: an index is none of `context.targets`/,
+    /a\.ts: policy-ineligible-target: an index is none of `context.targets`/,
   ],
   [
     "names a top level that throws",
@@ -87,6 +87,16 @@ testPolicy(route, [
   assert.match(both.out, /1 passed, 1 failed$/);
   const first = await policy(files, (dir) => ["test", dir, "--filter", "first"]);
   assert.deepEqual([first.code, first.out.split("\n").at(-1)], [0, "1 passed, 0 failed"]);
+  for (const filter of ["third", "First"]) {
+    const none = await policy(files, (dir) => ["test", dir, "--filter", filter]);
+    assert.equal(none.code, 2);
+    assert.match(none.err, new RegExp(`Cannot find a case in ".*" whose name holds "${filter}"$`));
+  }
+  const empty = "testPolicy(route, []);";
+  const without = { ...files, "a_test.ts": cases.replace(/testPolicy\([^]*/, empty) };
+  const nothing = await policy(without, (dir) => ["test", dir]);
+  assert.equal(nothing.code, 5);
+  assert.match(nothing.err, /Cannot find cases in ".*"$/);
 });
 
 const FAILING = `import { context, testPolicy } from "@pointsman/sdk/testing";

@@ -19,7 +19,8 @@ export function createListener(path: string, answer: () => Promise<Response>): L
   let server: Deno.HttpServer | null = null;
 
   function handle({ url, method }: Request): Response | Promise<Response> {
-    if (new URL(url).pathname !== path) return new Response(null, { status: 404 });
+    // A Host header may make anything of it.
+    if (URL.parse(url)?.pathname !== path) return new Response(null, { status: 404 });
     return method === "GET" || method === "HEAD" ? answer() : new Response(null, { status: 405 });
   }
 
@@ -28,7 +29,8 @@ export function createListener(path: string, answer: () => Promise<Response>): L
     shares = reusePort;
     if (!address) return;
     try {
-      server = Deno.serve({ ...address, reusePort, onListen: () => {} }, handle);
+      const onError = () => new Response(null, { status: 500 });
+      server = Deno.serve({ ...address, reusePort, onListen: () => {}, onError }, handle);
     } catch (error) {
       listening = null;
       const reason = error instanceof Error ? error.message : String(error);

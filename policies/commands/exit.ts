@@ -59,8 +59,10 @@ export function refusal(flaws: readonly BundleFlaw[], broken: number): ExitError
   return new ExitError(code, flawLines(flaws));
 }
 
-/** A line for each flaw: where, and what. */
+/** A line for each flaw: where, as far as that is known, and what. */
 export function flawLines(flaws: readonly BundleFlaw[]): string {
-  return flaws.map(({ file, line, column, message }) => `${file}:${line}:${column} ${message}`)
-    .join("\n");
+  return flaws.map(({ file, line, column, message }) => {
+    const place = line === 0 ? `${file}:` : `${file}:${line}:${column}`;
+    return `${place} ${message}`;
+  }).join("\n");
 }

@@ -36,9 +36,7 @@ Example:
     )
     .action(async (path: string, options: TestOptions) => {
       const files = testFiles(readable(path));
-      if (files.length === 0) {
-        throw new ExitError(EXIT.unreadable, `Cannot find cases in "${path}"`);
-      }
+      if (files.length === 0) throw noCases(path);
       const results: CaseResult[] = [];
       const configured = options.config !== undefined || options.group !== undefined;
       const settings = configured ? config(options.config) : null;
@@ -47,6 +45,7 @@ Example:
         const tried = settings ? servingPolicy(settings, source, options.group) : alone(source);
         results.push(...await testFile(file, tried, options));
       }
+      if (results.length === 0) throw noCases(path, options.filter);
       const failed = results.filter(({ differences }) => differences.length > 0);
       world.print(options.json ? JSON.stringify(results) : results.map(caseLine).join("\n"));
       if (!options.json) {
@@ -54,6 +53,13 @@ Example:
       }
       if (failed.length > 0) throw new ExitError(EXIT.failed);
     });
+}
+
+function noCases(path: string, filter?: string): ExitError {
+  const where = `in "${path}"`;
+  return filter === undefined
+    ? new ExitError(EXIT.unreadable, `Cannot find cases ${where}`)
+    : new ExitError(2, `Cannot find a case ${where} whose name holds "${filter}"`);
 }
 
 async function testFile(

@@ -38,7 +38,7 @@ async function converse(
   await using trap = await startTrap();
   const place = { dir, url: world.relay.url, proxy: trap.url };
   for (const [index, target] of TARGETS.entries()) {
-    world.retarget(target);
+    await world.retarget(target);
     const run = await runAgent(agent, PROMPT, { ...place, resumed: index > 0 });
     assertEnded(world, run, `Answer ${index + 1}.`);
     assertRemembered(world, index + 1);

@@ -12,6 +12,7 @@ import {
 import { call, readAnswer, send } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { type SeenSpan, startCollector } from "../otlp_collector.ts";
+import { until } from "../storage_fixture.ts";
 import {
   type Behaviour,
   echo,
@@ -28,16 +29,17 @@ const STEPS = ["accept", "decode", "admit", "route", "send", "relay", "settle"];
 /** Runs a traced gateway before two upstreams, the first of which fails, and gives what it exported. */
 async function traced(
   body: (gateway: GatewayProcess, upstreams: readonly TestUpstream[]) => Promise<void>,
-  { behaviour = errorReply("openai-chat", 500), group = {}, env = {} }: {
+  { behaviour = errorReply("openai-chat", 500), group = {}, server = {}, env = {} }: {
     readonly behaviour?: Behaviour;
     readonly group?: ConfigTree;
+    readonly server?: ConfigTree;
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ) {
   await using collector = startCollector();
   await using first = await startUpstream(behaviour);
   await using second = await startUpstream(echo("echo"));
-  await using folder = await makeFolder({ upstreams: [first.url, second.url], group });
+  await using folder = await makeFolder({ upstreams: [first.url, second.url], group, server });
   await using gateway = await spawnGateway(folder.dir, { env: { ...collector.env, ...env } });
   await body(gateway, [first, second]);
   gateway.kill("SIGTERM");
@@ -213,6 +215,23 @@ Deno.test("spans of calls that end together are all there, each within its paren
       assert(parent.start <= start && start <= end && end <= parent.end);
     }
   }
+});
+
+Deno.test("spans of calls that the end of the gateway cuts are all there", async () => {
+  const count = 100;
+  const server = { shutdown_grace_ms: 50, usage_db: { enabled: false } };
+  const answers: Promise<unknown>[] = [];
+  const { spans, rows } = await traced(async ({ url }, [upstream]) => {
+    while (answers.length < count) answers.push(call(url, "openai-chat"));
+    await until(() => upstream!.requests.length === count);
+  }, { behaviour: hang(), server });
+  await Promise.all(answers);
+  assert.equal(rows.length, count);
+  const roots = calls(spans);
+  assert.equal(roots.length, count, "nothing waits for a timer that no longer runs");
+  const steps = roots.map((root) => childrenOf(spans, root).length);
+  assert.deepEqual(new Set(steps), new Set([STEPS.length - 1]), "all but relay");
+  assert.equal(spans.filter(({ name }) => name === "chat up-1").length, count);
 });
 
 Deno.test("a call that is not sampled has no span, and its provider is told", async () => {
