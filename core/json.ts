@@ -10,3 +10,8 @@ export interface JsonObject {
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** A key as parsers see it that do not tell cases apart; Go's encoding/json is one, and takes the last. */
+export function foldedKey(key: string): string {
+  return /^[a-z0-9_]*$/.test(key) ? key : key.toUpperCase().toLowerCase();
+}

@@ -1,6 +1,6 @@
 import { Buffer, isAscii } from "node:buffer";
 import { GatewayError } from "./errors.ts";
-import { isObject, type JsonObject } from "./json.ts";
+import { foldedKey, isObject, type JsonObject } from "./json.ts";
 import type { Member, WireRequest } from "./wire.ts";
 
 /** Deepest nesting a body may have; the top-level object is 1. */
@@ -50,13 +50,12 @@ export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
 }
 
 /**
- * Some providers take a key in any case (Go's encoding/json does, and takes the last one): `Model` would
- * win over the model that was allowed, and is put in where there is none.
+ * Some providers take a key in any case: `Model` would win over the model that was allowed, and over the
+ * one that is put in where there is none.
  */
 function refuseOtherCase(members: ReadonlyMap<string, Member>): void {
   for (const key of members.keys()) {
-    if (/^[a-z0-9_]*$/.test(key)) continue;
-    const folded = key.toUpperCase().toLowerCase();
+    const folded = foldedKey(key);
     if (folded !== key && (folded === "model" || members.has(folded))) throw repeated(folded);
   }
 }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { WireFeatures } from "@/core/features.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { foldedKey, isObject, type Json, type JsonObject } from "@/core/json.ts";
 
 /** Running counts of one walk over a request body. */
 export interface Tally {
@@ -85,22 +85,29 @@ export function addCacheMark(tally: Tally, part: JsonObject): void {
 }
 
 /** Members that hold a URL which a provider fetches, themselves or as their `url`. */
-const FETCHED = ["image_url", "audio_url", "video_url", "file_url"] as const;
+const FETCHED: ReadonlySet<string> = new Set(["image_url", "audio_url", "video_url", "file_url"]);
 
 /**
  * Keeps the URLs of a part for admission, whatever type it says it is, or none: the servers people run
- * themselves go by its members. Inline data is nothing to fetch; of an image it is kept, to be judged.
+ * themselves go by its members, some of them in any case. Inline data is nothing to fetch; of an image it
+ * is kept, to be judged.
  */
 export function addUrls(tally: Tally, part: JsonObject): void {
-  for (const member of FETCHED) {
-    const value = part[member];
-    if (value !== undefined) addUrl(tally, isObject(value) ? value["url"] : value, member);
+  for (const key in part) {
+    const member = foldedKey(key);
+    const value = part[key];
+    if (!FETCHED.has(member) && member !== "source") continue;
+    if (isObject(value)) addUrlsIn(tally, member, value);
+    // A source that is a text says where a text is from.
+    else if (member !== "source") addUrl(tally, member, value);
   }
-  // As a text it says where a text is from.
-  if (isObject(part["source"])) addUrl(tally, part["source"]["url"], "source");
 }
 
-function addUrl(tally: Tally, url: Json | undefined, member: string): void {
+function addUrlsIn(tally: Tally, member: string, value: JsonObject): void {
+  for (const key in value) if (foldedKey(key) === "url") addUrl(tally, member, value[key]);
+}
+
+function addUrl(tally: Tally, member: string, url: Json | undefined): void {
   if (typeof url !== "string") return;
   if (member === "image_url" || !/^data:/i.test(url)) tally.imageUrls.push(url);
 }

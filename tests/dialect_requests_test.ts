@@ -203,6 +203,11 @@ const FETCHED: readonly (readonly [DialectName, string, object])[] = [
   ["openai-chat", "a video", { type: "video_url", video_url: { url: PRIVATE } }],
   ["openai-chat", "a video of no type", { video_url: { url: PRIVATE } }],
   ["openai-chat", "a sound", { type: "audio_url", audio_url: { url: PRIVATE } }],
+  ["openai-chat", "an image that says it is text", { type: "text", image_url: PRIVATE }],
+  ["openai-chat", "an image in another case", { "Image_URL": { "URL": PRIVATE } }],
+  ["openai-chat", "a video that is there twice", {
+    video_url: { url: PRIVATE, "Url": "data:video/mp4;base64,AAAA" },
+  }],
   ["openai-responses", "an image", { type: "input_image", image_url: PRIVATE }],
   ["openai-responses", "an image of another dialect", {
     type: "image_url",
@@ -238,7 +243,7 @@ Deno.test("an item of a Responses input is judged as a part of it is", () => {
 
 /** Parts of which nothing is fetched: text, inline data, where a text is from. */
 const INLINE: readonly (readonly [DialectName, object])[] = [
-  ["openai-chat", { type: "text", text: PRIVATE, image_url: PRIVATE }],
+  ["openai-chat", { type: "text", text: PRIVATE }],
   ["openai-chat", { type: "video_url", video_url: { url: "data:video/mp4;base64,AAAA" } }],
   ["openai-chat", { type: "image_url", image_url: { url: 7 } }],
   ["openai-responses", { type: "input_text", text: PRIVATE }],

@@ -141,9 +141,8 @@ function addContent(tally: Tally, content: Json | undefined, path: string): void
 
 function addBlock(tally: Tally, block: JsonObject, path: string): void {
   addCacheMark(tally, block);
-  const type = block["type"];
-  if (type !== "text") addUrls(tally, block);
-  switch (type) {
+  addUrls(tally, block);
+  switch (block["type"]) {
     case "image":
       return addImage(tally);
     case "document":

@@ -169,8 +169,8 @@ function addPart(tally: Tally, part: Json): void {
   if (!isObject(part)) return addMessageText(tally, part);
   addCacheMark(tally, part);
   const type = part["type"];
-  if (type === "text") return addMessageText(tally, part["text"]);
   addUrls(tally, part);
+  if (type === "text") return addMessageText(tally, part["text"]);
   if (type === "image_url" || "image_url" in part) return addImage(tally);
   if (type === "input_audio") return addAudio(tally, memberOr(part["input_audio"], "data"));
   if (type === "file") return addFile(tally, memberOr(part["file"], "file_data"));

@@ -157,9 +157,8 @@ function addContent(tally: Tally, content: Json | undefined): void {
 
 function addPart(tally: Tally, part: Json): void {
   if (!isObject(part)) return addMessageText(tally, part);
-  const type = part["type"];
-  if (type !== "input_text" && type !== "output_text") addUrls(tally, part);
-  switch (type) {
+  addUrls(tally, part);
+  switch (part["type"]) {
     case "input_image":
     case "computer_screenshot":
       return addImage(tally);
