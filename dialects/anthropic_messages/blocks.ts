@@ -190,7 +190,7 @@ function markerOf(cache: CacheMarker, notes: Notes): JsonObject {
   if (notes.markers) {
     return markerMember(cache, "cache_control", (event) => note(notes, event.field, event));
   }
-  note(notes, "cache_control", { reason: "target-limit" });
+  note(notes, cache.spelling, { reason: "target-limit" });
   return {};
 }
 
