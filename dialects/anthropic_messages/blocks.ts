@@ -183,7 +183,8 @@ export function withRest(
   { cache, extra }: Pick<Part, "cache" | "extra">,
   notes: Notes,
 ): Block {
-  return { ...withUnread({ ...block, ...(cache && markerOf(cache, notes)) }, extra.anthropic) };
+  const marked = cache ? { ...block, ...markerOf(cache, notes) } : block;
+  return { ...withUnread(marked, extra.anthropic) };
 }
 
 function markerOf(cache: CacheMarker, notes: Notes): JsonObject {
