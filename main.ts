@@ -3,7 +3,7 @@ import type { Adapters } from "./core/adapters.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
 import { configPath, loadForCommand, withConfigOption } from "./core/config_option.ts";
 import { listenText } from "./core/config/listen.ts";
-import { loadConfig, type LoadResult } from "./core/config/load.ts";
+import { loadConfig, loadConfigAside, type LoadResult } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
@@ -183,7 +183,7 @@ function announce(gateway: Gateway, made: Quickstart | null): void {
 interface Loaded {
   readonly path: string;
   readonly initial: LoadResult & { readonly ok: true };
-  load(): LoadResult;
+  load(): Promise<LoadResult>;
   /** The files as they were read last. */
   files(): ConfigFiles;
 }
@@ -195,8 +195,9 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const adapters = adaptersOf();
   const policies = adapters.createPolicyRunner(log);
   const { sources, files } = recording(diskSources(world));
-  const load = () => loadConfig(path, sources, { ...registries, policies, listen });
-  const initial = load();
+  const parts = { ...registries, policies, listen };
+  const initial = loadConfig(path, sources, parts);
+  const load = () => loadConfigAside(path, sources, parts);
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
   const { server } = initial.snapshot;
   log.configure(server.logging);

@@ -47,7 +47,7 @@ export interface OpenGateway<Config extends ConfigInForce> {
 /** What the one process of a gateway starts with. */
 export interface AloneOptions {
   readonly initial: LoadResult & { readonly ok: true };
-  load(): LoadResult;
+  load(): Promise<LoadResult>;
   readonly log: Log;
   readonly policies: PolicyRunner;
 }

@@ -177,8 +177,9 @@ Nothing a caller asked for is lost without being told. Each field has one of thr
   the one shown here, and no upstream is called. On its own dialect the same field passes as it came.
 
 This file is made from the code by \`deno task docs\`: each row was sent through the bridge, and a test fails
-when the file is stale or a field is neither kept, dropped with an event, nor refused. The target of the rows
-takes all tool features, images and reasoning, Anthropic's with thinking budgets.
+when the file is stale or a field is neither kept, dropped with an event, nor refused. A member without a row,
+at any depth, is told as \`other\`. The target of the rows takes all tool features, images and reasoning,
+Anthropic's with thinking budgets.
 `;
 
 const MARKS: Readonly<Record<Fate, string>> = {

@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Where modules are loaded from: the command line, and what is started by its address. */
 const ENTRIES = [
+  "core/config/tree_worker.ts",
   "main.ts",
   "policies/replay/job.ts",
   "policies/sandbox/bundle_worker.ts",

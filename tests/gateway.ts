@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import type { Adapters } from "@/core/adapters.ts";
-import { loadConfig } from "@/core/config/load.ts";
+import { loadConfig, loadConfigAside } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import { createLog } from "@/core/log.ts";
@@ -37,7 +37,7 @@ export interface TestGateway extends AsyncDisposable {
   /** Rows of `request_usage`, after everything in the journal was shipped. */
   usageRows(): Promise<Loose[]>;
   /** Reads a changed configuration; tells whether it was taken. */
-  reload(options: ConfigOptions): boolean | Promise<boolean>;
+  reload(options: ConfigOptions): Promise<boolean>;
 }
 
 /** Starts a gateway; the folder is its own, the port is free. */
@@ -54,8 +54,9 @@ export async function startTestGateway(
   const log = createLog({ level: "debug", format: "json" }, { now: Date.now, line });
   const policies = ADAPTERS.createPolicyRunner(log);
   const sources = diskSources({ env: () => undefined, now: Date.now });
-  const load = () => loadConfig(path, sources, { ...adapters, policies });
-  const initial = load();
+  const parts = { ...adapters, policies };
+  const initial = loadConfig(path, sources, parts);
+  const load = () => loadConfigAside(path, sources, parts);
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
   const lines = lineCount();
   const { gateway, config, storage } = await openAlone({ initial, load, log, policies }, {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadConfig } from "@/core/config/load.ts";
+import { loadConfig, loadConfigAside } from "@/core/config/load.ts";
 import { liveConfig } from "@/core/config/reload.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import type { Log } from "@/core/log.ts";
@@ -32,12 +32,11 @@ function running(): Running {
     },
   };
   const sources = diskSources({ env: () => undefined, now: () => NOW });
-  const load = () => loadConfig(path, sources, parts);
-  const initial = load();
+  const initial = loadConfig(path, sources, parts);
   assert.ok(initial.ok);
   const live = liveConfig({
     initial,
-    load,
+    load: () => loadConfigAside(path, sources, parts),
     log,
     prepare: () => Promise.resolve([]),
     debounceMs: 20,

@@ -10,7 +10,7 @@ import type { ConfigFiles } from "./sources.ts";
 export interface FollowedConfigOptions {
   /** What the process started with. */
   readonly initial: Snapshot;
-  load(files: ConfigFiles): LoadResult;
+  load(files: ConfigFiles): Promise<LoadResult>;
   readonly log: Log;
   /** Makes the policies of a configuration ready; problems refuse it. */
   prepare(snapshot: Snapshot): Promise<readonly Problem[]>;
@@ -49,7 +49,7 @@ export class FollowedConfig implements ConfigInForce {
 
   async #follow(files: ConfigFiles): Promise<boolean> {
     const { load, log, prepare, onSwap } = this.#options;
-    const result = load(files);
+    const result = await load(files);
     const problems = result.ok ? await prepare(result.snapshot) : result.problems;
     if (!result.ok || problems.length > 0) {
       logProblems(log, problems);

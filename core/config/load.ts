@@ -13,6 +13,7 @@ import { fileProblem, problemAt, problemOf, shownFile } from "./report.ts";
 import { type Config, configSchemaOf } from "./schema.ts";
 import { readSource, type Sources } from "./sources.ts";
 import { type ConfigTree, readTree } from "./tree.ts";
+import { readTreeAside } from "./tree_aside.ts";
 import type { Draft } from "./tree_reader.ts";
 import { warnings } from "./warnings.ts";
 
@@ -39,6 +40,48 @@ const MISSING = "the file does not exist; --config names another, and " +
 
 /** Reads, expands, checks and compiles a configuration. Problems name `path` as it is given. */
 export function loadConfig(path: string, sources: Sources, parts: Parts): LoadResult {
+  const written = openConfig(path, sources, parts);
+  if ("ok" in written) return written;
+  const steps = judge(written, readTree(written.text));
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same for a thread that serves calls meanwhile: it reads nothing long, and lets them in between steps. */
+export async function loadConfigAside(
+  path: string,
+  sources: Sources,
+  parts: Parts,
+): Promise<LoadResult> {
+  const written = openConfig(path, sources, parts);
+  if ("ok" in written) return written;
+  const steps = judge(written, await readTreeAside(written.text));
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+/** A configuration as it is written, with what else is known. */
+interface Written {
+  readonly path: string;
+  readonly envPath: string;
+  readonly text: string;
+  readonly facts: CompileFacts;
+  /** Of `env.json`. */
+  readonly problems: readonly Problem[];
+  /** Absolute paths that were looked at. */
+  readonly files: readonly string[];
+}
+
+function openConfig(
+  path: string,
+  sources: Sources,
+  parts: Parts,
+): Written | LoadResult & { readonly ok: false } {
   const envPath = join(dirname(path), "env.json");
   const files = [resolve(path), resolve(envPath)];
   const variables = readVariables(envPath, sources);
@@ -53,10 +96,16 @@ export function loadConfig(path: string, sources: Sources, parts: Parts): LoadRe
     folder: dirname(resolve(path)),
     lookup: (name) => sources.env(name) || variables.lookup(name),
   };
-  const tree = readTree(source.text);
-  const { config, problems } = check(path, tree, facts);
-  const found = [...variables.problems, ...problems];
+  return { path, envPath, text: source.text, facts, problems: variables.problems, files };
+}
+
+/** What is to be said of a configuration, in steps none of which takes long. */
+function* judge(written: Written, tree: ConfigTree): Generator<void, LoadResult> {
+  const { path, envPath, facts, files } = written;
+  const { config, problems } = yield* check(path, tree, facts);
+  const found = [...written.problems, ...problems];
   const isSound = found.every(({ severity }) => severity !== "error");
+  yield;
   const snapshot = config && isSound ? compile(config, facts) : null;
   if (snapshot) found.push(...contractProblems(path, tree, snapshot));
   const all = sortProblems(found, [path, envPath].map(shownFile));
@@ -84,12 +133,18 @@ interface Checked {
 }
 
 /** Everything that can be said about a text; the configuration is there when the schema took it. */
-function check(file: string, tree: ConfigTree, facts: CompileFacts): Checked {
+function* check(
+  file: string,
+  tree: ConfigTree,
+  facts: CompileFacts,
+): Generator<void, Checked> {
   const expansion = expandTree(tree, (name) => facts.lookup(name));
   const flaws = [...tree.flaws, ...expansion.flaws];
   const problems = flaws.map((flaw) => problemAt(file, flaw, tree.places));
   if (tree.broken) return { config: null, problems };
+  yield;
   const { config, findings } = parse(tree, expansion, configSchemaOf(facts.strategies));
+  yield;
   findings.push(...checkAll(expansion.value, facts));
   const reported = new Set(flaws.map(({ path }) => path));
   const known = findings.filter(({ path }) => !reported.has(pathText(path)));

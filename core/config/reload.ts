@@ -18,15 +18,15 @@ export interface ConfigInForce extends Disposable {
 
 /** The configuration in force, which follows its files. */
 export interface LiveConfig extends ConfigInForce {
-  /** Reads the configuration again; tells whether it was taken: at once when there are no policies. */
-  reload(): boolean | Promise<boolean>;
+  /** Reads the configuration again; tells whether it was taken. */
+  reload(): Promise<boolean>;
 }
 
 /** What a live configuration needs. */
 export interface LiveConfigOptions {
   /** What the process started with. */
   readonly initial: LoadResult & { readonly ok: true };
-  load(): LoadResult;
+  load(): Promise<LoadResult>;
   readonly log: Log;
   /** Makes the policies of a configuration ready; problems refuse it. */
   prepare(snapshot: Snapshot): Promise<readonly Problem[]>;
@@ -47,28 +47,28 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
   let restartRequired = false;
   let latest = 0;
 
-  function reload(): boolean | Promise<boolean> {
+  async function reload(): Promise<boolean> {
     const mine = ++latest;
-    const result = tryLoad(options);
-    if (!result?.ok) {
-      if (result) logRejected(log, result.problems);
-      reloads.rejected += 1;
-      return false;
-    }
-    const asks = policyGroups(result.snapshot).some(({ policy }) => policy !== null);
-    if (!asks) return take(result);
-    return options.prepare(result.snapshot).then((problems) => {
-      // A later reload has read the newer file.
-      if (mine !== latest) return false;
-      if (problems.length === 0) return take(result);
+    // A later reload has read the newer file.
+    const isOld = () => mine !== latest;
+    try {
+      const result = await options.load();
+      if (isOld()) return false;
+      const problems = result.ok ? await problemsOf(result.snapshot) : result.problems;
+      if (isOld()) return false;
+      if (result.ok && problems.length === 0) return take(result);
       logRejected(log, problems);
-      reloads.rejected += 1;
-      return false;
-    }, (error) => {
+    } catch (error) {
+      if (isOld()) return false;
       logFailed(log, error);
-      reloads.rejected += 1;
-      return false;
-    });
+    }
+    reloads.rejected += 1;
+    return false;
+  }
+
+  async function problemsOf(loaded: Snapshot): Promise<readonly Problem[]> {
+    const asks = policyGroups(loaded).some(({ policy }) => policy !== null);
+    return asks ? await options.prepare(loaded) : [];
   }
 
   function take(result: LoadResult & { readonly ok: true }): true {
@@ -132,15 +132,6 @@ function logWaiting(log: Log, keys: readonly string[]): void {
 }
 
 /** A loader that throws rejects the configuration like any other error. */
-function tryLoad({ load, log }: LiveConfigOptions): LoadResult | null {
-  try {
-    return load();
-  } catch (error) {
-    logFailed(log, error);
-    return null;
-  }
-}
-
 function logFailed(log: Log, error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
   log.write("error", "config_rejected", `configuration not changed: ${reason}`);

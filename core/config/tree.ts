@@ -1,6 +1,6 @@
 import { type Document, type ErrorCode, type Node, parseDocument } from "yaml";
 import type { Json, JsonObject } from "../json.ts";
-import { Places } from "./places.ts";
+import { type PackedPlaces, Places } from "./places.ts";
 import type { ConfigPath } from "./problem.ts";
 import { type Flaw, TreeReader } from "./tree_reader.ts";
 
@@ -18,7 +18,7 @@ export interface ConfigTree {
  * expansions are flaws; `<<` merges. Values are not interpreted further.
  */
 export function readTree(text: string): ConfigTree {
-  const source = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  const source = withoutMark(text);
   const document = parseDocument(source, {
     version: "1.2",
     schema: "core",
@@ -37,6 +37,18 @@ export function readTree(text: string): ConfigTree {
     flaws: [...syntaxFlaws(document, source), ...reader.flaws],
     places,
   };
+}
+
+/** A tree as it goes from thread to thread. */
+export type PackedTree = Omit<ConfigTree, "places"> & { readonly places: PackedPlaces };
+
+/** The tree of a text that another thread has read. */
+export function unpackTree(text: string, { places, ...tree }: PackedTree): ConfigTree {
+  return { ...tree, places: new Places(withoutMark(text), places) };
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith("\uFEFF") ? text.slice(1) : text;
 }
 
 /** The first syntax error, since one causes others, and every tag we do not know. */

@@ -1,6 +1,6 @@
 import type { Adapters } from "../adapters.ts";
 import { FollowedConfig } from "../config/followed.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadConfig, loadConfigAside } from "../config/load.ts";
 import { formatProblems } from "../config/problem.ts";
 import { keepRestartOnly } from "../config/restart_only.ts";
 import { type ConfigFiles, givenSources } from "../config/sources.ts";
@@ -20,8 +20,8 @@ export async function serveBeside(
   const { worker, workers, path, listen } = start;
   const log = createLog(FIRST_LOG, { now: world.now, line: printError, worker });
   const policies = adapters.createPolicyRunner(log);
-  const load = (files: ConfigFiles) =>
-    loadConfig(path, givenSources(files, world), { ...adapters, policies, listen });
+  const parts = { ...adapters, policies, listen };
+  const load = (files: ConfigFiles) => loadConfig(path, givenSources(files, world), parts);
   const [first, latest] = [load(start.first), load(start.latest)];
   if (!first.ok) throw new Error(formatProblems(first.problems));
   if (!latest.ok) throw new Error(formatProblems(latest.problems));
@@ -38,7 +38,8 @@ export async function serveBeside(
     adapters,
     (onSwap) =>
       new FollowedConfig({
-        ...{ initial: snapshot, load, log, onSwap },
+        ...{ initial: snapshot, log, onSwap },
+        load: (files) => loadConfigAside(path, givenSources(files, world), parts),
         prepare: (next) => preparePolicies(policies, next),
       }),
   );

@@ -1,5 +1,5 @@
 import type { GatewayStorage, StorageOptions } from "@/core/gateway_storage.ts";
-import { loadConfig } from "@/core/config/load.ts";
+import { loadConfig, loadConfigAside } from "@/core/config/load.ts";
 import { formatProblems } from "@/core/config/problem.ts";
 import { diskSources } from "@/core/config/sources.ts";
 import type { Gateway } from "@/core/gateway.ts";
@@ -22,8 +22,8 @@ export async function openQuietGateway(
   plugins: readonly Plugin[] = [],
 ): Promise<Gateway> {
   const sources = diskSources({ env: () => undefined, now: Date.now });
-  const load = () => loadConfig(path, sources, ADAPTERS);
-  const initial = load();
+  const initial = loadConfig(path, sources, ADAPTERS);
+  const load = () => loadConfigAside(path, sources, ADAPTERS);
   if (!initial.ok) throw new Error(formatProblems(initial.problems));
   const log = createLog(initial.snapshot.server.logging);
   const policies = ADAPTERS.createPolicyRunner(log);

@@ -5,7 +5,7 @@ import { DIALECTS, TOKEN } from "../gateway.ts";
 import { type Agent, claudeCode, codex, makeWorkspace, runAgent } from "./agent.ts";
 import { AFTER, BEFORE, closeTurn, CLOSING, errandTurn, lookTurn, NOBODY } from "./errand.ts";
 import type { Heard } from "./heard.ts";
-import type { Turn } from "./model.ts";
+import { signatureOf, type Turn } from "./model.ts";
 import { at, blocksOf, targetOn } from "./page.ts";
 import { picture } from "./picture.ts";
 import { type Relay, startTrap } from "./relay.ts";
@@ -73,6 +73,9 @@ function assertErrandHeard(heard: readonly Heard[], issued: readonly string[]): 
   assert.match(results.get(issued[1]!) ?? "", /Nothing here is wrong\./);
   assert.deepEqual(third!.results.map(({ callId }) => callId).sort(), issued.toSorted());
   assert.deepEqual(third!.calls.map(({ id }) => id), issued);
+  if (third!.dialect === "openai-chat") {
+    assert.deepEqual(third!.signatures, issued.map(signatureOf), "what signs a call comes back");
+  }
   if (third!.dialect !== "anthropic") return;
   const proofs = third!.signatures.map((signature) => atob(signature));
   assert.equal(proofs.length, 2);

@@ -38,7 +38,7 @@ async function converse(
   await using trap = await startTrap();
   const place = { dir, url: world.relay.url, proxy: trap.url };
   for (const [index, target] of TARGETS.entries()) {
-    world.retarget(target);
+    await world.retarget(target);
     const run = await runAgent(agent, PROMPT, { ...place, resumed: index > 0 });
     assertEnded(world, run, `Answer ${index + 1}.`);
     assertRemembered(world, index + 1);
@@ -49,15 +49,18 @@ async function converse(
 
 /** The model hears of all that was, whoever served it, and of no proof but the provider's own. */
 function assertRemembered({ model }: World, prompts: number): void {
-  const { calls, results, signatures, body } = model.heard.at(-1)!;
+  const { calls, results, signatures, body, dialect } = model.heard.at(-1)!;
   assert.deepEqual(calls.map(({ id }) => id), model.issued);
   assert.deepEqual(results.map(({ callId }) => callId), model.issued);
   assert(results.every(({ text }) => text.includes("Nothing here is wrong.")));
   for (let turn = 1; turn < prompts; turn++) {
     assert(JSON.stringify(body).includes(`Answer ${turn}.`));
   }
-  for (const signature of signatures) assert.match(atob(signature), /^echo:[0-9a-f]{32}$/);
-  assert.doesNotMatch(JSON.stringify(body), /"anthropic:(signature|redacted):/);
+  for (const signature of signatures) {
+    if (dialect === "openai-chat") assert.match(signature, /^signed:call_/);
+    else assert.match(atob(signature), /^echo:[0-9a-f]{32}$/);
+  }
+  assert.doesNotMatch(JSON.stringify(body), /"(anthropic:(signature|redacted)|openai-chat:call):/);
 }
 
 Deno.test("codex that asks for a WebSocket goes on over HTTP", async () => {

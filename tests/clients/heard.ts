@@ -17,7 +17,7 @@ export interface Heard {
   readonly results: readonly { readonly callId: string; readonly text: string }[];
   /** Images as URLs, `data:` ones for bytes. */
   readonly images: readonly string[];
-  /** Signatures of replayed thinking. */
+  /** Signatures of replayed thinking, on the Chat wire those of calls. */
   readonly signatures: readonly string[];
   /** Reasoning that came back, readable or not. */
   readonly reasoning: readonly string[];
@@ -70,7 +70,10 @@ function chatHistory(body: JsonObject): History {
     images: messages.flatMap(({ content }) => objectsOf(content))
       .filter(({ type }) => type === "image_url")
       .map((part) => textOf(objectOf(part["image_url"])["url"])),
-    signatures: [],
+    signatures: messages.flatMap(({ tool_calls }) => objectsOf(tool_calls)).flatMap((call) => {
+      const { google } = objectOf(call["extra_content"]);
+      return textOf(objectOf(google)["thought_signature"]) || [];
+    }),
     reasoning: messages.flatMap(({ reasoning_content }) => textOf(reasoning_content) || []),
   };
 }

@@ -60,8 +60,10 @@ export function scriptedModel(turn: Turn): Model {
       usage: used,
     };
     const { wire, body, ask } = request;
-    if (!ask.stream) return reply({ ...wire.write(written, body) });
-    const stream = concat([...bytesOf(wire.stream(written, body))]);
+    const signed = request.dialect === "openai-chat" ? signCalls : (text: string) => text;
+    if (!ask.stream) return reply(JSON.parse(signed(JSON.stringify(wire.write(written, body)))));
+    const plain = new TextDecoder().decode(concat([...bytesOf(wire.stream(written, body))]));
+    const stream = new TextEncoder().encode(signed(plain));
     return breaks ? partial(stream, "reset") : sse(stream, { chunkBytes: CHUNK_BYTES });
   }
   return {
@@ -80,6 +82,16 @@ export function scriptedModel(turn: Turn): Model {
       await behaviour(exchange);
     },
   };
+}
+
+/** What signs a call on the Chat wire: it is to come back with it, as Gemini wants. */
+export const signatureOf = (callId: string) => `signed:${callId}`;
+
+function signCalls(text: string): string {
+  return text.replaceAll(/"id":"(call_\w+)"/g, (member, id) => {
+    const attached = { google: { thought_signature: signatureOf(id) } };
+    return `${member},"extra_content":${JSON.stringify(attached)}`;
+  });
 }
 
 const finishOf = (parts: readonly Part[]) =>

@@ -78,8 +78,9 @@ export function assertSchemas({ model, relay }: World): void {
 /** Words of other dialects that a provider would refuse or misread. */
 const FOREIGN: Readonly<Record<DialectName, RegExp>> = {
   "openai-chat": /"cache_control"|"signature"|"encrypted_content"|"input_schema"/,
-  "openai-responses": /"cache_control"|"signature"|"anthropic:|"input_schema"/,
-  "anthropic": /"prompt_cache_|"encrypted_content"|"parameters":|"anthropic:|"namespace"/,
+  "openai-responses": /"cache_control"|"signature"|"anthropic:|"openai-chat:|"input_schema"/,
+  "anthropic":
+    /"prompt_cache_|"encrypted_content"|"parameters":|"(anthropic|openai-chat):|"namespace"/,
 };
 
 /** Nothing crosses a bridge in words of the other side. */

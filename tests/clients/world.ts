@@ -17,7 +17,7 @@ export interface World extends AsyncDisposable {
   readonly gateway: TestGateway;
   readonly relay: Relay;
   /** Puts a target of another dialect in place of the one there is. */
-  retarget(dialect: DialectName): void;
+  retarget(dialect: DialectName): Promise<void>;
 }
 
 const TOOLS = ["tools", "tool_choice", "parallel_tool_calls", "structured_outputs"];
@@ -59,8 +59,9 @@ export async function startWorld(
     upstream,
     gateway,
     relay,
-    retarget(dialect) {
-      if (!gateway.reload(options(dialect))) throw new Error("Cannot retarget: the config is bad");
+    async retarget(dialect) {
+      const taken = await gateway.reload(options(dialect));
+      if (!taken) throw new Error("Cannot retarget: the config is bad");
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

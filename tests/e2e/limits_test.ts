@@ -415,11 +415,11 @@ Deno.test("limits that a reload lowers or raises keep what was used", async () =
   await using gateway = await startTestGateway(config(2));
   const status = async () => (await call(gateway.url, "openai-chat")).status;
   assert.deepEqual([await status(), await status(), await status()], [200, 200, 429]);
-  assert(gateway.reload(config(3)));
+  assert(await gateway.reload(config(3)));
   assert.deepEqual([await status(), await status()], [200, 429]);
-  assert(gateway.reload(config(0)));
+  assert(await gateway.reload(config(0)));
   assert.equal(await status(), 200);
   assert.equal((await usage(gateway)).rate.rpm.limit, null);
-  assert(gateway.reload(config(4)));
+  assert(await gateway.reload(config(4)));
   assert.equal(await status(), 429, "calls without a limit counted, too");
 });

@@ -217,10 +217,10 @@ Deno.test("second listener serves metrics alone and without a token, and moves w
   assert.equal((await read(first, "/v1/models"))[0], 404);
   const odd = await exchangeRaw(`http://${first}`, requestHead("GET /metrics", { host: "a b" }));
   assert.match(odd, /^HTTP\/1\.1 404 /, "and no host ends in the server's own error");
-  assert(gateway.reload(options(second)));
+  assert(await gateway.reload(options(second)));
   await until(() => read(second).then(([status]) => status === 200, () => false));
   await assert.rejects(read(first));
-  assert(gateway.reload(options(undefined)));
+  assert(await gateway.reload(options(undefined)));
   await until(() => read(second).then(() => false, () => true));
 });
 
@@ -228,7 +228,7 @@ Deno.test("second listener that finds its address taken stops a start, and no ru
   await using gateway = await startTestGateway({ upstreams: [], ...ECHO });
   const listen = new URL(gateway.url).host;
   const taken = { upstreams: [], ...ECHO, server: { metrics: { listen } } };
-  assert(gateway.reload(taken));
+  assert(await gateway.reload(taken));
   await until(() => gateway.logs.some((line) => line.includes(`Cannot listen on ${listen}`)));
   assert.equal((await call(gateway.url, "openai-chat")).status, 200);
   await using folder = await makeFolder(taken);
@@ -291,11 +291,11 @@ Deno.test("reloads are counted by what became of them, and a waiting restart is 
     return [count("applied"), count("rejected"), waiting];
   };
   assert.deepEqual(await reloads(), [0, 0, 0]);
-  assert(gateway.reload({ upstreams: [], ...ECHO, server: { token_issuer: "new" } }));
+  assert(await gateway.reload({ upstreams: [], ...ECHO, server: { token_issuer: "new" } }));
   assert.deepEqual(await reloads(), [1, 0, 0]);
-  assert(!gateway.reload({ upstreams: [], ...ECHO, server: { nonsense: 1 } }));
+  assert(!await gateway.reload({ upstreams: [], ...ECHO, server: { nonsense: 1 } }));
   assert.deepEqual(await reloads(), [1, 1, 0]);
-  assert(gateway.reload({ upstreams: [], ...ECHO, server: { listen: "127.0.0.1:1" } }));
+  assert(await gateway.reload({ upstreams: [], ...ECHO, server: { listen: "127.0.0.1:1" } }));
   assert.deepEqual(await reloads(), [2, 1, 1]);
 });
 

@@ -370,7 +370,7 @@ Deno.test("headers of a reply name the target, unless they are hidden", async ()
   const shown = (await call(gateway.url, CHAT)).headers;
   assert.equal(shown.get("x-router-provider"), providerName(1, CHAT));
   assert.equal(shown.get("x-router-model"), "up-1");
-  assert(gateway.reload({ ...options, server: { expose_route_headers: false } }));
+  assert(await gateway.reload({ ...options, server: { expose_route_headers: false } }));
   const hidden = (await call(gateway.url, CHAT)).headers;
   assert.deepEqual([hidden.get("x-router-provider"), hidden.get("x-router-model")], [null, null]);
 });

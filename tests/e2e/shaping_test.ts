@@ -115,11 +115,11 @@ Deno.test("reload keeps how full a bucket is, and never fills it above its new b
   await using gateway = await startTestGateway(config(4));
   const admitted = async () => (await call(gateway.url, "openai-chat")).status === 200;
   assert(await admitted());
-  assert(gateway.reload(config(9)));
+  assert(await gateway.reload(config(9)));
   assert.deepEqual([await admitted(), await admitted()], [true, true], "3 of 4 were left");
-  assert(gateway.reload(config(1)));
+  assert(await gateway.reload(config(1)));
   assert.deepEqual([await admitted(), await admitted()], [true, false], "the last of 4");
-  assert(gateway.reload(config(9)));
+  assert(await gateway.reload(config(9)));
   assert.equal(await admitted(), false, "a reload fills nothing");
 });
 
