@@ -4,6 +4,7 @@ import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
 import { decodedRequest, replyContext, shownUsage } from "./open_bridge.ts";
 import { type OtherForm, type Reformed, replyOfStream } from "./reply_form.ts";
+import { isBounded } from "./scan.ts";
 import { received } from "./upstream.ts";
 import { upstreamDetails } from "./upstream_details.ts";
 import { classifyAnswer, type UpstreamError } from "./upstream_error.ts";
@@ -115,8 +116,12 @@ async function readUpTo(
 
 const decoder = new TextDecoder();
 
-/** `undefined` when it is no JSON. */
+/** What has no more bytes cannot have so many values that parsing them holds up other calls. */
+const SMALL_BYTES = 1024 * 1024;
+
+/** `undefined` when it is no JSON, or so much of it that no reply has it. */
 export function parseJson(bytes: Uint8Array): Json | undefined {
+  if (bytes.length > SMALL_BYTES && !isBounded(bytes)) return undefined;
   try {
     return JSON.parse(decoder.decode(bytes));
   } catch {

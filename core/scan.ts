@@ -136,6 +136,18 @@ function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<
   return members;
 }
 
+/** Whether JSON has no more values, and nests no deeper, than a request may: told before it is parsed. */
+export function isBounded(bytes: Uint8Array): boolean {
+  const text = oneByteText(bytes, 0, bytes.length);
+  try {
+    skipValue(text, skipSpace(text, 0), { values: 0 });
+    return true;
+  } catch (error) {
+    if (error instanceof GatewayError) return false;
+    throw error;
+  }
+}
+
 /** Longest number that is read, bytes. */
 const MAX_NUMBER_BYTES = 64;
 

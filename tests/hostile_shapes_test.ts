@@ -3,6 +3,7 @@ import { bridgeReasons } from "@/core/bridge_features.ts";
 import { DIALECT_NAMES } from "@/core/dialect_name.ts";
 import type { Json } from "@/core/json.ts";
 import { createProofMemory } from "@/core/proof_memory.ts";
+import { parseJson } from "@/core/read_unary.ts";
 import { stepAll } from "@/core/stream.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { isStrictSchema } from "@/dialects/strict_schema.ts";
@@ -64,6 +65,13 @@ Deno.test("a turn of many pieces joins the one before it", () => {
   const { request } = dialects.get("openai-responses")
     .decodeRequest(wireOf(JSON.stringify({ input })));
   assert.equal(request.messages[0]?.parts.length, count + 1);
+});
+
+Deno.test("an answer of many tiny values is no reply, and is not parsed to see that", () => {
+  const parsed = (text: string) => parseJson(new TextEncoder().encode(text));
+  const long = "x".repeat(4 * MANY);
+  assert.deepEqual(parsed(`{"a":["${long}"]}`), { a: [long] });
+  assert.equal(parsed(`{"a":[${"[],".repeat(2 * MANY)}0]}`), undefined);
 });
 
 Deno.test("a response of many pieces is read in one walk", () => {

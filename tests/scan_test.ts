@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { GatewayError } from "@/core/errors.ts";
-import { numberIn, readWire, scanElements, scanMembers } from "@/core/scan.ts";
+import { isBounded, numberIn, readWire, scanElements, scanMembers } from "@/core/scan.ts";
 import { editMembers, splice } from "@/core/splice.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -52,6 +52,17 @@ Deno.test("scanElements() finds the elements of an array", () => {
     ['{"a":[1]}', '"x,]"', "2", "null"],
   );
   assert.deepEqual(scanElements(encode("[\n]"), 0, 3), []);
+});
+
+Deno.test("isBounded() tells what is too much to be parsed, and nothing else", () => {
+  for (const text of Object.values(MANY)) {
+    assert(isBounded(encode(text(200_000))));
+    assert(!isBounded(encode(text(300_000))));
+  }
+  assert(!isBounded(encode("[".repeat(1_000))));
+  for (const text of [...CUT, "", "null", "[]", nested(255), `"${"[],".repeat(200_000)}"`]) {
+    assert(isBounded(encode(text)), text.slice(0, 40));
+  }
 });
 
 Deno.test("readWire() refuses a body that is not one JSON object in UTF-8", () => {
