@@ -81,8 +81,16 @@ export function flagsOk<T>(read: () => T): T {
   }
 }
 
+/** What SQLite means by what it says. */
+const SQLITE_SAYS: Readonly<Record<string, string>> = {
+  "database is locked": "another process has held it for 5 s; try again when that is done",
+  "file is not a database": "the file is no SQLite database",
+};
+
 /** A refused connection comes without a message where there is more than one address. */
 function reason(error: Error): string {
+  const known = SQLITE_SAYS[error.message];
+  if (known !== undefined) return known;
   if (error.message !== "") return error.message.replace(/^Cannot use the database: /, "");
   return "code" in error ? String(error.code) : error.name;
 }

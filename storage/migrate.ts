@@ -27,6 +27,8 @@ export interface LedgerRow {
   readonly name: string;
   readonly checksum: string;
   readonly state: string;
+  /** Of the program that applied it. */
+  readonly routerVersion: string;
   readonly backwardCompatible: boolean;
   /** Epoch ms. */
   readonly finishedAt: number;
@@ -97,7 +99,7 @@ export async function readLedger(db: Queries, engine: Engine): Promise<LedgerRow
   );
   if (found.length === 0) return [];
   const rows = await db.query(
-    "SELECT id, name, checksum, state, backward_compatible, finished_at " +
+    "SELECT id, name, checksum, state, router_version, backward_compatible, finished_at " +
       "FROM schema_migrations ORDER BY id",
   );
   return rows.map((row) => ({
@@ -105,6 +107,7 @@ export async function readLedger(db: Queries, engine: Engine): Promise<LedgerRow
     name: String(row.name),
     checksum: String(row.checksum),
     state: String(row.state),
+    routerVersion: String(row.router_version),
     backwardCompatible: row.backward_compatible === 1n,
     finishedAt: Number(row.finished_at),
   }));
@@ -151,7 +154,8 @@ async function checkLedger(
     if (!migration && !row.backwardCompatible) {
       throw new SchemaError(
         "migration-newer",
-        `Cannot use the database: ${name} is newer than this program`,
+        `Cannot use the database: ${name} is newer than this program; release ` +
+          `${row.routerVersion} applied it`,
       );
     }
     if (migration && await checksum(migration) !== row.checksum) {

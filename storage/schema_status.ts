@@ -64,7 +64,10 @@ export async function rowsTouched(
 async function ledgerFault(row: LedgerRow, migrations: readonly Migration[]) {
   const migration = migrations.find(({ id }) => id === row.id);
   const name = `migration ${row.id} "${row.name}"`;
-  if (!migration) return row.backwardCompatible ? null : `${name} is newer than this program`;
+  if (!migration) {
+    const newer = `${name} is newer than this program; release ${row.routerVersion} applied it`;
+    return row.backwardCompatible ? null : newer;
+  }
   if (await checksum(migration) === row.checksum) return null;
   return `${name} was changed after it was applied (migration-checksum-mismatch)`;
 }

@@ -20,12 +20,26 @@ const WRITER = `
  * @throws what SQLite or the system says
  */
 export function openSqlite(path: string, purpose: Purpose): UsageDatabase {
+  assertFile(path, purpose);
   if (purpose === "read") {
-    Deno.statSync(path);
     return prepared(new DatabaseSync(path, { readOnly: true }), "PRAGMA busy_timeout = 5000");
   }
   Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 }).close();
   return prepared(new DatabaseSync(path), WRITER);
+}
+
+/** SQLite tells of what is no file as of a broken disk, and would make what is missing. */
+function assertFile(path: string, purpose: Purpose): void {
+  try {
+    if (Deno.statSync(path).isFile) return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (purpose === "write") return;
+    throw new Error(
+      `there is no file "${path}"; a gateway makes it, and so does pointsman migrate apply`,
+    );
+  }
+  throw new Error(`"${path}" is no file`);
 }
 
 function prepared(db: DatabaseSync, pragmas: string): UsageDatabase {

@@ -9,6 +9,11 @@ import { type Barriers, CHAT, chatExtra, markerOf, readChatContent } from "./par
 /** What is read of a message, by role. */
 const TURN = wholly("role", "name", "content");
 const RESULT = { ...TURN, tool_call_id: true, ...MARKERS };
+const CALL = { id: true, index: true, ...MARKERS };
+const CALLS: Readonly<Record<ToolForm, Shape>> = {
+  function: { ...CALL, type: isFunction, function: wholly("name", "arguments") },
+  custom: { ...CALL, type: true, custom: wholly("name", "input") },
+};
 const ASSISTANT = {
   ...TURN,
   ...wholly("refusal", "tool_calls"),
@@ -123,13 +128,13 @@ function readCall(call: Json, path: string): PartOf<"tool_call"> {
     form,
     input: textField(inner, member, `${path}.${form}.${member}`) ?? "",
     ...markerOf(value),
-    extra: chatExtra(value, {
-      ...wholly("id", "index"),
-      type: (type) => type === form,
-      [form]: wholly("name", member),
-      ...MARKERS,
-    }),
+    extra: chatExtra(value, CALLS[form]),
   };
+}
+
+/** A call of a type that nobody knows is read as that of a function, where it holds one. */
+function isFunction(type: Json): boolean {
+  return type === "function";
 }
 
 function readResult(message: JsonObject, path: string, { barriers, forms }: History): Message {

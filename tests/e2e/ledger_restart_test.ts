@@ -163,7 +163,19 @@ Deno.test("gateway does not start on state that another one uses, or that is non
   Deno.writeTextFileSync(join(folder.dir, "state/router.kv"), "no database\n".repeat(1_000));
   const broken = await runServe(folder.dir);
   assert.equal(broken.code, 1);
-  assert.match(broken.output, /Cannot open the state/);
+  assert.match(
+    broken.output,
+    /Cannot open the state ".*": .*; once it is moved away, a start makes/,
+  );
+  await Deno.remove(join(folder.dir, "state/router.kv"));
+  await Deno.rename(join(folder.dir, "other"), join(folder.dir, "was"));
+  Deno.writeTextFileSync(join(folder.dir, "other"), "");
+  const noFolder = await runServe(folder.dir);
+  assert.equal(noFolder.code, 1);
+  assert.match(
+    noFolder.output,
+    /Cannot open the journal ".*requests\.jsonl": its folder is a file/,
+  );
 });
 
 for (
