@@ -9,15 +9,18 @@ import { type Barriers, CHAT, chatExtra, markerOf, readChatContent } from "./par
 /** What is read of a message, by role. */
 const TURN = wholly("role", "name", "content");
 const RESULT = { ...TURN, tool_call_id: true, ...MARKERS };
-const CALL = { id: true, index: true, ...MARKERS };
-const CALLS: Readonly<Record<ToolForm, Shape>> = {
-  function: { ...CALL, type: isFunction, function: wholly("name", "arguments") },
-  custom: { ...CALL, type: true, custom: wholly("name", "input") },
-};
 const ASSISTANT = {
   ...TURN,
   ...wholly("refusal", "tool_calls"),
   reasoning_details: detailShape,
+};
+
+const CALL = { id: true, index: true, ...MARKERS };
+
+/** What is read of a call, by its form; one of a type that nobody knows is read as a function. */
+const CALLS: Readonly<Record<ToolForm, Shape>> = {
+  function: { ...CALL, type: (type) => type === "function", function: wholly("name", "arguments") },
+  custom: { ...CALL, type: true, custom: wholly("name", "input") },
 };
 
 /** What reading one message needs to know of the ones before it. */
@@ -130,11 +133,6 @@ function readCall(call: Json, path: string): PartOf<"tool_call"> {
     ...markerOf(value),
     extra: chatExtra(value, CALLS[form]),
   };
-}
-
-/** A call of a type that nobody knows is read as that of a function, where it holds one. */
-function isFunction(type: Json): boolean {
-  return type === "function";
 }
 
 function readResult(message: JsonObject, path: string, { barriers, forms }: History): Message {
