@@ -35,7 +35,7 @@ export function unread(value: JsonObject, shape: Shape): JsonObject {
     const rest = unreadOf(member, Object.hasOwn(shape, key) ? shape[key]! : false);
     if (rest !== undefined) rests.push([key, rest]);
   }
-  return Object.fromEntries(rests);
+  return rests.length === 0 ? {} : Object.fromEntries(rests);
 }
 
 /** `undefined` when all of it is read. */

@@ -8,6 +8,7 @@ import { CHAT_BASE, CHAT_PROBES } from "../docs/bridge_probes/openai_chat.ts";
 import { RESPONSES_BASE, RESPONSES_PROBES } from "../docs/bridge_probes/openai_responses.ts";
 import { EDGES } from "./bridge_edges.ts";
 import { crossed } from "./crossed.ts";
+import type { TargetChanges } from "./dialect_target.ts";
 import { recordings } from "./recordings.ts";
 
 /** A member that no dialect knows. */
@@ -74,12 +75,23 @@ function removed(body: JsonObject, path: Path): Json {
   return copy;
 }
 
-type Pair = readonly [DialectName, DialectName];
+/** A bridge between two dialects, to a target with some traits. */
+interface Way {
+  readonly pair: readonly [DialectName, DialectName];
+  readonly target: TargetChanges;
+}
+
+/** Traits of targets: the usual ones, and those of one that takes less. */
+const TARGETS: readonly TargetChanges[] = [
+  {},
+  { promptCacheMarkers: "none", reasoning: { supported: false } },
+];
+
 type Fate = "refused" | { readonly body: string; readonly events: readonly FieldEvent[] };
 
-function fateOf(pair: Pair, body: Json): Fate {
+function fateOf({ pair, target }: Way, body: Json): Fate {
   try {
-    const { reasons, body: written, events } = crossed(pair, body);
+    const { reasons, body: written, events } = crossed(pair, body, target);
     return reasons.length > 0 ? "refused" : { body: JSON.stringify(written), events };
   } catch (error) {
     if (error instanceof GatewayError) return "refused";
@@ -97,12 +109,12 @@ function toldBeyond(fate: Fate, other: Fate): readonly FieldEvent[] {
 }
 
 /** Whether what holds a path is told to stay behind as a whole, by its own name. */
-function isToldAsWhole(pair: Pair, body: JsonObject, path: Path): boolean {
-  const base = fateOf(pair, body);
+function isToldAsWhole(way: Way, body: JsonObject, path: Path): boolean {
+  const base = fateOf(way, body);
   return path.some((_, index) => {
     const holder = path.slice(0, index + 1);
     const names = [...holder.slice(-2), at(body, [...holder, "type"])];
-    return toldBeyond(base, fateOf(pair, removed(body, holder)))
+    return toldBeyond(base, fateOf(way, removed(body, holder)))
       .some(({ field, action }) => action === "stripped" && names.includes(field));
   });
 }
@@ -131,11 +143,11 @@ function changed(body: JsonObject, path: Path): Json {
 }
 
 /** The paths at which a planted member vanishes without a word. */
-function lostMembers(pair: Pair, { body }: Subject, base: Fate): readonly Path[] {
+function lostMembers(way: Way, { body }: Subject, base: Fate): readonly Path[] {
   return objectsIn(body).filter((path) => {
-    const fate = fateOf(pair, planted(body, path));
+    const fate = fateOf(way, planted(body, path));
     if (fate === "refused" || fate.body.includes(PLANTED)) return false;
-    return toldBeyond(fate, base).length === 0 && !isToldAsWhole(pair, body, path);
+    return toldBeyond(fate, base).length === 0 && !isToldAsWhole(way, body, path);
   });
 }
 
@@ -160,23 +172,26 @@ function isNamed(fate: Fate, path: Path): boolean {
 }
 
 /** The paths at which it makes no difference what a value is. */
-function deadValues(pair: Pair, { body }: Subject, base: Fate): readonly Path[] {
+function deadValues(way: Way, { body }: Subject, base: Fate): readonly Path[] {
   return leavesIn(body).filter((path) => {
-    const fate = fateOf(pair, changed(body, path));
+    const fate = fateOf(way, changed(body, path));
     if (JSON.stringify(fate) !== JSON.stringify(base)) return false;
-    return !isServed(path) && !isNamed(base, path) && !isToldAsWhole(pair, body, path);
+    return !isServed(path) && !isNamed(base, path) && !isToldAsWhole(way, body, path);
   });
 }
 
 function silences(
-  pair: Pair,
-  find: (pair: Pair, subject: Subject, base: Fate) => readonly Path[],
+  pair: Way["pair"],
+  find: (way: Way, subject: Subject, base: Fate) => readonly Path[],
 ): readonly string[] {
-  return subjects(pair[0]).flatMap((subject) => {
-    const base = fateOf(pair, subject.body);
-    if (base === "refused") return [];
-    return find(pair, subject, base).map((path) => `${subject.name}: ${path.join(".")}`);
-  });
+  return TARGETS.flatMap((target) =>
+    subjects(pair[0]).flatMap((subject) => {
+      const way = { pair, target };
+      const base = fateOf(way, subject.body);
+      if (base === "refused") return [];
+      return find(way, subject, base).map((path) => `${subject.name}: ${path.join(".")}`);
+    })
+  );
 }
 
 for (const from of DIALECT_NAMES) {
@@ -190,11 +205,10 @@ for (const from of DIALECT_NAMES) {
     });
 
     Deno.test(`${from}>${to}: less usual words are carried, told or refused`, () => {
+      const way = { pair: [from, to], target: {} } as const;
       const [base] = PROBES[from];
       const silent = EDGES[from].filter(([, said, unsaid]) => {
-        const [fate, other] = [said, unsaid].map((body) =>
-          fateOf([from, to], { ...base, ...body })
-        );
+        const [fate, other] = [said, unsaid].map((body) => fateOf(way, { ...base, ...body }));
         assert(other !== "refused");
         return JSON.stringify(fate) === JSON.stringify(other);
       });

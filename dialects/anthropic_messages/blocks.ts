@@ -183,14 +183,15 @@ export function withRest(
   { cache, extra }: Pick<Part, "cache" | "extra">,
   notes: Notes,
 ): Block {
-  return { ...withUnread({ ...block, ...(cache && markerOf(cache, notes)) }, extra.anthropic) };
+  const marked = cache ? { ...block, ...markerOf(cache, notes) } : block;
+  return { ...withUnread(marked, extra.anthropic) };
 }
 
 function markerOf(cache: CacheMarker, notes: Notes): JsonObject {
   if (notes.markers) {
     return markerMember(cache, "cache_control", (event) => note(notes, event.field, event));
   }
-  note(notes, "cache_control", { reason: "target-limit" });
+  note(notes, cache.spelling, { reason: "target-limit" });
   return {};
 }
 

@@ -21,6 +21,8 @@ import { type Barriers, decodeContent, ownExtra } from "./parts.ts";
 import { decodeThinking } from "./thinking.ts";
 import { choiceShape, decodeToolChoice, decodeTools } from "./tools.ts";
 
+const TURN = wholly("role", "content");
+
 /** What is read of a body; what else it holds only this dialect understands. */
 const MAPPED = {
   ...wholly(
@@ -109,7 +111,7 @@ function inputOf(block: Json): Json | undefined {
 function decodeMessage(message: JsonObject, index: number, barriers: Barriers): Message {
   const path = `messages[${index}]`;
   const { role: wireRole, content } = message;
-  const rest = unread(message, wholly("role", "content"));
+  const rest = unread(message, TURN);
   const parts = decodeContent(content, { path: `${path}.content`, barriers });
   if (wireRole === "system") {
     // Only this dialect has turns of the system between others; the mark brings them back as such.

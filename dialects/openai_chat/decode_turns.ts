@@ -15,6 +15,14 @@ const ASSISTANT = {
   reasoning_details: detailShape,
 };
 
+const CALL = { id: true, index: true, ...MARKERS };
+
+/** What is read of a call, by its form; one of a type that nobody knows is read as a function. */
+const CALLS: Readonly<Record<ToolForm, Shape>> = {
+  function: { ...CALL, type: (type) => type === "function", function: wholly("name", "arguments") },
+  custom: { ...CALL, type: true, custom: wholly("name", "input") },
+};
+
 /** What reading one message needs to know of the ones before it. */
 interface History {
   readonly barriers: Barriers;
@@ -123,12 +131,7 @@ function readCall(call: Json, path: string): PartOf<"tool_call"> {
     form,
     input: textField(inner, member, `${path}.${form}.${member}`) ?? "",
     ...markerOf(value),
-    extra: chatExtra(value, {
-      ...wholly("id", "index"),
-      type: (type) => type === form,
-      [form]: wholly("name", member),
-      ...MARKERS,
-    }),
+    extra: chatExtra(value, CALLS[form]),
   };
 }
 

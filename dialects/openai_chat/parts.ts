@@ -22,6 +22,12 @@ const MEDIA_BARRIERS: ReadonlyMap<Json | undefined, BridgeFeature> = new Map([
 
 const DETAILS = ["auto", "low", "high", "original"] as const;
 
+/** What is read of a text, by its type. */
+const TEXTS = {
+  text: { type: true, text: true, ...MARKERS },
+  refusal: { type: true, refusal: true, ...MARKERS },
+} as const satisfies Readonly<Record<string, Shape>>;
+
 /** What an object says beyond what is read of it. */
 export function chatExtra(value: JsonObject, shape: Shape): Extra {
   const rest = unread(value, shape);
@@ -72,7 +78,7 @@ function readText(part: JsonObject, type: "text" | "refusal", path: string): Par
     type,
     text,
     ...markerOf(part),
-    extra: chatExtra(part, { type: true, [type]: true, ...MARKERS }),
+    extra: chatExtra(part, TEXTS[type]),
   };
 }
 

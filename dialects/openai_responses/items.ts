@@ -108,26 +108,22 @@ export function readModelPiece(piece: Json, extra: Extra): Part {
   }
 }
 
+const isNothing = () => false;
+
+/** What is read of a piece of text; empty lists say nothing. */
+const PIECE = { type: true, annotations: isNothing, logprobs: isNothing, ...MARKERS };
+const TEXT: Shape = { ...PIECE, text: true };
+const REFUSAL: Shape = { ...PIECE, refusal: true };
+
 /** The `extra` of a piece: that of its item, and what the piece says beyond its neutral meaning. */
-export function pieceExtra(piece: JsonObject, extra: Extra, shape = textShape(piece)): Extra {
+export function pieceExtra(
+  piece: JsonObject,
+  extra: Extra,
+  shape = piece["type"] === "refusal" ? REFUSAL : TEXT,
+): Extra {
   const rest = unread(piece, shape);
   if (Object.keys(rest).length === 0) return extra;
   return { [RESPONSES]: { ...ownFields(extra), piece: rest } };
-}
-
-/** What is read of a piece of text; empty lists say nothing. */
-function textShape({ type, annotations, logprobs }: JsonObject): Shape {
-  return {
-    type: true,
-    [type === "refusal" ? "refusal" : "text"]: true,
-    annotations: isEmptyList(annotations),
-    logprobs: isEmptyList(logprobs),
-    ...MARKERS,
-  };
-}
-
-function isEmptyList(value: Json | undefined): boolean {
-  return Array.isArray(value) && value.length === 0;
 }
 
 /** Reads a `function_call` or `custom_tool_call` item. */
