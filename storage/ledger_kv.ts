@@ -21,8 +21,15 @@ export interface LedgerHead extends JournalMark {
 export interface LedgerKv {
   readHead(): Promise<LedgerHead | null>;
   readAccounts(): AsyncIterable<StoredAccount>;
-  /** Writes accounts, in commits that are asked for one after the other, and the head with the last. */
-  write(accounts: Iterable<StoredAccount>, head: LedgerHead): Promise<void>;
+  /**
+   * Writes accounts, in commits that are asked for one after the other, and the head with the last.
+   * `onCommit` is told of each that was not the last.
+   */
+  write(
+    accounts: Iterable<StoredAccount>,
+    head: LedgerHead,
+    onCommit?: () => void,
+  ): Promise<void>;
   /** Removes everything of the ledger; without its head, the rest is not looked at. */
   clear(): Promise<void>;
 }
@@ -64,13 +71,14 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
     async *readAccounts() {
       for await (const { value } of kv.list<StoredAccount>({ prefix: ACCOUNTS })) yield value;
     },
-    async write(accounts, head) {
+    async write(accounts, head, onCommit) {
       let commit = kv.atomic();
       let numbers = 0;
       for (const account of accounts) {
         const size = ACCOUNT_NUMBERS + account.state.rpm.length + account.state.tpm.length;
         if (numbers > 0 && numbers + size > COMMIT_NUMBERS) {
           await whenUnlocked(() => commit.commit());
+          onCommit?.();
           commit = kv.atomic();
           numbers = 0;
         }

@@ -13,7 +13,7 @@ import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 const FLUSH_MS = 250;
 /** A write that failed is tried again after this time, ms. */
 const RETRY_MS = 500;
-/** How long a write may take or fail before the store counts as down, ms. */
+/** How long a commit may take, or a write fail, before the store counts as down, ms. */
 const PATIENCE_MS = 1_000;
 /** Accounts that are brought into the order of the store together: neighbours are cheaper to write. */
 const SORTED = 1_024;
@@ -120,9 +120,15 @@ class WriteBehind implements LedgerStore {
     const head = { ...journal.mark(), at: now() };
     const taken: Account[] = [];
     this.#lateSince ??= clock();
-    const late = setTimeout(() => this.#tell("late"), PATIENCE_MS);
+    const patience = () => setTimeout(() => this.#tell("late"), PATIENCE_MS);
+    let late = patience();
+    const onCommit = () => {
+      this.#lateSince = clock();
+      clearTimeout(late);
+      late = patience();
+    };
     try {
-      await this.#kv.write(this.#takeChanged(taken), head);
+      await this.#kv.write(this.#takeChanged(taken), head, onCommit);
       this.#lateSince = null;
       this.#tell(null);
     } catch (error) {

@@ -19,8 +19,8 @@ import { makePlace, type Place, record, until } from "./storage_fixture.ts";
 const CALLERS = 1_000;
 const UNLIMITED = Object.fromEntries(LIMIT_KEYS.map((key) => [key, 0])) as ScopeLimits["max"];
 
-/** Told before each commit; what it throws is what becomes of the commit. */
-type OnCommit = () => void;
+/** Told before each commit, which waits for it; what it throws is what becomes of the commit. */
+type OnCommit = () => void | Promise<void>;
 
 function snapshotOf(place: Place): Snapshot {
   const path = "/config.yaml";
@@ -41,7 +41,7 @@ function watched(kv: Deno.Kv, onCommit: OnCommit): Deno.Kv {
     const operation = kv.atomic();
     const commit = operation.commit.bind(operation);
     operation.commit = async () => {
-      onCommit();
+      await onCommit();
       return await commit();
     };
     return operation;
@@ -58,7 +58,7 @@ function watched(kv: Deno.Kv, onCommit: OnCommit): Deno.Kv {
 /** A process as far as its limits go: the counters, their store, and the journal. */
 async function startLife(place: Place) {
   const [now, clock] = [Date.now, () => performance.now()];
-  const life = { onCommit: () => {} };
+  const life: { onCommit: OnCommit } = { onCommit: () => {} };
   const journal = openJournal(place.logging, { log: place.log, now, shipped: false });
   const ledger = new Ledger({ now, clock });
   const kv = await openKv(`${place.folder}/router.kv`);
@@ -67,6 +67,7 @@ async function startLife(place: Place) {
   let calls = 0;
   return Object.assign(life, {
     ledger,
+    store,
     /** A call of a caller that is over: its line is written, its charge is counted. */
     call(caller: number) {
       const id = `caller:${caller}`;
@@ -126,6 +127,24 @@ Deno.test("counters of a thousand callers are written with turns for calls in be
   await until(() => sum() === CALLERS);
   const most = Math.max(...states);
   assert(most <= 250, `${most} of ${CALLERS} in one turn`);
+});
+
+Deno.test("a store that is slow to take the counters of a thousand callers is not down", async () => {
+  using place = makePlace();
+  await using life = await startLife(place);
+  const states = new Set<string>();
+  let commits = 0;
+  life.onCommit = async () => {
+    await new Promise((done) => setTimeout(done, 250));
+    states.add(life.store.state);
+    commits += 1;
+  };
+  for (let caller = 0; caller < CALLERS; caller++) life.call(caller);
+  // Far more time than a store has that takes nothing.
+  await until(() => commits > 5);
+  assert.deepEqual([...states], ["ok"]);
+  assert(!place.events.includes("ledger_failed"));
+  life.onCommit = () => {};
 });
 
 for (
