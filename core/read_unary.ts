@@ -1,4 +1,4 @@
-import { MAX_AT_ONCE, readLimited } from "./body.ts";
+import { readLimited } from "./body.ts";
 import type { Attempt, Call, Parts } from "./call.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
@@ -88,16 +88,11 @@ export async function readWhole(
   response: Response,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const { headers } = response;
-  const length = Number(headers.get("content-length") ?? NaN);
-  // A length beside chunks is not theirs, and both are handed on (RFC 9112 6.3).
-  const holds = !headers.has("transfer-encoding");
-  const whole = holds && length <= Math.min(maxBytes, MAX_AT_ONCE);
-  if (whole) return await received(response.bytes());
-  if (length > maxBytes) {
+  if (Number(response.headers.get("content-length") ?? NaN) > maxBytes) {
     await response.body?.cancel();
     return null;
   }
+  // A length beside chunks is not theirs (RFC 9112 6.3), and `bytes()` leaves 9 KB more to collect.
   return await received(readUpTo(maxBytes, response.body ?? new Blob().stream()));
 }
 
