@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { AccountState } from "../core/limits/account.ts";
+import { nextTurn } from "../core/next_turn.ts";
 import type { JournalMark } from "./journal.ts";
 
 /** An account as it is stored: its counters, and the journal line up to which they count. */
@@ -79,6 +80,8 @@ export function createLedgerKv(kv: Deno.Kv): LedgerKv {
         if (numbers > 0 && numbers + size > COMMIT_NUMBERS) {
           await whenUnlocked(() => commit.commit());
           onCommit?.();
+          // On a busy machine one commit after the other may be done before anything else runs.
+          await nextTurn();
           commit = kv.atomic();
           numbers = 0;
         }

@@ -1,3 +1,4 @@
+import { nextTurn } from "../core/next_turn.ts";
 import type { Lockable, Transactional } from "./database.ts";
 
 /** Runs pieces of work one after the other. */
@@ -11,7 +12,7 @@ export function inTurns(db: Lockable, inTurn: InTurn): Lockable {
   async function apart<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = await inTurn(work);
     // SQLite answers at once: without a pause no timer would run until all is done.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
     return result;
   }
   const each = (db: Transactional): Transactional => ({

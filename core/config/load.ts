@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
+import { nextTurn } from "../next_turn.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { checkAll } from "./check.ts";
 import { contractErrors, contractWarnings } from "./check_contracts.ts";
@@ -61,7 +62,7 @@ export async function loadConfigAside(
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
   }
 }
 

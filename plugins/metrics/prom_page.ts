@@ -1,4 +1,5 @@
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { nextTurn } from "@/core/next_turn.ts";
 import { type Counts, lasting } from "@/core/workers/fleet.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Family, Page } from "./family.ts";
@@ -61,7 +62,7 @@ async function pageOf(registry: Registry): Promise<Page> {
   for (const { name } of registry.getMetricsAsArray()) {
     families.push(await registry.getSingleMetricAsString(name));
     if (performance.now() - since < SLICE_MS) continue;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
     since = performance.now();
   }
   return { contentType: registry.contentType, text: `${families.join("\n\n")}\n` };
