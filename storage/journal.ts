@@ -134,6 +134,8 @@ function createJournal(
     close() {
       calls.close();
       events.close();
+      // A process that is being started has a copy of the file for a moment, which would hold it on.
+      lock.unlockSync();
       lock.close();
       return Promise.resolve();
     },
