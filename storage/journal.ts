@@ -130,7 +130,9 @@ function createJournal(
     },
     backlog,
     configure: backlog.configure,
-    setUnshipped: (bytes) => void (bytes !== null && backlog.set(bytes)),
+    setUnshipped(bytes) {
+      if (bytes !== null) backlog.set(bytes);
+    },
     close() {
       calls.close();
       events.close();

@@ -99,7 +99,7 @@ export class Slot {
       // What came while it started.
       const { latest, shipping } = start();
       if (latest !== given.latest) await this.configure(latest);
-      if (shipping !== null && shipping !== given.shipping) this.ship(shipping);
+      if (shipping !== null) this.ship(shipping);
       log.write("info", "worker_started", "A worker serves", { worker, pid: process.pid });
       return url;
     } catch (error) {

@@ -41,7 +41,6 @@ export class Supervisor {
   /** Epoch ms at which the monotonic clock was 0. */
   readonly #origin: number;
   #latest: ConfigFiles;
-  #shipping: Shipping | null;
   /** What workers counted that are gone. */
   #gone: Counts = [];
   #beat: ReturnType<typeof setInterval> | undefined;
@@ -50,7 +49,6 @@ export class Supervisor {
     this.#options = options;
     this.#origin = options.now() - options.clock();
     this.#latest = options.files;
-    this.#shipping = shippingOf(options.store);
     const { log, clock, command } = options;
     this.#slots = Array.from({ length: options.workers }, (_, worker) =>
       new Slot({
@@ -97,7 +95,6 @@ export class Supervisor {
   /** Tells the workers how the usage database stands: they count on from there what they write. */
   ship(): void {
     const shipping = shippingOf(this.#options.store);
-    this.#shipping = shipping;
     if (shipping === null) return;
     for (const slot of this.#slots) slot.ship(shipping);
   }
@@ -122,7 +119,7 @@ export class Supervisor {
       first: files,
       latest: this.#latest,
       steady: this.#origin + clock(),
-      shipping: this.#shipping,
+      shipping: shippingOf(this.#options.store),
     };
   }
 

@@ -7,6 +7,7 @@ import type { PolicyFault } from "../../core/policy_fault.ts";
 import type { ExternalPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyOutcome, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { FaultLog } from "../fault_log.ts";
 import { within } from "../within.ts";
 import { VerdictCache } from "./verdict_cache.ts";
 
@@ -18,9 +19,6 @@ const UNCOUNTED: ReadonlySet<PolicyFault> = new Set([
   "policy-egress-denied",
   "policy-breaker-open",
 ]);
-
-/** Shortest time between two log lines about faults of one group, ms. */
-const TELL_MS = 1_000;
 
 /** What a policy needs that another server holds. */
 export interface ExternalPolicyWorld {
@@ -41,8 +39,8 @@ export class ExternalPolicy {
   readonly #world: ExternalPolicyWorld;
   readonly #client: EgressClient;
   readonly #breaker = new Breaker();
+  readonly #faultLog: FaultLog;
   readonly #verdicts: VerdictCache;
-  #toldAt = -Infinity;
   #underWay = 0;
   #closing = false;
 
@@ -51,6 +49,7 @@ export class ExternalPolicy {
     this.#group = group;
     this.#world = world;
     this.#client = new EgressClient(settings.egress, world.resolve);
+    this.#faultLog = new FaultLog(group, world);
     this.#verdicts = new VerdictCache(settings.verdictTtlMs);
   }
 
@@ -68,7 +67,7 @@ export class ExternalPolicy {
     const started = clock();
     const { responseBytes, ...outcome } = this.#known(context, started) ??
       await this.#counted(context, asking);
-    if (outcome.kind === "fault" && !asking.trial) this.#tell(outcome, context);
+    if (outcome.kind === "fault" && !asking.trial) this.#faultLog.tell(outcome, context);
     const durationUs = Math.round((clock() - started) * 1000);
     return {
       ...outcome,
@@ -140,18 +139,6 @@ export class ExternalPolicy {
     const { status, text, bytes } = answer;
     const told = status >= 200 && status < 300 ? readPlan(text, context) : fault("policy-status");
     return { ...told, responseBytes: bytes };
-  }
-
-  #tell(outcome: PolicyOutcome & { kind: "fault" }, { requestId }: RouteContext): void {
-    const now = this.#world.clock();
-    if (now - this.#toldAt < TELL_MS) return;
-    this.#toldAt = now;
-    this.#world.log.write("warn", "policy_fault", "A policy did not decide", {
-      request_id: requestId,
-      group: this.#group,
-      fault: outcome.fault,
-      problem: outcome.problem,
-    });
   }
 
   #tellChange(change: "opened" | "closed"): void {

@@ -10,6 +10,7 @@ import type {
   PolicyVerdict,
   RouteContext,
 } from "../../core/strategy.ts";
+import { FaultLog } from "../fault_log.ts";
 import type { HostAnswer } from "./policy_host.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
@@ -26,9 +27,6 @@ const UNCOUNTED: ReadonlySet<PolicyFault> = new Set([
   "policy-quarantined",
 ]);
 
-/** Shortest time between two log lines about faults of one group, ms. */
-const TELL_MS = 1_000;
-
 /** What a group's policy needs. */
 export interface GroupPolicyOptions extends HostWorld {
   readonly group: string;
@@ -40,16 +38,17 @@ export interface GroupPolicyOptions extends HostWorld {
 export class GroupPolicy {
   readonly #options: GroupPolicyOptions;
   readonly #queue: PolicyQueue;
+  readonly #faultLog: FaultLog;
   #version: PolicyVersion;
   #quarantine = new Quarantine();
   #faults: Partial<Record<PolicyFault, number>> = {};
   #hostRestarts = 0;
   #nondeterminism = 0;
-  #toldAt = -Infinity;
 
   constructor(version: PolicyVersion, options: GroupPolicyOptions) {
     this.#options = options;
     this.#version = version;
+    this.#faultLog = new FaultLog(options.group, options);
     this.#queue = new PolicyQueue({
       deadlines: options.deadlines,
       maxConcurrent: () => this.#version.settings.maxConcurrent,
@@ -125,7 +124,7 @@ export class GroupPolicy {
     if (trial) return verdict;
     if (verdict.kind === "fault") {
       this.#note(verdict.fault);
-      this.#tell(verdict, context);
+      this.#faultLog.tell(verdict, context, shortDigest(digest));
     }
     this.#count(quarantine, admission, verdict);
     return verdict;
@@ -176,20 +175,6 @@ export class GroupPolicy {
 
   #note(fault: PolicyFault): void {
     this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
-  }
-
-  /** At most one line a second: a policy may fail at every call. */
-  #tell(verdict: PolicyVerdict & { kind: "fault" }, { requestId }: RouteContext): void {
-    const now = this.#options.clock();
-    if (now < this.#toldAt + TELL_MS) return;
-    this.#toldAt = now;
-    this.#options.log.write("warn", "policy_fault", "A policy did not decide", {
-      request_id: requestId,
-      group: this.#options.group,
-      policy: shortDigest(verdict.digest ?? ""),
-      fault: verdict.fault,
-      problem: verdict.problem,
-    });
   }
 
   #count(quarantine: Quarantine, admission: Admission, verdict: PolicyVerdict): void {
