@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type ListenAddress, parseListen } from "./config/listen.ts";
+import { messageOf } from "./thrown.ts";
 
 /** What a command may touch of the process; `main.ts` gives the real one, tests give another. */
 export interface World {
@@ -36,7 +37,7 @@ export function fileError(
   code = 1,
 ): ExitError {
   const missing = action === "read" && error instanceof Deno.errors.NotFound;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const reason = missing ? "there is no such file" : message;
   return new ExitError(code, `Cannot ${action} "${path}": ${reason}`);
 }
