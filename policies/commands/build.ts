@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { World } from "../../core/command.ts";
 import { builtFiles } from "../signing/built_policy.ts";
 import { manifestText } from "../signing/manifest.ts";
-import { headline, unwritable } from "./configured.ts";
-import { alone, EXITS, open } from "./exit.ts";
+import { headline } from "./configured.ts";
+import { alone, EXITS, open, written } from "./exit.ts";
 
 interface BuildOptions {
   readonly output: string;
@@ -44,12 +44,10 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 function write(path: string, text: string, folder: string): void {
-  try {
+  written(path, () => {
     Deno.mkdirSync(folder, { recursive: true });
     Deno.writeTextFileSync(path, text);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
+  });
 }
 
 function nameOf(file: string): string {

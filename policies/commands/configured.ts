@@ -1,10 +1,9 @@
-import { ExitError, fileError } from "../../core/command.ts";
+import { ExitError } from "../../core/command.ts";
 import { policyGroups } from "../../core/policy_groups.ts";
 import type { Snapshot } from "../../core/snapshot.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
 import type { TriedPolicy } from "../sandboxed_policy.ts";
 import { CONTRACT } from "../signing/manifest.ts";
-import { EXIT } from "./exit.ts";
 
 /** What the commands of policies need of a configuration. */
 export type ConfiguredPolicies = Pick<Snapshot, "groups" | "server">;
@@ -48,12 +47,13 @@ export function servingPolicy(
   group: string | undefined,
 ): TriedPolicy {
   if (group !== undefined) return { ...policyOf(config, group), path: file };
-  const found = [...scriptsOf(config).values()].find(({ path }) => isSame(path, file));
+  const found = [...scriptsOf(config).values()].find(({ path }) => isSameFile(path, file));
   if (found) return found;
   throw new ExitError(2, `Cannot find a group whose script is "${file}": name one with --group`);
 }
 
-function isSame(path: string, file: string): boolean {
+/** Whether a path leads to a file, whose real path is given. */
+export function isSameFile(path: string, file: string): boolean {
   try {
     return Deno.realPathSync(path) === file;
   } catch {
@@ -82,9 +82,4 @@ export function headline(
     `sha256:${digest.slice(0, 12)}`,
     `net: ${reach}`,
   ].join("  ");
-}
-
-/** Exit code 5, for a file that could not be written. */
-export function unwritable(file: string, error: unknown): ExitError {
-  return fileError("write", file, error, EXIT.unreadable);
 }

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { ExitError } from "../../core/command.ts";
+import { ExitError, fileError } from "../../core/command.ts";
 import type { BundleFlaw } from "../sandbox/bundle.ts";
 import { contains } from "../sandbox/imports.ts";
 import {
@@ -27,6 +27,19 @@ export function readable(file: string): string {
     return Deno.realPathSync(file);
   } catch {
     throw new ExitError(EXIT.unreadable, `Cannot read "${file}": there is no such file`);
+  }
+}
+
+/**
+ * Writes a file.
+ *
+ * @throws {ExitError} code 5 when it cannot be written
+ */
+export function written(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw fileError("write", file, error, EXIT.unreadable);
   }
 }
 

@@ -7,8 +7,7 @@ import { Deciders } from "../replay/deciders.ts";
 import { readRecord } from "../replay/read_record.ts";
 import type { Fixture } from "../sdk/fixture.ts";
 import { writeFixture } from "../test_cases.ts";
-import { unwritable } from "./configured.ts";
-import { EXIT } from "./exit.ts";
+import { EXIT, written } from "./exit.ts";
 import type { RecordServices } from "./replay.ts";
 
 const HELP = `
@@ -29,12 +28,9 @@ export function addExportFixture(policy: Command, world: World, services: Record
     .addHelpText("after", HELP)
     .action(async (id: string, flags: { readonly output?: string }) => {
       const fixture = await fixtureOf(id, flags, world, services);
-      if (flags.output === undefined) return world.print(JSON.stringify(fixture, null, 2));
-      try {
-        writeFixture(flags.output, fixture);
-      } catch (error) {
-        throw unwritable(flags.output, error);
-      }
+      const { output } = flags;
+      if (output === undefined) return world.print(JSON.stringify(fixture, null, 2));
+      written(output, () => writeFixture(output, fixture));
     });
 }
 

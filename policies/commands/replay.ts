@@ -8,8 +8,7 @@ import type { Candidate } from "../replay/job_messages.ts";
 import { type Breakdown, BREAKDOWNS, replayJson } from "../replay/report.ts";
 import { replayText } from "../replay/report_text.ts";
 import { type Replay, ReplayFailure, runReplay } from "../replay/run_replay.ts";
-import { unwritable } from "./configured.ts";
-import { alone, EXIT, open } from "./exit.ts";
+import { alone, EXIT, open, written } from "./exit.ts";
 
 /** What commands on recorded decisions are made with. */
 export interface RecordServices {
@@ -93,8 +92,9 @@ async function replay(flags: ReplayFlags, world: World, services: RecordServices
   const text = flags.json
     ? replayJson(made, { filter, candidate: flags.policy ?? null })
     : replayText(made, flags.by, chosen !== null);
-  if (flags.output === undefined) world.print(text);
-  else writeFile(flags.output, `${text}\n`);
+  const { output } = flags;
+  if (output === undefined) world.print(text);
+  else written(output, () => Deno.writeTextFileSync(output, `${text}\n`));
   throwVerdict(made);
 }
 
@@ -154,14 +154,6 @@ function throwVerdict({ verdicts, account }: Replay): void {
   }
   if (account.faults > 0) {
     throw new ExitError(EXIT.fault, `The policy failed on ${account.faults} calls`);
-  }
-}
-
-function writeFile(path: string, text: string): void {
-  try {
-    Deno.writeTextFileSync(path, text);
-  } catch (error) {
-    throw unwritable(path, error);
   }
 }
 

@@ -7,11 +7,11 @@ import { generateKeys, parseSignature, signManifest } from "../signing/signature
 import {
   type ConfiguredPolicies,
   headline,
+  isSameFile,
   type PolicyConfig,
   scriptsOf,
-  unwritable,
 } from "./configured.ts";
-import { EXIT, EXITS, readable, refusal } from "./exit.ts";
+import { EXIT, EXITS, readable, refusal, written } from "./exit.ts";
 
 /** `policy keygen`, `policy sign` and `policy verify`. */
 export function addSigning(policy: Command, world: World, config: PolicyConfig): void {
@@ -50,13 +50,11 @@ Example:
       const { privateKey, publicKey } = generateKeys();
       const secret = join(output, `${keyId}${KEY_ENDING}`);
       const open = join(output, `${keyId}.pub.pem`);
-      try {
+      written(secret, () => {
         Deno.mkdirSync(output, { recursive: true });
         Deno.writeTextFileSync(secret, privateKey, { mode: 0o600, createNew: true });
         Deno.writeTextFileSync(open, publicKey, { createNew: true });
-      } catch (error) {
-        throw unwritable(secret, error);
-      }
+      });
       world.print(`${secret}\n${open}`);
     });
 }
@@ -89,11 +87,7 @@ Example:
       const path = readable(manifest);
       const privateKey = Deno.readTextFileSync(readable(key));
       const text = signed(Deno.readFileSync(path), { privateKey, keyId, key });
-      try {
-        Deno.writeTextFileSync(signature, text);
-      } catch (error) {
-        throw unwritable(signature, error);
-      }
+      written(signature, () => Deno.writeTextFileSync(signature, text));
       world.print(`${signature}  by "${keyId}"`);
     });
 }
@@ -147,19 +141,11 @@ Examples:
 /** The rules of every group that names a manifest; here a signature is always asked for. */
 function configuredRules(config: ConfiguredPolicies, path: string): readonly BuiltPolicyRules[] {
   const rules = [...scriptsOf(config).values()].flatMap((policy) =>
-    samePath(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
+    isSameFile(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
   );
   if (rules.length > 0) return rules;
   const why = "no group of the configuration names it; state --public-key";
   throw new ExitError(2, `Cannot verify "${path}": ${why}`);
-}
-
-function samePath(first: string, second: string): boolean {
-  try {
-    return Deno.realPathSync(first) === second;
-  } catch {
-    return false;
-  }
 }
 
 /** Whoever signed it must have this key, by whatever name; what it asks for is shown, not judged. */
