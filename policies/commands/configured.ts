@@ -84,7 +84,15 @@ export function headline(
   ].join("  ");
 }
 
-/** Exit code 5, for a file that could not be written. */
-export function unwritable(file: string, error: unknown): ExitError {
-  return fileError("write", file, error, EXIT.unreadable);
+/**
+ * Writes a file.
+ *
+ * @throws {ExitError} code 5 when it cannot be written
+ */
+export function orUnwritable(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw fileError("write", file, error, EXIT.unreadable);
+  }
 }

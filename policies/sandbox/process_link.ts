@@ -6,7 +6,7 @@ const READ_BYTES = 16 * 1024;
 
 /** A host in a process of its own, reached over its pipes. */
 export function openProcess(heapMb: number, events: LinkEvents): HostLink {
-  const child = hostCommand(heapMb).spawn();
+  const child = spawn(heapMb);
   const send = outlet(child.stdin);
   void follow(child, events);
   return {
@@ -20,6 +20,16 @@ export function openProcess(heapMb: number, events: LinkEvents): HostLink {
       }
     },
   };
+}
+
+/** @throws {Error} when the system starts no process, or the gateway may not */
+function spawn(heapMb: number): Deno.ChildProcess {
+  try {
+    return hostCommand(heapMb).spawn();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot start a process for policies: ${reason}`, { cause: error });
+  }
 }
 
 /** Sends frames; those of one turn, and those that come while others are being written, go together. */
