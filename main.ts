@@ -22,6 +22,7 @@ import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/qui
 import { holdAddress } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
+import { messageOf } from "./core/thrown.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
@@ -347,7 +348,7 @@ function exitCode(error: unknown): number {
     if (error.message) printError(error.message);
     return error.code;
   }
-  printError(error instanceof Error ? error.message : String(error));
+  printError(messageOf(error));
   return 1;
 }
 

@@ -1,12 +1,12 @@
 import type { Contract } from "./contract_terms.ts";
 import { DIALECT_NAMES, type DialectName } from "./dialect_name.ts";
 import type { RequestFeatures } from "./features.ts";
+import { DAY_MS } from "./period.ts";
 import type { Target } from "./snapshot.ts";
 import type { RouteContext, TargetSignals } from "./strategy.ts";
 
 /** Attempts from which on what was observed of a target counts. */
 const ENOUGH = 20;
-const DAY_MS = 86_400_000;
 
 /** A call as a contract sees it. */
 export interface Promised {

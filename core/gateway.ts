@@ -15,6 +15,7 @@ import type { Fingerprints } from "./fingerprints.ts";
 import type { GatewayStorage } from "./gateway_storage.ts";
 import type { Ledger } from "./limits/ledger.ts";
 import type { Log } from "./log.ts";
+import { newId } from "./new_id.ts";
 import type { Plugin } from "./plugin.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
 import type { UsageStore } from "./record.ts";
@@ -163,17 +164,6 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     gatewayId: state.gatewayId,
     fingerprints: options.fingerprints,
   };
-}
-
-/**
- * A UUIDv7 as 32 hex digits: ids that grow with time keep the indexes of the usage database compact.
- *
- * @see https://www.rfc-editor.org/rfc/rfc9562#section-5.7
- */
-export function newId(now: number): string {
-  const random = crypto.randomUUID();
-  const time = now.toString(16).padStart(12, "0");
-  return `${time}7${random.slice(15, 18)}${random.slice(19, 23)}${random.slice(24)}`;
 }
 
 /** What a reload may change in parts that live longer than a snapshot. */

@@ -6,6 +6,7 @@ import type { Sharer } from "../core/limits/ledger.ts";
 import type { LimitKey } from "../core/limits/limit.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
+import { wait, within } from "../core/wait.ts";
 import type { LeaseKv } from "./lease_kv.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 
@@ -114,7 +115,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     clearTimeout(this.#beat);
     clearTimeout(this.#flush);
     const last = async () => {
-      await new Promise((done) => setTimeout(done, FLUSH_MS));
+      await wait(FLUSH_MS);
       for (const account of this.#queues.keys()) await this.#sync(account, []);
       await this.#kv.leave(this.#slot);
     };
@@ -141,9 +142,7 @@ export class LeaseStore implements LedgerStore, Sharer {
       while (queue.waiters.length > 0) {
         const asked = [...queue.waiters];
         const verdicts = await this.#answer(account, queue, asked);
-        if (!this.#serve(queue, asked, verdicts)) {
-          await new Promise((done) => setTimeout(done, LOOK_MS));
-        }
+        if (!this.#serve(queue, asked, verdicts)) await wait(LOOK_MS);
       }
     } catch {
       this.#failed();
@@ -230,7 +229,7 @@ export class LeaseStore implements LedgerStore, Sharer {
         see(account, synced);
         return synced.verdicts;
       }
-      await new Promise((done) => setTimeout(done, 1 + 4 * Math.random()));
+      await wait(1 + 4 * Math.random());
     }
   }
 
@@ -307,7 +306,9 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#beat = setTimeout(async () => {
       const { now } = this.#options;
       try {
-        this.#hear(await within(this.#kv.heartbeat(this.#slot, now()), ANSWER_MS));
+        const beats = await within(this.#kv.heartbeat(this.#slot, now()), ANSWER_MS);
+        if (beats === null) throw new Error("Cannot wait longer for the store");
+        this.#hear(beats);
         this.#works();
       } catch {
         this.#failed();
@@ -353,16 +354,4 @@ function holdsUnits({ lease }: Account): boolean {
 
 function sameEntry(before: unknown, after: unknown): boolean {
   return JSON.stringify(before) === JSON.stringify(after);
-}
-
-async function within<Result>(work: Promise<Result>, ms: number): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Cannot wait longer for the store")), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

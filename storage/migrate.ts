@@ -64,7 +64,7 @@ export async function migrate(db: UsageDatabase, options: MigrateOptions): Promi
  *
  * @throws SchemaError when its schema is none this program knows
  */
-export async function pendingOf(
+async function pendingOf(
   db: Queries & { readonly engine: Engine },
   migrations: readonly Migration[],
 ): Promise<Migration[]> {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { examples, ExitError, type World } from "../core/command.ts";
+import { parseDuration } from "../core/config/duration.ts";
 import type { DatabasePlace } from "./database.ts";
 import { makeFolder, openDatabase } from "./open_database.ts";
 import {
@@ -159,10 +160,8 @@ function parseId(text: string): number {
   throw new ExitError(2, `Cannot read --to "${text}": expected the number of a migration`);
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
-
 function parseSpan(flag: string, text: string): number {
-  const [, count, unit] = /^(\d{1,6})(ms|s|m)$/.exec(text) ?? [];
-  if (count && unit) return Number(count) * UNITS[unit]!;
+  const ms = /^\d{1,6}(ms|s|m)$/.test(text) ? parseDuration(text) : null;
+  if (ms !== null) return ms;
   throw new ExitError(2, `Cannot read ${flag} "${text}": expected a number and ms, s or m`);
 }

@@ -3,6 +3,7 @@ import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
 import { rollbackKey } from "../core/rollout_guard.ts";
+import { kindOf } from "../core/thrown.ts";
 import { isRemote, openKv, whenUnlocked } from "./ledger_kv.ts";
 import { stateKey } from "./state_kv.ts";
 
@@ -86,7 +87,7 @@ export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Di
     busy = true;
     look().catch((error) => {
       if (ended) return;
-      const reason = error instanceof Error ? error.name : "unknown";
+      const reason = kindOf(error);
       log.write("warn", "policy_board_failed", "Cannot tell how policies stand", { reason });
     }).finally(() => busy = false);
   }, LOOK_MS);

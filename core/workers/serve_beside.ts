@@ -17,7 +17,7 @@ export async function serveBeside(
   supervisor: SupervisorSide,
   { adapters, world }: { readonly adapters: Adapters; readonly world: Pick<World, "env" | "now"> },
 ): Promise<Serving> {
-  const { worker, workers, path, listen } = start;
+  const { worker, path, listen } = start;
   const log = createLog(FIRST_LOG, { now: world.now, line: printError, worker });
   const policies = adapters.createPolicyRunner(log);
   const parts = { ...adapters, policies, listen };
@@ -29,7 +29,7 @@ export async function serveBeside(
   log.configure(snapshot.server.logging);
   await startPolicies(policies, snapshot);
   const store = start.shipping && new ShippedStore(supervisor, start.shipping);
-  const fleet = { worker, workers, counts: () => supervisor.counts(), store };
+  const fleet = { worker, counts: () => supervisor.counts(), store };
   // Gateways that share a state have no clock in common but the wall's.
   const { exclusive } = snapshot.server.ledger;
   const origin = exclusive ? { origin: start.steady - CLOCKS.clock() } : {};

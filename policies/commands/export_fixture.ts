@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { ExitError, type World } from "../../core/command.ts";
 import type { RecordedDecision } from "../../core/decision_store.ts";
 import { RecordError } from "../../core/telemetry/context_record.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { Deciders } from "../replay/deciders.ts";
 import { readRecord } from "../replay/read_record.ts";
 import type { Fixture } from "../sdk/fixture.ts";
@@ -49,7 +50,7 @@ async function fixtureOf(
     const read = record && await readRecord(record, deciders);
     if (read) return fixtureFrom(read);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new ExitError(error instanceof RecordError ? EXIT.failed : EXIT.unreadable, message);
   }
   throw new ExitError(

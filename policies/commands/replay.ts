@@ -3,6 +3,7 @@ import { ExitError, type World } from "../../core/command.ts";
 import type { DecisionArchive, RecordFilter } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Strategy } from "../../core/strategy.ts";
+import { messageOf } from "../../core/thrown.ts";
 import type { Candidate } from "../replay/job_messages.ts";
 import { type Breakdown, BREAKDOWNS, replayJson } from "../replay/report.ts";
 import { replayText } from "../replay/report_text.ts";
@@ -140,7 +141,7 @@ async function orFailure(work: () => Promise<Replay>): Promise<Replay> {
     return await work();
   } catch (error) {
     const broken = error instanceof ReplayFailure && error.reason === "policy";
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new ExitError(broken ? EXIT.fault : EXIT.unreadable, message);
   }
 }

@@ -3,6 +3,7 @@ import { examples, ExitError, type World } from "../../core/command.ts";
 import { withConfigOption } from "../../core/config_option.ts";
 import { policyGroups } from "../../core/policy_groups.ts";
 import type { PolicyBoard, PolicyNotice, PolicyStanding } from "../../core/policy_standing.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { type ConfiguredPolicies, type PolicyConfig, policyOf } from "./configured.ts";
 import { EXIT, EXITS } from "./exit.ts";
 
@@ -62,7 +63,7 @@ async function open(openBoard: OpenBoard, statePath: string, { now }: World): Pr
   try {
     return await openBoard(statePath, now);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ExitError(EXIT.unreadable, `Cannot open the state "${statePath}": ${reason}`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { dirname } from "node:path";
 import { ExitError, type World } from "../../core/command.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { collectCases } from "../author_tools.ts";
 import { type CaseResult, runCases, testFiles } from "../test_cases.ts";
 import type { SandboxedPolicy, TriedPolicy } from "../sandboxed_policy.ts";
@@ -76,7 +77,7 @@ async function testFile(
     const results = await runCases(opened, collected.stdout, cases);
     return results.map((result) => withGrants(result, opened));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ExitError(EXIT.unreadable, `Cannot run the cases of "${file}": ${reason}`);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/thrown.ts";
 import { hostCommand } from "./host_command.ts";
 import type { HostLink, LinkEvents } from "./host_link.ts";
 
@@ -27,8 +28,7 @@ function spawn(heapMb: number): Deno.ChildProcess {
   try {
     return hostCommand(heapMb).spawn();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot start a process for policies: ${reason}`, { cause: error });
+    throw new Error(`Cannot start a process for policies: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { readPolicy } from "../policy_source.ts";
 import { UNAVAILABLE } from "../unavailable.ts";
 import { isManifest } from "../signing/built_policy.ts";
@@ -257,7 +258,7 @@ class ProcessRunner implements ScriptRunner {
   /** Brings changed sources into force, one reload after the other. */
   #reload(): void {
     this.#reloads = this.#reloads.then(() => this.#reloadAll()).catch((error) => {
-      const msg = `policies not changed: ${error instanceof Error ? error.message : "unknown"}`;
+      const msg = `policies not changed: ${messageOf(error)}`;
       this.#log.write("error", "policy_refused", msg);
     });
   }
