@@ -7,7 +7,7 @@ import { loadConfig, loadConfigAside, type LoadResult } from "./core/config/load
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
-import type { Gateway } from "./core/gateway.ts";
+import { CLOCKS, type Gateway, SHIP_MS } from "./core/gateway.ts";
 import {
   createLog,
   FIRST_LOG,
@@ -17,7 +17,7 @@ import {
   progress,
   terminalWidth,
 } from "./core/log.ts";
-import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
+import { openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { holdAddress } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
@@ -26,7 +26,7 @@ import { messageOf } from "./core/thrown.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner } from "./policies/runner.ts";
 import { readFingerprintKey } from "./storage/gateway_identity.ts";
 import { openStorage } from "./storage/open_storage.ts";
 import { holdState, openStoreIfOn, settleState, stateFolders } from "./storage/start.ts";
@@ -286,9 +286,6 @@ async function workerCommandsOf(): Promise<AddCommands> {
       await runWorker((start, supervisor) => serveBeside(start, supervisor, parts));
     });
 }
-
-/** Time to ship what is left when the gateway ends, ms. */
-const SHIP_MS = 10_000;
 
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies(snapshot: Snapshot): Promise<readonly Problem[]> {

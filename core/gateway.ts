@@ -31,8 +31,11 @@ import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
 import type { Fleet } from "./workers/fleet.ts";
 
+/** Clocks of the process: epoch ms, and monotonic ms. */
+export const CLOCKS = { now: Date.now, clock: () => performance.now() };
+
 /** Time to ship what is left when the gateway ends, ms. */
-const SHIP_MS = 10_000;
+export const SHIP_MS = 10_000;
 
 /** What a gateway is made of; `main.ts` knows the names. */
 export interface GatewayOptions {
@@ -68,7 +71,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   const decisions = createDecisionLog({
     ...options,
     journal: options.storage.journal,
-    now: Date.now,
+    now: CLOCKS.now,
   });
   const parts = partsOf(options, decisions);
   options.policies.deliver(options.storage.openSpool);
@@ -92,7 +95,11 @@ export function startGateway(options: GatewayOptions): Gateway {
 /** One of several processes speaks for all of them. */
 function watchContracts({ config, log, fleet }: GatewayOptions): ContractWatch | null {
   if (fleet !== null && fleet.worker !== 1) return null;
-  return new ContractWatch({ log, now: Date.now, groups: () => config.current().groups.values() });
+  return new ContractWatch({
+    log,
+    now: CLOCKS.now,
+    groups: () => config.current().groups.values(),
+  });
 }
 
 async function stopAll(
@@ -115,8 +122,7 @@ async function stopAll(
 function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const { journal, state } = options.storage;
-  const now = Date.now;
-  const clock = () => performance.now();
+  const { now, clock } = CLOCKS;
   const random = Math.random;
   const processes = () => state.ledgerStore.processes;
   const shapes = new UpstreamShapes({ clock, random, processes });

@@ -1,10 +1,10 @@
-import { GatewayError } from "../core/errors.ts";
 import type { Account } from "../core/limits/account.ts";
 import type { RollingKey } from "../core/limits/lease_book.ts";
 import { type Synced, syncEntry, type Verdict, type Waiting } from "../core/limits/lease_entry.ts";
 import type { Sharer } from "../core/limits/ledger.ts";
 import type { LimitKey } from "../core/limits/limit.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
+import { storeUnavailable } from "../core/limits/refusal.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
 import { wait, within } from "../core/wait.ts";
 import type { LeaseKv } from "./lease_kv.ts";
@@ -129,9 +129,10 @@ export class LeaseStore implements LedgerStore, Sharer {
   }
 
   #queueOf(account: Account): Queue {
-    let queue = this.#queues.get(account);
-    if (!queue) this.#queues.set(account, queue = { waiters: [], running: false, stuck: false });
-    return queue;
+    return this.#queues.getOrInsertComputed(
+      account,
+      () => ({ waiters: [], running: false, stuck: false }),
+    );
   }
 
   /** Serves what waits, first come first served, until nothing does. */
@@ -195,13 +196,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     const moment = this.#options.ledger.moment();
     for (const waiter of queue.waiters.splice(0)) {
       if (!this.#hasGrace()) {
-        waiter.reject(
-          new GatewayError(
-            "quota-store-unavailable",
-            "Cannot admit the call: the store of its limits is out of reach",
-            { retry_after_ms: 1_000 },
-          ),
-        );
+        waiter.reject(storeUnavailable());
         continue;
       }
       for (const [key, units] of waiter.need) {
