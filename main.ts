@@ -140,7 +140,8 @@ interface ServeOptions {
 }
 
 const SERVE_HELP = `
-Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT drain and stop (twice: at once).
+Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT drain and stop
+(twice: at once).
 
 Examples:
   pointsman serve --quickstart
@@ -302,12 +303,16 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
 }
 
+/** Columns that descriptions of long flags are wrapped to at least, so that help fits a terminal. */
+const MIN_WRAPPED = 24;
+
 /** The command line, with the commands that its first word may name. */
 export async function commandLine(word?: string): Promise<Command> {
   const program = new Command("pointsman")
     .description("LLM gateway: one endpoint, three dialects, model groups instead of models")
     .version(deno.version)
     .exitOverride()
+    .configureHelp({ minWidthToWrap: MIN_WRAPPED })
     .configureOutput({
       writeOut: (text) => print(text.trimEnd()),
       writeErr: (text) => printError(text.trimEnd()),

@@ -17,7 +17,7 @@ import { planOf, printPlan, printStatus } from "./migrate_output.ts";
 import { emptyStatus, type SchemaStatus, schemaStatus } from "./schema_status.ts";
 
 interface Flags extends DatabaseFlags {
-  readonly json: boolean;
+  readonly json?: true;
 }
 
 interface ApplyFlags extends DatabaseFlags {
@@ -56,7 +56,7 @@ export function addMigrateCommands(
 
   withDatabaseFlags(command.command("plan"))
     .description("print what apply would do; exit 3 when there is something")
-    .option("--json", "as JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", PLAN_HELP)
     .action((flags: Flags) => orDatabaseError(() => plan(flags, surroundings)));
   withDatabaseFlags(command.command("apply"))
@@ -69,7 +69,7 @@ export function addMigrateCommands(
     .action((flags: ApplyFlags) => orDatabaseError(() => apply(flags, surroundings)));
   withDatabaseFlags(command.command("status"))
     .description("print the ledger; exit 3 when something is pending, 1 when something is wrong")
-    .option("--json", "as JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", STATUS_HELP)
     .action((flags: Flags) => orDatabaseError(() => status(flags, surroundings)));
 }

@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
 import { rollbackKey } from "../core/rollout_guard.ts";
 import { kindOf } from "../core/thrown.ts";
-import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { isRemote, openKv, whenUnlocked } from "./ledger_kv.ts";
 import { stateKey } from "./state_kv.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
@@ -16,8 +17,13 @@ const STALE_MS = 15_000;
 const NOTICES = ["policies", "notice"];
 const RESUMED = ["policies", "resumed"];
 
-/** Opens the board in a state, for commands. */
+/**
+ * Opens the board in a state, for commands: they make none.
+ *
+ * @throws {Error} when there is no state
+ */
 export async function openPolicyBoard(path: string, now: () => number): Promise<PolicyBoard> {
+  if (!isRemote(path) && !existsSync(path)) throw new Error("there is no file; a gateway makes it");
   const kv = await openKv(path);
   return {
     async read() {

@@ -1,9 +1,10 @@
-import { ExitError } from "../../core/command.ts";
+import { ExitError, fileError } from "../../core/command.ts";
 import { policyGroups } from "../../core/policy_groups.ts";
 import type { Snapshot } from "../../core/snapshot.ts";
 import type { Bundle } from "../sandbox/bundle.ts";
 import type { TriedPolicy } from "../sandboxed_policy.ts";
 import { CONTRACT } from "../signing/manifest.ts";
+import { EXIT } from "./exit.ts";
 
 /** What the commands of policies need of a configuration. */
 export type ConfiguredPolicies = Pick<Snapshot, "groups" | "server">;
@@ -82,4 +83,17 @@ export function headline(
     `sha256:${digest.slice(0, 12)}`,
     `net: ${reach}`,
   ].join("  ");
+}
+
+/**
+ * Writes a file.
+ *
+ * @throws {ExitError} code 5 when it cannot be written
+ */
+export function orUnwritable(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw fileError("write", file, error, EXIT.unreadable);
+  }
 }

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { ExitError, fileError } from "../../core/command.ts";
+import { ExitError } from "../../core/command.ts";
 import type { BundleFlaw } from "../sandbox/bundle.ts";
 import { contains } from "../sandbox/imports.ts";
 import {
@@ -14,33 +14,32 @@ export const EXIT = { failed: 1, fault: 3, refused: 4, unreadable: 5 } as const;
 
 /** For the help of commands. */
 export const EXITS = `
-Exit code: 0 ok, 1 a check or a case failed, 2 wrong usage, 3 the policy fails, 4 it is refused (signature,
-digest, permission, import), 5 a file cannot be read.`;
+Exit code: 0 ok, 1 a check or a case failed, 2 wrong usage, 3 the policy fails,
+4 it is refused (signature, digest, permission, import), 5 a file cannot be
+read.`;
 
 /**
- * The absolute path of a file that is there.
+ * The absolute path of a file or a folder that is there.
  *
  * @throws {ExitError} code 5 when it is not
  */
-export function readable(file: string): string {
+export function present(path: string): string {
   try {
-    return Deno.realPathSync(file);
+    return Deno.realPathSync(path);
   } catch {
-    throw new ExitError(EXIT.unreadable, `Cannot read "${file}": there is no such file`);
+    throw new ExitError(EXIT.unreadable, `Cannot read "${path}": there is no such file`);
   }
 }
 
 /**
- * Writes a file.
+ * The absolute path of a file that is there.
  *
- * @throws {ExitError} code 5 when it cannot be written
+ * @throws {ExitError} code 5 when it is not, or is a folder
  */
-export function written(file: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    throw fileError("write", file, error, EXIT.unreadable);
-  }
+export function readable(file: string): string {
+  const path = present(file);
+  if (!Deno.statSync(path).isDirectory) return path;
+  throw new ExitError(EXIT.unreadable, `Cannot read "${file}": it is a folder`);
 }
 
 /** A policy as it is without a configuration: its sources lie in the working folder. */

@@ -7,30 +7,32 @@ import { Deciders } from "../replay/deciders.ts";
 import { readRecord } from "../replay/read_record.ts";
 import type { Fixture } from "../sdk/fixture.ts";
 import { writeFixture } from "../test_cases.ts";
-import { EXIT, written } from "./exit.ts";
+import { orUnwritable } from "./configured.ts";
+import { EXIT } from "./exit.ts";
 import type { RecordServices } from "./replay.ts";
 
 const HELP = `
-A fixture is a case of testPolicy: { name: "recorded", fixture: "fixtures/<request id>.json" }.
+A fixture is a case of testPolicy:
+  { name: "recorded", fixture: "fixtures/large.json" }
 
-Exit code: 0 ok, 1 the record is damaged, 2 wrong usage, 5 there is no such record, or it cannot be
-read.
+Exit code: 0 ok, 1 the record is damaged, 2 wrong usage, 5 there is no such
+record, or it cannot be read.
 
 Example:
-  pointsman policy export-fixture req_5f0c2a -o policies/fixtures/req_5f0c2a.json`;
+  pointsman policy export-fixture req_5f0c2a -o policies/fixtures/large.json`;
 
 /** `policy export-fixture`: a recorded decision as a file of the author's. */
 export function addExportFixture(policy: Command, world: World, services: RecordServices): void {
   services.archive.withFlags(policy.command("export-fixture"))
-    .argument("<request id>", "of a call whose decision is recorded")
+    .argument("<id>", "of a call whose decision is recorded")
     .description("write a recorded decision as a case of testPolicy")
     .option("-o, --output <path>", "file to write instead of stdout")
     .addHelpText("after", HELP)
     .action(async (id: string, flags: { readonly output?: string }) => {
       const fixture = await fixtureOf(id, flags, world, services);
+      if (flags.output === undefined) return world.print(JSON.stringify(fixture, null, 2));
       const { output } = flags;
-      if (output === undefined) return world.print(JSON.stringify(fixture, null, 2));
-      written(output, () => writeFixture(output, fixture));
+      orUnwritable(output, () => writeFixture(output, fixture));
     });
 }
 

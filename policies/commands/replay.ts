@@ -8,7 +8,8 @@ import type { Candidate } from "../replay/job_messages.ts";
 import { type Breakdown, BREAKDOWNS, replayJson } from "../replay/report.ts";
 import { replayText } from "../replay/report_text.ts";
 import { type Replay, ReplayFailure, runReplay } from "../replay/run_replay.ts";
-import { alone, EXIT, open, written } from "./exit.ts";
+import { orUnwritable } from "./configured.ts";
+import { alone, EXIT, open } from "./exit.ts";
 
 /** What commands on recorded decisions are made with. */
 export interface RecordServices {
@@ -33,15 +34,17 @@ interface ReplayFlags {
 const USAGE = 2;
 
 const HELP = `
---policy is a file (by_size.ts), the name of a built-in strategy (cost), or "stored": what decided
-then. Without it, only the proof runs. No provider is called, and nothing is changed.
+--policy is a file (by_size.ts), the name of a built-in strategy (cost), or
+"stored": what decided then. Without it, only the proof runs. No provider is
+called, and nothing is changed.
 
-Exit code: 0 ok, 1 a decision is not the same when it is made again, 2 wrong usage, 3 the policy
-fails, 4 an import is refused, 5 the records or a file cannot be read.
+Exit code: 0 ok, 1 a decision is not the same when it is made again, 2 wrong
+usage, 3 the policy fails, 4 an import is refused, 5 the records or a file
+cannot be read.
 
 Examples:
   pointsman policy replay --since 7d
-  pointsman policy replay --policy by_size.ts --group general --since 2026-03-01 --until 2026-03-02
+  pointsman policy replay --policy by_size.ts --group general --since 2026-03-01
   pointsman policy replay --policy cost --json -o replay.json`;
 
 /** `policy replay`. */
@@ -94,7 +97,7 @@ async function replay(flags: ReplayFlags, world: World, services: RecordServices
     : replayText(made, flags.by, chosen !== null);
   const { output } = flags;
   if (output === undefined) world.print(text);
-  else written(output, () => Deno.writeTextFileSync(output, `${text}\n`));
+  else orUnwritable(output, () => Deno.writeTextFileSync(output, `${text}\n`));
   throwVerdict(made);
 }
 

@@ -8,10 +8,11 @@ import {
   type ConfiguredPolicies,
   headline,
   isSameFile,
+  orUnwritable,
   type PolicyConfig,
   scriptsOf,
 } from "./configured.ts";
-import { EXIT, EXITS, readable, refusal, written } from "./exit.ts";
+import { EXIT, EXITS, readable, refusal } from "./exit.ts";
 
 /** `policy keygen`, `policy sign` and `policy verify`. */
 export function addSigning(policy: Command, world: World, config: PolicyConfig): void {
@@ -33,8 +34,8 @@ function addKeygen(policy: Command, world: World): void {
     .addHelpText(
       "after",
       `
-Writes <id>.key.pem, which only you may read, and <id>.pub.pem, which goes into server.policies.public_keys.
-Files that are there stay as they are.
+Writes <id>.key.pem, which only you may read, and <id>.pub.pem, which goes into
+server.policies.public_keys. Files that are there stay as they are.
 ${EXITS}
 
 Example:
@@ -50,11 +51,11 @@ Example:
       const { privateKey, publicKey } = generateKeys();
       const secret = join(output, `${keyId}${KEY_ENDING}`);
       const open = join(output, `${keyId}.pub.pem`);
-      written(secret, () => {
-        Deno.mkdirSync(output, { recursive: true });
+      orUnwritable(output, () => Deno.mkdirSync(output, { recursive: true }));
+      orUnwritable(secret, () => {
         Deno.writeTextFileSync(secret, privateKey, { mode: 0o600, createNew: true });
-        Deno.writeTextFileSync(open, publicKey, { createNew: true });
       });
+      orUnwritable(open, () => Deno.writeTextFileSync(open, publicKey, { createNew: true }));
       world.print(`${secret}\n${open}`);
     });
 }
@@ -87,7 +88,7 @@ Example:
       const path = readable(manifest);
       const privateKey = Deno.readTextFileSync(readable(key));
       const text = signed(Deno.readFileSync(path), { privateKey, keyId, key });
-      written(signature, () => Deno.writeTextFileSync(signature, text));
+      orUnwritable(signature, () => Deno.writeTextFileSync(signature, text));
       world.print(`${signature}  by "${keyId}"`);
     });
 }
@@ -117,7 +118,8 @@ function addVerify(policy: Command, world: World, config: PolicyConfig): void {
     .addHelpText(
       "after",
       `
-With a configuration, every group that names this manifest must grant what it asks for.
+With a configuration, every group that names this manifest must grant what it
+asks for.
 ${EXITS}
 
 Examples:
