@@ -7,7 +7,7 @@ const EVERY_DIALECT: readonly DialectName[] = ["anthropic", "openai-chat", "open
  * reached over such a bridge is refused with reason `bridge-<feature>`; on its own dialect the caller's
  * bytes pass.
  */
-export const BRIDGE_FEATURES = {
+const BRIDGE_FEATURES = {
   "audio": EVERY_DIALECT,
   "citations": EVERY_DIALECT,
   "context-management": EVERY_DIALECT,

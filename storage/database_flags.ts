@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { ExitError, type World } from "../core/command.ts";
+import { withConfigOption } from "../core/config_option.ts";
 import type { Group, ServerSettings } from "../core/snapshot.ts";
 import type { DatabasePlace } from "./database.ts";
 
@@ -28,8 +29,7 @@ export interface DatabaseFlags {
 
 /** Adds the flags. A DSN is never one: arguments are for everybody on the machine to see. */
 export function withDatabaseFlags(command: Command): Command {
-  return command
-    .option("--config <path>", "configuration file")
+  return withConfigOption(command)
     .addOption(
       new Option("--driver <driver>", "database, instead of the configured one")
         .choices(["sqlite", "postgres"]),
@@ -67,8 +67,13 @@ export async function orDatabaseError<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof ExitError || !(error instanceof Error)) throw error;
-    throw new ExitError(1, `Cannot use the usage database: ${reason(error)}`);
+    throw new ExitError(1, whole(reason(error)));
   }
+}
+
+/** What says by itself what could not be done is not told twice. */
+function whole(reason: string): string {
+  return reason.startsWith("Cannot ") ? reason : `Cannot use the usage database: ${reason}`;
 }
 
 /** A wrong flag ends with 2. */

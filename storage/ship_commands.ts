@@ -23,7 +23,7 @@ interface Surroundings {
 /** Ships one batch of each journal, or with `drain` until nothing is left. */
 export async function shipNow(
   surroundings: Surroundings,
-  { drain }: { drain: boolean },
+  { drain }: { readonly drain?: true },
 ): Promise<void> {
   const { keep } = surroundings.settings.logging;
   const { db, shipper } = await openForShipping(surroundings, keep);
@@ -66,11 +66,11 @@ export async function importFile(
 ): Promise<void> {
   await using db = await openDatabase(usageDb, "write");
   await assertCurrent(db, migrations);
-  const { inserted, duplicate, rejected } = await importJournal(db, path, world.now());
+  const { inserted, duplicate, rejected, unreadable } = await importJournal(db, path, world.now());
   world.print(
     `Imported ${inserted} lines; ${duplicate} were there already, ${rejected} rejected`,
   );
-  if (rejected > 0) throw new ExitError(1);
+  if (rejected > 0) throw new ExitError(1, unreadable ?? "");
 }
 
 /**

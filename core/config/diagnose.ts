@@ -101,7 +101,7 @@ function codeOf(issue: Issue, value: Json): ProblemCode {
 }
 
 /** A value as a message may show it. */
-export function found(value: Json): string {
+function found(value: Json): string {
   if (value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (isObject(value)) return "a map";
@@ -126,7 +126,7 @@ export function isSecret(path: ConfigPath): boolean {
 }
 
 /** The schema of the value at a path, without its wrappers; `null` when there is none. */
-export function schemaAt(schema: z.core.$ZodType, path: ConfigPath): Schema | null {
+function schemaAt(schema: z.core.$ZodType, path: ConfigPath): Schema | null {
   const [step, ...rest] = path;
   const bare = unwrap(schema);
   if (step === undefined) return bare;
