@@ -115,7 +115,7 @@ function printCounts(world: World, shipper: Shipper): void {
 const SHOWN_IDS = 10;
 
 function describe(verdict: Verdict): string {
-  const { journal, database, missing, different, extra, waiting, unreadable } = verdict;
+  const { journal, database, missing, different, extra, extraOf, waiting, unreadable } = verdict;
   const line = (name: string, { rows, tokens, costNusd }: Sums) =>
     `${name.padEnd(10)}${String(rows).padStart(12)}${String(tokens).padStart(18)}` +
     `${usd(costNusd).padStart(22)}`;
@@ -125,7 +125,7 @@ function describe(verdict: Verdict): string {
         list.length > SHOWN_IDS ? ", ..." : ""
       })`,
     ];
-  const surplus = verdict.segmentsRemoved ? "Rows of removed segments" : "Only in the database";
+  const surplus = extraOf === null ? "Only in the database" : `Rows of ${extraOf}`;
   return [
     `${"".padEnd(10)}${"calls".padStart(12)}${"tokens".padStart(18)}${"cost USD".padStart(22)}`,
     line("journal", journal),

@@ -48,7 +48,7 @@ export async function onPostgres(place: Place): Promise<Place> {
 }
 
 /** An open database with a shipper on it. */
-export interface TestDatabase extends AsyncDisposable {
+interface TestDatabase extends AsyncDisposable {
   readonly db: UsageDatabase;
   readonly shipper: Shipper;
 }

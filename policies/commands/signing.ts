@@ -7,6 +7,7 @@ import { generateKeys, parseSignature, signManifest } from "../signing/signature
 import {
   type ConfiguredPolicies,
   headline,
+  isSameFile,
   orUnwritable,
   type PolicyConfig,
   scriptsOf,
@@ -142,19 +143,11 @@ Examples:
 /** The rules of every group that names a manifest; here a signature is always asked for. */
 function configuredRules(config: ConfiguredPolicies, path: string): readonly BuiltPolicyRules[] {
   const rules = [...scriptsOf(config).values()].flatMap((policy) =>
-    samePath(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
+    isSameFile(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
   );
   if (rules.length > 0) return rules;
   const why = "no group of the configuration names it; state --public-key";
   throw new ExitError(2, `Cannot verify "${path}": ${why}`);
-}
-
-function samePath(first: string, second: string): boolean {
-  try {
-    return Deno.realPathSync(first) === second;
-  } catch {
-    return false;
-  }
 }
 
 /** Whoever signed it must have this key, by whatever name; what it asks for is shown, not judged. */
