@@ -1,6 +1,4 @@
-import type { DialectName } from "./dialect_name.ts";
-
-const EVERY_DIALECT: readonly DialectName[] = ["anthropic", "openai-chat", "openai-responses"];
+import { DIALECT_NAMES as EVERY_DIALECT, type DialectName } from "./dialect_name.ts";
 
 /**
  * Features that a bridge cannot carry, and the target dialects they cannot be carried to. A target

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { ExitError, type World } from "../core/command.ts";
 import { withConfigOption } from "../core/config_option.ts";
 import type { Group, ServerSettings } from "../core/snapshot.ts";
+import { USAGE_DRIVERS } from "../core/usage_driver.ts";
 import type { DatabasePlace } from "./database.ts";
 
 /** The part of the configuration that commands on the usage database need. */
@@ -32,7 +33,7 @@ export function withDatabaseFlags(command: Command): Command {
   return withConfigOption(command)
     .addOption(
       new Option("--driver <driver>", "database, instead of the configured one")
-        .choices(["sqlite", "postgres"]),
+        .choices(USAGE_DRIVERS),
     )
     .option("--db <path>", "file of the sqlite database")
     .option("--dsn-env <name>", "environment variable with the URL of the postgres database");

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { DecisionArchive } from "../core/decision_store.ts";
+import { USAGE_DRIVERS } from "../core/usage_driver.ts";
 import type { DatabasePlace } from "./database.ts";
 import {
   databaseOf,
@@ -28,7 +29,7 @@ export function createDecisionArchive(
 }
 
 const placeSchema = z.object({
-  driver: z.enum(["sqlite", "postgres"]),
+  driver: z.enum(USAGE_DRIVERS),
   path: z.string(),
   dsn: z.string().nullable(),
 });
