@@ -7,7 +7,7 @@ import { loadConfig, loadConfigAside, type LoadResult } from "./core/config/load
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
-import type { Gateway } from "./core/gateway.ts";
+import { CLOCKS, type Gateway, SHIP_MS } from "./core/gateway.ts";
 import {
   createLog,
   FIRST_LOG,
@@ -17,15 +17,16 @@ import {
   progress,
   terminalWidth,
 } from "./core/log.ts";
-import { CLOCKS, openAlone, preparePolicies } from "./core/open_gateway.ts";
+import { openAlone, preparePolicies } from "./core/open_gateway.ts";
 import { prepareQuickstart, type Quickstart, quickstartBanner } from "./core/quickstart.ts";
 import { holdAddress } from "./core/server.ts";
 import { stopSignal } from "./core/signals.ts";
 import type { Snapshot } from "./core/snapshot.ts";
+import { messageOf } from "./core/thrown.ts";
 import deno from "./deno.json" with { type: "json" };
 import { dialects } from "./dialects/mod.ts";
 import { createPlugins, createSupervisorMetrics, createTracer, upstreams } from "./plugins/mod.ts";
-import { createPolicyRunner } from "./policies/mod.ts";
+import { createPolicyRunner } from "./policies/runner.ts";
 import { readFingerprintKey } from "./storage/gateway_identity.ts";
 import { openStorage } from "./storage/open_storage.ts";
 import { holdState, openStoreIfOn, settleState, stateFolders } from "./storage/start.ts";
@@ -139,7 +140,8 @@ interface ServeOptions {
 }
 
 const SERVE_HELP = `
-Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT drain and stop (twice: at once).
+Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT drain and stop
+(twice: at once).
 
 Examples:
   pointsman serve --quickstart
@@ -285,9 +287,6 @@ async function workerCommandsOf(): Promise<AddCommands> {
     });
 }
 
-/** Time to ship what is left when the gateway ends, ms. */
-const SHIP_MS = 10_000;
-
 /** Whether every policy of a configuration can be bundled and loaded. */
 async function checkPolicies(snapshot: Snapshot): Promise<readonly Problem[]> {
   const policies = createPolicyRunner({ log: createLog(FIRST_LOG), ...CLOCKS });
@@ -304,12 +303,16 @@ async function refuseBroken(snapshot: Snapshot): Promise<void> {
   if (problems.length > 0) throw new ExitError(1, formatProblems(problems));
 }
 
+/** Columns that descriptions of long flags are wrapped to at least, so that help fits a terminal. */
+const MIN_WRAPPED = 24;
+
 /** The command line, with the commands that its first word may name. */
 export async function commandLine(word?: string): Promise<Command> {
   const program = new Command("pointsman")
     .description("LLM gateway: one endpoint, three dialects, model groups instead of models")
     .version(deno.version)
     .exitOverride()
+    .configureHelp({ minWidthToWrap: MIN_WRAPPED })
     .configureOutput({
       writeOut: (text) => print(text.trimEnd()),
       writeErr: (text) => printError(text.trimEnd()),
@@ -342,7 +345,7 @@ function exitCode(error: unknown): number {
     if (error.message) printError(error.message);
     return error.code;
   }
-  printError(error instanceof Error ? error.message : String(error));
+  printError(messageOf(error));
   return 1;
 }
 

@@ -1,6 +1,8 @@
 import { authenticate, keyError } from "./auth.ts";
 import { type Call, cutCall, type Parts } from "./call.ts";
+import { callerIds } from "./caller_ids.ts";
 import { clientAddress } from "./client_ip.ts";
+import { clientLabel } from "./client_label.ts";
 import type { Dialect } from "./dialect.ts";
 import { GatewayError } from "./errors.ts";
 
@@ -30,6 +32,8 @@ export function accept(parts: Parts, dialect: Dialect, arrival: Arrival): Call {
     dialect,
     credential: authenticate(headers, snapshot),
     headers,
+    client: clientLabel(headers.get("user-agent")),
+    callerIds: callerIds(headers),
     search: arrival.search,
     clientIp: clientAddress(headers, arrival.peer, snapshot.server.clientIp),
     cut: null,

@@ -47,8 +47,7 @@ export class Affinity {
       readonly target: string;
     },
   ): void {
-    let pins = this.#groups.get(group);
-    if (!pins) this.#groups.set(group, pins = new Map());
+    const pins = this.#groups.getOrInsertComputed(group, () => new Map());
     pins.delete(key);
     pins.set(key, { target, expiresAt: this.#clock() + ttlMs });
     for (const oldest of pins.keys()) {

@@ -1,5 +1,5 @@
 import type { ChatRequest } from "./chat.ts";
-import type { Dialect, ReplyFacts } from "./dialect.ts";
+import type { ReplyFacts } from "./dialect.ts";
 import type { StreamTranslator } from "./stream_translator.ts";
 import type { UpstreamError } from "./upstream_error.ts";
 import type { FieldEvent, WireBody } from "./wire.ts";
@@ -8,8 +8,6 @@ import type { FieldEvent, WireBody } from "./wire.ts";
 export interface Bridge {
   /** For example `openai-chat>anthropic`. */
   readonly direction: string;
-  /** The target's dialect. */
-  readonly dialect: Dialect;
   /** The request as the target gets it. */
   readonly body: Uint8Array<ArrayBuffer>;
   /** What became of fields that did not simply cross; grows while the reply is read. */

@@ -1,13 +1,11 @@
-import type { DialectName } from "./dialect_name.ts";
-
-const EVERY_DIALECT: readonly DialectName[] = ["anthropic", "openai-chat", "openai-responses"];
+import { DIALECT_NAMES as EVERY_DIALECT, type DialectName } from "./dialect_name.ts";
 
 /**
  * Features that a bridge cannot carry, and the target dialects they cannot be carried to. A target
  * reached over such a bridge is refused with reason `bridge-<feature>`; on its own dialect the caller's
  * bytes pass.
  */
-export const BRIDGE_FEATURES = {
+const BRIDGE_FEATURES = {
   "audio": EVERY_DIALECT,
   "citations": EVERY_DIALECT,
   "context-management": EVERY_DIALECT,

@@ -3,6 +3,7 @@ import type { Affinity } from "./affinity.ts";
 import type { AuthFailure } from "./auth.ts";
 import type { Bag, Placed } from "./bag.ts";
 import type { Calibration, TargetEstimate, TokenEstimate } from "./calibration.ts";
+import type { CallerIds } from "./caller_ids.ts";
 import type { CacheOutcome } from "./cache/entry.ts";
 import type { ReplyCache } from "./cache/reply_cache.ts";
 import type { Cost } from "./cost.ts";
@@ -216,7 +217,11 @@ export interface Call extends Placed {
   /** That of its path, until its body is read. */
   dialect: Dialect;
   readonly credential: Credential;
+  /** Those of the request: until it has its answer, then they may be gone. */
   readonly headers: Headers;
+  /** A label for the program that calls. */
+  readonly client: string;
+  readonly callerIds: CallerIds;
   /** With `?`, or empty. */
   readonly search: string;
   readonly clientIp: string | null;

@@ -8,7 +8,6 @@ import {
   servingAttempt,
   type Settlement,
 } from "./call.ts";
-import { clientLabel } from "./client_label.ts";
 import { contractColumns, validationAge } from "./contract_columns.ts";
 import { costOf } from "./cost.ts";
 import { diagnosticRows } from "./diagnostic_rows.ts";
@@ -45,8 +44,8 @@ export function callRecord(parts: Parts, call: Call, settlement: Settlement): Ca
       inbound_dialect: call.dialect.name,
       requested_model: requestedModel(call),
       class_label: call.classLabel ?? undefined,
-      client: clientLabel(call.headers.get("user-agent")),
-      client_request_id: publicId(call.headers.get("x-request-id")),
+      client: call.client,
+      client_request_id: call.callerIds.client,
       trace_id: traceId(call),
       caller_ip: call.clientIp ?? undefined,
     },
@@ -361,18 +360,9 @@ export function errorOrigin(error: GatewayError): "caller" | "gateway" | "upstre
   return error.status < 500 ? "caller" : "gateway";
 }
 
-function publicId(value: string | null): string | undefined {
-  return value !== null && /^[A-Za-z0-9._:-]{1,128}$/.test(value) ? value : undefined;
-}
-
-/** A `traceparent` of W3C trace context, whose ids are not all zeros. */
-const PARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /** Id of the trace a call is part of: the tracer's own, else the caller's. */
-export function traceId({ trace, headers }: Call): string | undefined {
-  if (trace && trace.traceId !== null) return trace.traceId;
-  const parent = headers.get("traceparent") ?? "";
-  return PARENT.exec(parent)?.[1];
+export function traceId({ trace, callerIds }: Call): string | undefined {
+  return trace?.traceId ?? callerIds.trace;
 }
 
 const flag = (value: boolean) => value ? 1 : 0;

@@ -225,8 +225,6 @@ export interface Finish {
     | "refusal"
     | "pause"
     | "error";
-  /** The wire's own word. */
-  readonly raw: string | null;
   /** The stop sequence that was met. */
   readonly sequence?: string;
   /** With reason `error`. */

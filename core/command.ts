@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type ListenAddress, parseListen } from "./config/listen.ts";
+import { messageOf } from "./thrown.ts";
 
 /** What a command may touch of the process; `main.ts` gives the real one, tests give another. */
 export interface World {
@@ -35,10 +36,14 @@ export function fileError(
   error: unknown,
   code = 1,
 ): ExitError {
-  const missing = action === "read" && error instanceof Deno.errors.NotFound;
-  const message = error instanceof Error ? error.message : String(error);
-  const reason = missing ? "there is no such file" : message;
-  return new ExitError(code, `Cannot ${action} "${path}": ${reason}`);
+  return new ExitError(code, `Cannot ${action} "${path}": ${fileReason(action, error)}`);
+}
+
+function fileReason(action: "read" | "write", error: unknown): string {
+  if (error instanceof Deno.errors.NotFound && action === "read") return "there is no such file";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (error instanceof Deno.errors.AlreadyExists) return "it is there, and is never overwritten";
+  return messageOf(error);
 }
 
 /** The end of a command's help: what somebody could type. */

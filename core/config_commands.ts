@@ -7,7 +7,7 @@ import type { Parts } from "./config/parts.ts";
 import { formatProblems, type Problem } from "./config/problem.ts";
 import { configReference } from "./config/reference.ts";
 import { configJsonSchema } from "./config/schema.ts";
-import { effectiveConfig, partAt } from "./config/show.ts";
+import { effectiveConfig, missingAt, partAt } from "./config/show.ts";
 import { diskSources } from "./config/sources.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -94,7 +94,9 @@ function addShow(config: Command, world: World, parts: Parts): void {
     .action((path: string | undefined, options: ShowOptions) => {
       const shown = effectiveConfig(loadForCommand(options.config, world, parts));
       const part = path === undefined ? shown : partAt(shown, path);
-      if (part === undefined) throw new ExitError(1, `Cannot show ${path}: there is no such key`);
+      if (part === undefined) {
+        throw new ExitError(1, `Cannot show ${path}: ${missingAt(shown, path ?? "")}`);
+      }
       const text = options.json
         ? JSON.stringify(part, null, 2)
         : stringify(part, { lineWidth: 0 }).trimEnd();

@@ -1,12 +1,13 @@
 import type { Contract } from "./contract_terms.ts";
 import { DIALECT_NAMES, type DialectName } from "./dialect_name.ts";
+import { takesCallersOf } from "./eligibility.ts";
 import type { RequestFeatures } from "./features.ts";
+import { DAY_MS } from "./period.ts";
 import type { Target } from "./snapshot.ts";
 import type { RouteContext, TargetSignals } from "./strategy.ts";
 
 /** Attempts from which on what was observed of a target counts. */
 const ENOUGH = 20;
-const DAY_MS = 86_400_000;
 
 /** A call as a contract sees it. */
 export interface Promised {
@@ -78,11 +79,6 @@ export function keepsContract(target: Target, contract: Contract, now: number): 
     takesCallersOf(target, dialect) &&
     contractReasons(target, { ...contract, targets: null }, { ...promised, dialect }).length === 0
   );
-}
-
-/** Whether callers of a dialect can reach a target. */
-export function takesCallersOf({ dialect, inboundDialects }: Target, name: DialectName): boolean {
-  return dialect === name || inboundDialects.includes(name);
 }
 
 /** How the evaluation of a target stands under a contract: `ok` where it does not age. */

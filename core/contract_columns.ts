@@ -1,8 +1,7 @@
 import type { Call } from "./call.ts";
 import type { Validation } from "./contract_terms.ts";
+import { DAY_MS } from "./period.ts";
 import type { Row } from "./record.ts";
-
-const DAY_MS = 86_400_000;
 
 /** Upper ends of the buckets of an age, in whole days. */
 const AGES = [[7, "0-7d"], [30, "8-30d"], [90, "31-90d"]] as const;

@@ -1,9 +1,8 @@
 import { evaluationAt, expiresAt, keepsContract } from "./contract.ts";
 import type { Contract } from "./contract_terms.ts";
 import type { Log } from "./log.ts";
+import { DAY_MS } from "./period.ts";
 import type { Group, Target } from "./snapshot.ts";
-
-const DAY_MS = 86_400_000;
 
 /** How often evaluations are looked at, ms. */
 const LOOK_MS = 60_000;

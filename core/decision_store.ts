@@ -8,8 +8,6 @@ export type CostClass = typeof COST_CLASSES[number];
 /** A decision as it was recorded. */
 export interface RecordedDecision {
   readonly requestId: string;
-  /** Epoch ms. */
-  readonly ts: number;
   readonly group: string;
   readonly configFingerprint: string;
   /** Name of the strategy that asked a policy; `null`: none was asked. */
@@ -74,7 +72,6 @@ export interface RecordFilter {
 
 /** A policy as it is stored. */
 export interface StoredBundle {
-  readonly name: string;
   readonly manifestJson: string;
   /** As its packing says; the digest tells whether it is whole. */
   readonly bundleZ: string;

@@ -20,8 +20,9 @@ export async function decode(parts: Parts, call: Call, request: Request): Promis
     bytes = await readBody(request, limits);
   } catch (error) {
     throw brokenOff(parts, call, error);
+  } finally {
+    call.waitedMs += parts.clock() - waitedFrom;
   }
-  call.waitedMs += parts.clock() - waitedFrom;
   const wire = spoken(parts, call, readWire(bytes));
   call.wire = wire;
   call.requestedModel = modelOf(wire.body["model"]);

@@ -36,11 +36,7 @@ const over = (value: number, limit: number | null) => limit !== null && value > 
 /** The rules, in the order in which reasons are listed. Labels are a closed list and hold no data. */
 const RULES: readonly Rule[] = [
   (target) => when(target.provider.credentialMissing, "credential-missing"),
-  (target, { dialect }) =>
-    when(
-      dialect !== target.dialect && !target.inboundDialects.includes(dialect),
-      "dialect-not-accepted",
-    ),
+  (target, { dialect }) => when(!takesCallersOf(target, dialect), "dialect-not-accepted"),
   (target, asked) =>
     isBridged(target, asked)
       ? bridgeReasons(asked.decoded()?.barriers ?? ["other"], target.dialect)
@@ -147,6 +143,11 @@ const FEATURE_NAMES: readonly (readonly [string, (features: RequestFeatures) => 
 
 function isForced({ toolChoice }: RequestFeatures): boolean {
   return toolChoice === "required" || toolChoice === "named";
+}
+
+/** Whether callers of a dialect can reach a target. */
+export function takesCallersOf({ dialect, inboundDialects }: Target, name: DialectName): boolean {
+  return dialect === name || inboundDialects.includes(name);
 }
 
 /** Whether a target is reached over a bridge that it offers. */

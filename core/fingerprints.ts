@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { memo } from "./memo.ts";
 
 /** Names texts so that equal ones are known again, and nobody can tell or guess what they say. */
 export interface Fingerprints {
@@ -12,17 +13,7 @@ const MAX_CHARS = 16_384;
 
 /** Builds fingerprints with a key of 32 bytes. */
 export function createFingerprints(key: Uint8Array): Fingerprints {
-  const known = new Map<string, string>();
   const made = (text: string) => createHmac("sha256", key).update(text).digest("hex").slice(0, 32);
-  return {
-    of(text) {
-      if (text.length > MAX_CHARS) return made(text);
-      let name = known.get(text);
-      if (name === undefined) {
-        if (known.size === MAX_TEXTS) known.clear();
-        known.set(text, name = made(text));
-      }
-      return name;
-    },
-  };
+  const known = memo(made, MAX_TEXTS);
+  return { of: (text) => text.length > MAX_CHARS ? made(text) : known(text) };
 }

@@ -15,6 +15,7 @@ import type { Fingerprints } from "./fingerprints.ts";
 import type { GatewayStorage } from "./gateway_storage.ts";
 import type { Ledger } from "./limits/ledger.ts";
 import type { Log } from "./log.ts";
+import { newId } from "./new_id.ts";
 import type { Plugin } from "./plugin.ts";
 import type { PolicyRunner } from "./policy_runner.ts";
 import type { UsageStore } from "./record.ts";
@@ -30,8 +31,11 @@ import { createDecisionLog, type DecisionLog } from "./telemetry/decision_log.ts
 import { type BuiltinUpstream, createUpstreamFetch } from "./upstream.ts";
 import type { Fleet } from "./workers/fleet.ts";
 
+/** Clocks of the process: epoch ms, and monotonic ms. */
+export const CLOCKS = { now: Date.now, clock: () => performance.now() };
+
 /** Time to ship what is left when the gateway ends, ms. */
-const SHIP_MS = 10_000;
+export const SHIP_MS = 10_000;
 
 /** What a gateway is made of; `main.ts` knows the names. */
 export interface GatewayOptions {
@@ -67,7 +71,7 @@ export function startGateway(options: GatewayOptions): Gateway {
   const decisions = createDecisionLog({
     ...options,
     journal: options.storage.journal,
-    now: Date.now,
+    now: CLOCKS.now,
   });
   const parts = partsOf(options, decisions);
   options.policies.deliver(options.storage.openSpool);
@@ -91,7 +95,11 @@ export function startGateway(options: GatewayOptions): Gateway {
 /** One of several processes speaks for all of them. */
 function watchContracts({ config, log, fleet }: GatewayOptions): ContractWatch | null {
   if (fleet !== null && fleet.worker !== 1) return null;
-  return new ContractWatch({ log, now: Date.now, groups: () => config.current().groups.values() });
+  return new ContractWatch({
+    log,
+    now: CLOCKS.now,
+    groups: () => config.current().groups.values(),
+  });
 }
 
 async function stopAll(
@@ -114,8 +122,7 @@ async function stopAll(
 function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
   const { config, calibration, log } = options;
   const { journal, state } = options.storage;
-  const now = Date.now;
-  const clock = () => performance.now();
+  const { now, clock } = CLOCKS;
   const random = Math.random;
   const processes = () => state.ledgerStore.processes;
   const shapes = new UpstreamShapes({ clock, random, processes });
@@ -163,17 +170,6 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     gatewayId: state.gatewayId,
     fingerprints: options.fingerprints,
   };
-}
-
-/**
- * A UUIDv7 as 32 hex digits: ids that grow with time keep the indexes of the usage database compact.
- *
- * @see https://www.rfc-editor.org/rfc/rfc9562#section-5.7
- */
-export function newId(now: number): string {
-  const random = crypto.randomUUID();
-  const time = now.toString(16).padStart(12, "0");
-  return `${time}7${random.slice(15, 18)}${random.slice(19, 23)}${random.slice(24)}`;
 }
 
 /** What a reload may change in parts that live longer than a snapshot. */

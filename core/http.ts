@@ -17,7 +17,7 @@ import { explain } from "./explain.ts";
 import { asGatewayError, GatewayError } from "./errors.ts";
 import { healthz, readyz, version } from "./health_endpoints.ts";
 import type { Plugin } from "./plugin.ts";
-import { safeCause } from "./safe_cause.ts";
+import { safeCause } from "./thrown.ts";
 import { createStrangerRecord, type RecordStranger } from "./strangers.ts";
 
 /** What answers on a path, by method. */

@@ -1,4 +1,5 @@
 import type { DialectName } from "./dialect_name.ts";
+import { takesCallersOf } from "./eligibility.ts";
 import type { CatalogModel, ListedModel, ListedName, ListedReasoning } from "./listed_model.ts";
 import type { Group, Target } from "./snapshot.ts";
 
@@ -54,6 +55,5 @@ export function catalogModel(group: Group, dialect: DialectName): CatalogModel |
 function serves(target: Target, dialect: DialectName): boolean {
   const { inputModalities, outputModalities } = target;
   return !target.toolOnly && inputModalities.includes("text") &&
-    outputModalities.includes("text") &&
-    (target.dialect === dialect || target.inboundDialects.includes(dialect));
+    outputModalities.includes("text") && takesCallersOf(target, dialect);
 }

@@ -76,7 +76,6 @@ export function openBridge(call: Call, far: Far): Bridge {
   };
   return {
     direction: `${call.dialect.name}>${dialect.name}`,
-    dialect,
     body: jsonBytes(encoded.body),
     events,
     asked: lowered.request,

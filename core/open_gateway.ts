@@ -5,7 +5,7 @@ import type { LoadResult } from "./config/load.ts";
 import { formatProblems, type Problem } from "./config/problem.ts";
 import { type ConfigInForce, type LiveConfig, liveConfig } from "./config/reload.ts";
 import { createFingerprints } from "./fingerprints.ts";
-import { applySettings, type Gateway, startGateway } from "./gateway.ts";
+import { applySettings, CLOCKS, type Gateway, startGateway } from "./gateway.ts";
 import type { GatewayStorage } from "./gateway_storage.ts";
 import { Ledger } from "./limits/ledger.ts";
 import type { Log } from "./log.ts";
@@ -15,9 +15,6 @@ import type { PolicyRunner } from "./policy_runner.ts";
 import type { UsageStore } from "./record.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Fleet } from "./workers/fleet.ts";
-
-/** Clocks of the process: epoch ms, and monotonic ms. */
-export const CLOCKS = { now: Date.now, clock: () => performance.now() };
 
 /** A process that serves, alone or as one of several. */
 export interface Seat {

@@ -1,4 +1,5 @@
-const DAY_MS = 86_400_000;
+/** A day of UTC, ms. */
+export const DAY_MS = 86_400_000;
 
 /** Spans of the calendar in which quotas count. */
 export type PeriodName = "day" | "month";

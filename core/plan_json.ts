@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { memo } from "./memo.ts";
 import type { CheckedPlan, Plan } from "./strategy.ts";
 
 const MAX_ENTRIES = 8;
@@ -25,6 +26,12 @@ export function withDigest({ metadata, ...plan }: Plan): Plan {
   const text = JSON.stringify(safeMetadata(metadata));
   return { ...plan, metadata: { sha256: hash("sha256", text, "hex") } };
 }
+
+/** Plans whose digests are kept: those of a few come again and again. */
+const MAX_PLANS = 1_024;
+
+/** SHA-256 of a plan's JSON in hex. */
+export const planDigest = memo((json: string) => hash("sha256", json, "hex"), MAX_PLANS);
 
 /** What is nested or long drops out, and what is beyond eight entries. */
 function safeMetadata(metadata: unknown): Readonly<Record<string, unknown>> {

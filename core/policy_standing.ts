@@ -3,6 +3,12 @@ import type { PolicyFault } from "./policy_fault.ts";
 /** How the policies stand; fixed codes. */
 export type PolicyState = "ok" | "unavailable" | "quarantined";
 
+/** The worst of several states; `undefined` stands for a part that has none. */
+export function worstState(states: readonly (PolicyState | undefined)[]): PolicyState {
+  if (states.includes("quarantined")) return "quarantined";
+  return states.includes("unavailable") ? "unavailable" : "ok";
+}
+
 /** How the policy of a group stands; counts since the group has one. */
 export interface PolicyStanding {
   readonly group: string;

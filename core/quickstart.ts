@@ -67,7 +67,7 @@ function readIfThere(path: string): string | null {
 }
 
 /** The text of the configuration: an in-process upstream for each dialect, one group, one caller. */
-export function quickstartConfig(token: string): string {
+function quickstartConfig(token: string): string {
   return `# A configuration to begin with. Check a change with: pointsman config validate
 # Every key: docs/CONFIG.md. The running gateway takes changes by itself.
 server:

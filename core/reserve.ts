@@ -1,12 +1,12 @@
 import type { Call, Parts } from "./call.ts";
 import type { Cost } from "./cost.ts";
-import { GatewayError } from "./errors.ts";
+import type { GatewayError } from "./errors.ts";
 import { estimated } from "./features.ts";
 import type { Account } from "./limits/account.ts";
 import { type Charge, NO_CHARGE } from "./limits/charge.ts";
 import type { Reservation } from "./limits/ledger.ts";
 import { isLimited, type LimitKey, type Need } from "./limits/limit.ts";
-import { type Refusal, refusalError } from "./limits/refusal.ts";
+import { type Refusal, refusalError, storeUnavailable } from "./limits/refusal.ts";
 import type { Scope } from "./limits/standing.ts";
 import type { Target } from "./snapshot.ts";
 import type { Usage } from "./usage.ts";
@@ -51,13 +51,7 @@ export function countCall(parts: Parts, call: Call): Promise<void> | undefined {
 function open(parts: Parts, call: Call): void {
   const { limits } = call.credential.caller;
   call.reservation = parts.ledger.open(limits);
-  if (parts.ledgerStore.refuses && limits.some(isLimited)) {
-    throw new GatewayError(
-      "quota-store-unavailable",
-      "Cannot admit the call: the store of its limits is out of reach",
-      { retry_after_ms: 1_000 },
-    );
-  }
+  if (parts.ledgerStore.refuses && limits.some(isLimited)) throw storeUnavailable();
 }
 
 /**

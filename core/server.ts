@@ -3,6 +3,8 @@ import { type ListenAddress, listenText } from "./config/listen.ts";
 import { createHandler } from "./http.ts";
 import type { Plugin } from "./plugin.ts";
 import { settle } from "./settle.ts";
+import { messageOf } from "./thrown.ts";
+import { within } from "./wait.ts";
 
 /** Time for calls that were cut to write their last frame, ms. */
 const CUT_MS = 1_000;
@@ -11,8 +13,6 @@ const CUT_MS = 1_000;
 export interface Server {
   /** `http://host:port` to reach it. */
   readonly url: string;
-  /** Ends when the server has stopped. */
-  readonly finished: Promise<void>;
   /**
    * Stops: no new calls; those in flight may finish within the grace, then they are cut and settled.
    * A second call skips the grace.
@@ -47,7 +47,6 @@ export function startServer(
   let hurry = () => {};
   return {
     url: `http://${listenText({ hostname, port })}`,
-    finished: server.finished,
     async drain(graceMs) {
       if (drain.draining) return hurry();
       drain.draining = true;
@@ -94,7 +93,7 @@ function listening<Listener>(
   try {
     return serve();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const message =
       `Cannot listen on ${hostname}:${port}: ${reason}; server.listen names the address`;
     throw new Error(message, { cause: error });
@@ -117,11 +116,7 @@ async function firstOf(
   ms: number,
   offer: (skip: () => void) => void,
 ): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-    offer(resolve);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
+  const skipped = Promise.withResolvers<void>();
+  offer(skipped.resolve);
+  await within(Promise.race([promise, skipped.promise]), ms);
 }

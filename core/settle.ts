@@ -14,7 +14,7 @@ import type { CallRecord } from "./record.ts";
 import { feedbackLine } from "./feedback.ts";
 import { countForRollout } from "./rollout.ts";
 import { chargeOf } from "./reserve.ts";
-import { safeCause } from "./safe_cause.ts";
+import { safeCause } from "./thrown.ts";
 import { endPass } from "./withheld.ts";
 import { settleUsage } from "./settle_usage.ts";
 

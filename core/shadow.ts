@@ -98,17 +98,14 @@ export class Shadows {
   }
 
   #queueOf(group: string): Queue {
-    let queue = this.#queues.get(group);
-    if (!queue) this.#queues.set(group, queue = { waiting: [], running: 0 });
-    return queue;
+    return this.#queues.getOrInsertComputed(group, () => ({ waiting: [], running: 0 }));
   }
 
   #countsOf(group: string): ShadowCounts {
-    let counts = this.counts.get(group);
-    if (!counts) {
-      this.counts.set(group, counts = { same: 0, different: 0, faults: 0, dropped: 0 });
-    }
-    return counts;
+    return this.counts.getOrInsertComputed(
+      group,
+      () => ({ same: 0, different: 0, faults: 0, dropped: 0 }),
+    );
   }
 }
 

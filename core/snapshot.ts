@@ -11,6 +11,7 @@ import type { PolicyHostSettings } from "./policy_runner.ts";
 import type { PolicySettings } from "./policy_settings.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Decider, GroupChoice } from "./strategy.ts";
+import type { UsageDriver } from "./usage_driver.ts";
 
 /** Integer nano-USD per million tokens (`image`, too) or per piece (`perImage`); `null` is unpriced. */
 export interface Prices {
@@ -404,7 +405,7 @@ export interface LoggingSettings {
 /** The usage database. Absolute path. */
 export interface UsageDbSettings {
   readonly enabled: boolean;
-  readonly driver: "sqlite" | "postgres";
+  readonly driver: UsageDriver;
   /** File of `sqlite`. */
   readonly path: string;
   /** URL of `postgres`: a secret. */

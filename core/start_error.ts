@@ -1,9 +1,10 @@
 import { ExitError } from "./command.ts";
 import type { LedgerSettings, LoggingSettings } from "./snapshot.ts";
+import { messageOf } from "./thrown.ts";
 
 /** Why a start ends at its state. */
 export function stateError({ path }: LedgerSettings, error: unknown): ExitError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const hint = BROKEN.test(reason)
     ? "; once it is moved away, a start makes it again, with the counters of the journal"
     : "";
@@ -17,7 +18,7 @@ const BROKEN = /file is not a database|malformed/;
 export function journalError({ path }: LoggingSettings, error: unknown): ExitError {
   const isNoFolder = error instanceof Deno.errors.AlreadyExists ||
     error instanceof Deno.errors.NotADirectory;
-  const said = error instanceof Error ? error.message : String(error);
+  const said = messageOf(error);
   const reason = isNoFolder ? "its folder is a file" : said;
   return new ExitError(
     1,

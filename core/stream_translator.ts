@@ -44,7 +44,7 @@ export const OPAQUE_LEFT_OUT: FieldEvent = {
 const MISMATCH: FieldEvent = { field: "content", action: "rewritten", reason: "stream_mismatch" };
 
 /** A frame as it stands on the wire, blank line included. */
-export function frameText({ event, data }: SseFrame): string {
+function frameText({ event, data }: SseFrame): string {
   return event === "" ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }
 

@@ -1,4 +1,5 @@
 import { memoOfObject } from "./memo.ts";
+import { DAY_MS } from "./period.ts";
 import type { Prices, Target } from "./snapshot.ts";
 import type { TargetSignals, TargetView } from "./strategy.ts";
 
@@ -18,7 +19,7 @@ export const staticsOf = memoOfObject(staticView);
 function validationAt({ validation }: Target, now: number): TargetView["validation"] {
   if (validation === null) return null;
   const { status, validatedAt, qualityScore, passRate } = validation;
-  const ageDays = validatedAt === null ? null : Math.floor((now - validatedAt) / 86_400_000);
+  const ageDays = validatedAt === null ? null : Math.floor((now - validatedAt) / DAY_MS);
   return { status, ageDays, qualityScore, passRate };
 }
 

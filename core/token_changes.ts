@@ -15,6 +15,7 @@ import type { Config } from "./config/schema.ts";
 import type { CallerConfig } from "./config/schema_accounts.ts";
 import { diskSources } from "./config/sources.ts";
 import { replaceFile, writeNew } from "./config/write.ts";
+import { DAY_MS } from "./period.ts";
 import { makeToken, type Token, tokenKey } from "./tokens.ts";
 
 interface ChangeOptions {
@@ -46,7 +47,7 @@ export interface RevokeOptions extends ChangeOptions {
   readonly id: string;
 }
 
-const MAX_GRACE = 30 * 86_400_000;
+const MAX_GRACE_MS = 30 * DAY_MS;
 const MAX_PREVIOUS = 2;
 
 /** A change of the configuration, worked out and checked but not made. */
@@ -80,7 +81,7 @@ export function generateToken(options: GenerateOptions, world: World, parts: Par
 /** Gives a caller a fresh token; the old one stays valid for the grace. */
 export function rotateToken(options: RotateOptions, world: World, parts: Parts): void {
   const grace = parseDuration(options.grace);
-  if (grace === null || grace > MAX_GRACE) {
+  if (grace === null || grace > MAX_GRACE_MS) {
     throw new ExitError(2, `Cannot rotate: --grace "${options.grace}" is not 0s to 30d`);
   }
   const { config } = loadForCommand(options.config, world, parts);

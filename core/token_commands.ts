@@ -48,9 +48,10 @@ function addGenerate(tokens: Command, world: World, parts: Parts): void {
 
 const GENERATE_HELP = `
 Examples:
-  pointsman tokens generate --owner-user ana --project shop --env prod --allow fast,coder
-  pointsman tokens generate --owner-user ana --project shop --env ci --allow fast \\
-    --out ./ci.token --write`;
+  pointsman tokens generate --owner-user ana --project shop --env prod \\
+    --allow fast,coder
+  pointsman tokens generate --owner-user ana --project shop --env ci \\
+    --allow fast --out ./ci.token --write`;
 
 function addRotate(tokens: Command, world: World, parts: Parts): void {
   withChangeOptions(tokens.command("rotate"))
@@ -64,7 +65,7 @@ function addRotate(tokens: Command, world: World, parts: Parts): void {
 const ROTATE_HELP = `
 Examples:
   pointsman tokens rotate --id shop-prod --write
-  pointsman tokens rotate --id shop-prod --grace 0s --write   # a leaked token: cut it at once`;
+  pointsman tokens rotate --id shop-prod --grace 0s --write   # it leaked`;
 
 function addRevoke(tokens: Command, world: World, parts: Parts): void {
   withConfigOption(tokens.command("revoke"))

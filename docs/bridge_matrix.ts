@@ -17,10 +17,10 @@ import { RESPONSES_BASE, RESPONSES_PROBES } from "./bridge_probes/openai_respons
 import type { Probe } from "./bridge_probes/probe.ts";
 
 /** What becomes of a field on its way to another dialect. */
-export type Fate = "kept" | "dropped" | "refused" | "lost";
+type Fate = "kept" | "dropped" | "refused" | "lost";
 
 /** A field, and its fate towards one dialect. */
-export interface Crossing {
+interface Crossing {
   readonly from: DialectName;
   readonly to: DialectName;
   readonly field: string;

@@ -39,5 +39,10 @@ async function run(args: readonly string[]): Promise<ToolResult> {
   });
   const { success, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
-  return { ok: success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return { ok: success, stdout: decoder.decode(stdout), stderr: told(decoder.decode(stderr)) };
+}
+
+/** What Deno says of the author's code, without what it says of itself. */
+function told(stderr: string): string {
+  return stderr.replace(/^Check .*\n/gm, "").replace(/\nStack backtrace:[^]*$/, "").trim();
 }

@@ -1,6 +1,6 @@
 import { sampleContexts } from "./sample_contexts.ts";
 import type { BundleFlaw } from "./sandbox/bundle.ts";
-import type { HostAnswer } from "./sandbox/policy_host.ts";
+import { faultOf, type HostAnswer } from "./sandbox/policy_host.ts";
 import type { SandboxedPolicy } from "./sandboxed_policy.ts";
 import { outcomeOf } from "./sdk/policy_case.ts";
 
@@ -71,7 +71,7 @@ function flawIn(
     const told = why ?? message;
     return { ...place, message: told === "" ? fault : `${fault}: ${told}` };
   };
-  if (answer.kind === "lost") return flaw("policy-killed", null);
+  if (answer.kind === "lost") return flaw(faultOf(answer), null);
   if (answer.kind === "fault") return flaw(answer.fault, null, answer.detail);
   const outcome = outcomeOf(JSON.parse(answer.text), context);
   return "fault" in outcome ? flaw(outcome.fault, outcome.why) : null;

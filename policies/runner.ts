@@ -9,7 +9,7 @@ import type {
   PolicyHostSettings,
   PolicyRunner,
 } from "../core/policy_runner.ts";
-import type { PolicyStanding, PolicyState } from "../core/policy_standing.ts";
+import { type PolicyStanding, type PolicyState, worstState } from "../core/policy_standing.ts";
 import type { OpenSpool } from "../core/spool.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../core/strategy.ts";
 import type { ExternalPolicies } from "./external/external_policies.ts";
@@ -103,8 +103,7 @@ class BothRunners implements PolicyRunner {
   }
 
   get state(): PolicyState {
-    const states = [this.#scripts?.state, this.#external?.state];
-    return STATES.find((state) => states.includes(state)) ?? "ok";
+    return worstState([this.#scripts?.state, this.#external?.state]);
   }
 
   async close(): Promise<void> {
@@ -136,6 +135,3 @@ class BothRunners implements PolicyRunner {
 
 const NO_RELOADS = { applied: 0, refused: 0 };
 const NO_FEEDBACK = { dropped: 0, waitingBytes: 0 };
-
-/** From the worst. */
-const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { ENGINE } from "../core/telemetry/engine.ts";
 import type { BundleFlaw } from "./sandbox/bundle.ts";
+import { faultOf } from "./sandbox/policy_host.ts";
 import type { SandboxedPolicy } from "./sandboxed_policy.ts";
 import type { Fixture } from "./sdk/fixture.ts";
 import {
@@ -70,7 +71,7 @@ export async function runCases(
 async function outcomeIn(policy: SandboxedPolicy, { given }: ReadCase): Promise<CaseOutcome> {
   const answer = await policy.decide(given);
   if (answer.kind === "plan") return outcomeOf(JSON.parse(answer.text), given);
-  if (answer.kind === "lost") return { fault: "policy-unavailable", why: null };
+  if (answer.kind === "lost") return { fault: faultOf(answer), why: null };
   return { fault: answer.fault, why: whyOf(policy.explain(answer)) };
 }
 

@@ -1,5 +1,7 @@
 import type { CachedReply, CacheStore } from "../core/cache/entry.ts";
 import type { Log } from "../core/log.ts";
+import { kindOf } from "../core/thrown.ts";
+import { within } from "../core/wait.ts";
 
 /** Largest piece of a value: Deno KV takes 64 KiB. */
 const CHUNK_BYTES = 63 * 1024;
@@ -55,21 +57,11 @@ export async function openCacheKv(
   }
 
   return {
-    async get(id) {
-      const late = Promise.withResolvers<null>();
-      const timer = setTimeout(() => late.resolve(null), ANSWER_MS);
-      try {
-        return await Promise.race([read(id), late.promise]);
-      } catch {
-        return null;
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+    get: (id) => within(read(id), ANSWER_MS).catch(() => null),
     set(id, reply) {
       write(id, reply).catch((error) => {
-        const reason = error instanceof Error ? error.name : "unknown";
-        log.write("warn", "cache_failed", "Cannot keep a reply in the state", { reason });
+        const words = "Cannot keep a reply in the state";
+        log.write("warn", "cache_failed", words, { reason: kindOf(error) });
       });
     },
   };

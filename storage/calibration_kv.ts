@@ -1,5 +1,7 @@
 import type { Calibration, CalibrationStore, TargetCalibration } from "../core/calibration.ts";
 import type { Log } from "../core/log.ts";
+import { kindOf } from "../core/thrown.ts";
+import { within } from "../core/wait.ts";
 import { whenUnlocked } from "./ledger_kv.ts";
 
 /** What was learned is written this often, ms. */
@@ -36,10 +38,8 @@ export async function openCalibrationKv(
         await whenUnlocked(() => commit.commit());
       } catch (error) {
         calibration.giveBack(batch.map(([key]) => key));
-        const reason = error instanceof Error ? error.name : "unknown";
-        log.write("warn", "calibration_failed", "Cannot keep what is known of tokenizers", {
-          reason,
-        });
+        const words = "Cannot keep what is known of tokenizers";
+        log.write("warn", "calibration_failed", words, { reason: kindOf(error) });
       }
     }
   }
@@ -47,10 +47,7 @@ export async function openCalibrationKv(
   return {
     async close() {
       clearInterval(timer);
-      let late: ReturnType<typeof setTimeout> | undefined;
-      const patience = new Promise<void>((done) => late = setTimeout(done, CLOSE_MS));
-      await Promise.race([save(), patience]);
-      clearTimeout(late);
+      await within(save(), CLOSE_MS);
     },
   };
 }

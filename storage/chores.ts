@@ -1,3 +1,4 @@
+import { DAY_MS } from "../core/period.ts";
 import type { RetentionSettings, RollupSettings } from "../core/snapshot.ts";
 import type { Lockable } from "./database.ts";
 import { RollupError, type RollupOptions, runRollups } from "./rollups/run_rollup.ts";
@@ -13,7 +14,6 @@ export interface ChoreOptions {
 }
 
 const MINUTE_MS = 60_000;
-const DAY_MS = 1_440 * MINUTE_MS;
 
 /** How long after a window its draft is made: time for its calls to end and to be shipped. */
 const DELAYS_MS: Readonly<Record<RollupType, number>> = {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type AddCommands, examples, type World } from "../core/command.ts";
+import { withConfigOption } from "../core/config_option.ts";
 import { flagsOk, orDatabaseError, type StorageCommandOptions } from "./database_flags.ts";
 import { addMigrateCommands } from "./migrate_commands.ts";
 import { addReportCommand } from "./reports/report_command.ts";
@@ -34,39 +35,35 @@ function addUsageCommands(
   { settingsOf, routerVersion }: StorageCommandOptions,
 ): void {
   const usage = program.command("usage").description("look after the usage database");
-  usage.command("ship")
+  withConfigOption(usage.command("ship"))
     .description("ship one batch of each journal to the database")
-    .option("--config <path>", "configuration file")
-    .option("--drain", "until nothing is left", false)
+    .option("--drain", "until nothing is left")
     .addHelpText("after", examples("pointsman usage ship --drain --config config.yaml"))
-    .action(async ({ config, drain }: { config?: string; drain: boolean }) => {
+    .action(async ({ config, ...flags }: { config?: string; drain?: true }) => {
       const { shipNow } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
-      await orDatabaseError(() => shipNow({ settings, world, routerVersion }, { drain }));
+      await orDatabaseError(() => shipNow({ settings, world, routerVersion }, flags));
     });
-  usage.command("rebuild")
+  withConfigOption(usage.command("rebuild"))
     .description("load all segments of a journal folder into an empty database")
     .requiredOption("--from <dir>", "journal folder")
-    .option("--config <path>", "configuration file")
     .addHelpText("after", REBUILD_HELP)
     .action(async ({ config, from }: { config?: string; from: string }) => {
       const { rebuild } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
       await orDatabaseError(() => rebuild({ settings, world, routerVersion }, from));
     });
-  usage.command("import")
+  withConfigOption(usage.command("import"))
     .description("load a file of journal lines; lines that are there change nothing")
     .argument("<file>", "journal segment, of any gateway")
-    .option("--config <path>", "configuration file")
     .addHelpText("after", examples("pointsman usage import backup/requests.00000007.jsonl"))
     .action(async (file: string, { config }: { config?: string }) => {
       const { importFile } = await import("./ship_commands.ts");
       const settings = await settingsOf(config);
       await orDatabaseError(() => importFile({ settings, world }, file));
     });
-  usage.command("verify")
+  withConfigOption(usage.command("verify"))
     .description("compare the journal with the database; exit 1 on a difference")
-    .option("--config <path>", "configuration file")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")
     .addHelpText("after", VERIFY_HELP)

@@ -1,3 +1,4 @@
+import { kindOf } from "../core/thrown.ts";
 import type { Queries, Transactional } from "./database.ts";
 import type { Engine } from "./engine.ts";
 import type { DataJob, Migration } from "./migration.ts";
@@ -77,7 +78,7 @@ export async function runDataJobs(
     try {
       while (await runBatch(db, job, now()));
     } catch (error) {
-      const name = error instanceof Error ? error.name : "unknown";
+      const name = kindOf(error);
       await db.query(
         "UPDATE schema_data_jobs SET state = 'failed', error = $1 WHERE id = $2",
         name,

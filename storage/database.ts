@@ -1,3 +1,4 @@
+import type { UsageDbSettings } from "../core/snapshot.ts";
 import type { Engine } from "./engine.ts";
 
 /** A value of a row. */
@@ -55,13 +56,7 @@ export interface UsageDatabase extends Lockable, AsyncDisposable {
 }
 
 /** Which database, and how to reach it. */
-export interface DatabasePlace {
-  readonly driver: "sqlite" | "postgres";
-  /** File of `sqlite`. */
-  readonly path: string;
-  /** URL of `postgres`: a secret. */
-  readonly dsn: string | null;
-}
+export type DatabasePlace = Pick<UsageDbSettings, "driver" | "path" | "dsn">;
 
 /** What a database is opened for: a reader cannot write, and its queries end sooner. */
 export type Purpose = "read" | "write";

@@ -1,6 +1,8 @@
 import { type Command, Option } from "commander";
 import { ExitError, type World } from "../core/command.ts";
+import { withConfigOption } from "../core/config_option.ts";
 import type { Group, ServerSettings } from "../core/snapshot.ts";
+import { USAGE_DRIVERS } from "../core/usage_driver.ts";
 import type { DatabasePlace } from "./database.ts";
 
 /** The part of the configuration that commands on the usage database need. */
@@ -28,11 +30,10 @@ export interface DatabaseFlags {
 
 /** Adds the flags. A DSN is never one: arguments are for everybody on the machine to see. */
 export function withDatabaseFlags(command: Command): Command {
-  return command
-    .option("--config <path>", "configuration file")
+  return withConfigOption(command)
     .addOption(
       new Option("--driver <driver>", "database, instead of the configured one")
-        .choices(["sqlite", "postgres"]),
+        .choices(USAGE_DRIVERS),
     )
     .option("--db <path>", "file of the sqlite database")
     .option("--dsn-env <name>", "environment variable with the URL of the postgres database");
@@ -67,8 +68,13 @@ export async function orDatabaseError<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof ExitError || !(error instanceof Error)) throw error;
-    throw new ExitError(1, `Cannot use the usage database: ${reason(error)}`);
+    throw new ExitError(1, whole(reason(error)));
   }
+}
+
+/** What says by itself what could not be done is not told twice. */
+function whole(reason: string): string {
+  return reason.startsWith("Cannot ") ? reason : `Cannot use the usage database: ${reason}`;
 }
 
 /** A wrong flag ends with 2. */

@@ -1,7 +1,13 @@
 import { z } from "zod";
 import type { DecisionArchive } from "../core/decision_store.ts";
+import { USAGE_DRIVERS } from "../core/usage_driver.ts";
 import type { DatabasePlace } from "./database.ts";
-import { databaseOf, type StorageCommandOptions, withDatabaseFlags } from "./database_flags.ts";
+import {
+  databaseOf,
+  orDatabaseError,
+  type StorageCommandOptions,
+  withDatabaseFlags,
+} from "./database_flags.ts";
 import { openDecisionStore } from "./decision_reader.ts";
 import { parseTime, parseWindow } from "./time_window.ts";
 
@@ -15,7 +21,7 @@ export function createDecisionArchive(
       const { driver, path, dsn } = await databaseOf(flags, { world, settingsOf });
       return { driver, path, dsn };
     },
-    open: (place) => openDecisionStore(placeSchema.parse(place)),
+    open: (place) => orDatabaseError(() => openDecisionStore(placeSchema.parse(place))),
     module: new URL("./decision_reader.ts", import.meta.url).href,
     timeOf: (text, now) =>
       /^\d+[mhd]$/.test(text) ? parseWindow({ since: text }, now).from : parseTime(text),
@@ -23,7 +29,7 @@ export function createDecisionArchive(
 }
 
 const placeSchema = z.object({
-  driver: z.enum(["sqlite", "postgres"]),
+  driver: z.enum(USAGE_DRIVERS),
   path: z.string(),
   dsn: z.string().nullable(),
 });

@@ -19,7 +19,7 @@ type Row = Readonly<Record<string, Value>>;
 const MAX_IDS = 500;
 
 const DECISION = `
-  SELECT r.request_id, r.ts, r.group_name, r.config_fingerprint, d.policy_kind, r.policy_digest,
+  SELECT r.request_id, r.group_name, r.config_fingerprint, d.policy_kind, r.policy_digest,
     r.engine, r.seed, r.context_z, r.context_sha256, r.content_sha256, r.plan_json, d.plan_sha256`;
 
 const CALL = `${DECISION},
@@ -146,16 +146,11 @@ class DatabaseDecisions implements DecisionStore {
 
   async bundle(digest: string): Promise<StoredBundle | null> {
     const [row] = await this.#db.query(
-      "SELECT name, manifest_json, bundle_z FROM policy_bundles WHERE policy_digest = $1",
+      "SELECT manifest_json, bundle_z FROM policy_bundles WHERE policy_digest = $1",
       digest,
     );
     if (!row) return null;
-    const { name, manifest_json, bundle_z } = row;
-    return {
-      name: String(name),
-      manifestJson: String(manifest_json),
-      bundleZ: String(bundle_z),
-    };
+    return { manifestJson: String(row.manifest_json), bundleZ: String(row.bundle_z) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -175,7 +170,6 @@ function whereOf({ group, until }: RecordFilter, after: RecordPlace) {
 function decisionOf(row: Row): RecordedDecision {
   return {
     requestId: String(row.request_id),
-    ts: Number(row.ts),
     group: String(row.group_name),
     configFingerprint: String(row.config_fingerprint),
     policyKind: textOrNull(row.policy_kind),

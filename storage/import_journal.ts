@@ -10,7 +10,11 @@ export interface ImportCounts {
   readonly duplicate: number;
   /** Lines that no database would take. */
   readonly rejected: number;
+  /** Where the first line is that is none of a journal, and why; `null`: all are. */
+  readonly unreadable: string | null;
 }
+
+type Counts = { -readonly [Name in keyof ImportCounts]: ImportCounts[Name] };
 
 const BATCH_LINES = 500;
 
@@ -27,14 +31,19 @@ export async function importJournal(
   path: string,
   now: number,
 ): Promise<ImportCounts> {
-  const counts = { inserted: 0, duplicate: 0, rejected: 0 };
+  const counts: Counts = { inserted: 0, duplicate: 0, rejected: 0, unreadable: null };
   const readLine = createLineReader();
+  let number = 0;
   const read = (text: string): LineRows | null => {
+    number += 1;
     try {
       return readLine(text, now);
     } catch (error) {
-      if (error instanceof LineError || error instanceof SyntaxError) return null;
-      throw error;
+      if (!(error instanceof LineError || error instanceof SyntaxError)) throw error;
+      // What the parser of JSON says has a piece of the line in it.
+      const reason = error instanceof LineError ? error.message : "Cannot read it as JSON";
+      counts.unreadable ??= `Line ${number}: ${reason}`;
+      return null;
     }
   };
   for await (const texts of batchesOf(path)) {
@@ -50,7 +59,7 @@ export async function importJournal(
 async function load(
   db: UsageDatabase,
   lines: readonly LineRows[],
-  counts: { inserted: number; duplicate: number; rejected: number },
+  counts: Counts,
 ): Promise<void> {
   if (lines.length === 0) return;
   try {

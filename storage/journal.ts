@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import type { Log } from "../core/log.ts";
 import type { Journal, JournalState } from "../core/record.ts";
 import type { LoggingSettings } from "../core/snapshot.ts";
+import { wait, within } from "../core/wait.ts";
 import { type OpenAppendFile, openAppendFile } from "./append_file.ts";
 import { createBacklog } from "./backlog.ts";
 import { groupSync } from "./group_sync.ts";
@@ -83,7 +84,7 @@ export async function openJournalSoon(
     } catch (error) {
       if (!(error instanceof JournalHeldError) || left <= 0) throw error;
     }
-    await new Promise((done) => setTimeout(done, LOOK_MS));
+    await wait(LOOK_MS);
   }
 }
 
@@ -107,7 +108,7 @@ function createJournal(
       const line = lines.call(seq += 1, record);
       calls.write(line);
       backlog.add(line.length);
-      if (calls.failed) return within(calls.drained(), MAX_WAIT_MS);
+      if (calls.failed) return waitForWriting(calls);
       return synced?.();
     },
     appendSecurityEvent(event) {
@@ -179,7 +180,7 @@ function reportTorn(recovery: LineWriter["recovery"], log: Log): void {
 }
 
 /** A journal that another process writes. */
-export class JournalHeldError extends Error {
+class JournalHeldError extends Error {
   override readonly name = "JournalHeldError";
 }
 
@@ -190,9 +191,6 @@ function takeLock(path: string, files: JournalFiles): Deno.FsFile {
   throw new JournalHeldError(`Cannot open the journal "${path}": another gateway writes it`);
 }
 
-async function within(done: Promise<void>, ms: number): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([done, late.promise]);
-  clearTimeout(timer);
+async function waitForWriting(calls: LineWriter): Promise<void> {
+  await within(calls.drained(), MAX_WAIT_MS);
 }

@@ -1,5 +1,5 @@
+import { newId } from "../core/new_id.ts";
 import { dirname, join } from "node:path";
-import { newId } from "./new_id.ts";
 
 /** Longest line of a journal, its newline included, bytes. */
 export const MAX_LINE_BYTES = 256 * 1024;
@@ -127,7 +127,7 @@ export function writeState(journal: JournalFiles, { journalId, segment }: Journa
 
 /** The id of a journal that begins now: `jrn_` and 32 hex of a UUIDv7. */
 export function newJournalId(now: number): string {
-  return newId("jrn", now);
+  return `jrn_${newId(now)}`;
 }
 
 function closedNumber({ stem }: JournalFiles, name: string): number | null {

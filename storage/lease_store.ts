@@ -1,11 +1,12 @@
-import { GatewayError } from "../core/errors.ts";
 import type { Account } from "../core/limits/account.ts";
 import type { RollingKey } from "../core/limits/lease_book.ts";
 import { type Synced, syncEntry, type Verdict, type Waiting } from "../core/limits/lease_entry.ts";
 import type { Sharer } from "../core/limits/ledger.ts";
 import type { LimitKey } from "../core/limits/limit.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
+import { storeUnavailable } from "../core/limits/refusal.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
+import { wait, within } from "../core/wait.ts";
 import type { LeaseKv } from "./lease_kv.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
 
@@ -114,7 +115,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     clearTimeout(this.#beat);
     clearTimeout(this.#flush);
     const last = async () => {
-      await new Promise((done) => setTimeout(done, FLUSH_MS));
+      await wait(FLUSH_MS);
       for (const account of this.#queues.keys()) await this.#sync(account, []);
       await this.#kv.leave(this.#slot);
     };
@@ -128,9 +129,10 @@ export class LeaseStore implements LedgerStore, Sharer {
   }
 
   #queueOf(account: Account): Queue {
-    let queue = this.#queues.get(account);
-    if (!queue) this.#queues.set(account, queue = { waiters: [], running: false, stuck: false });
-    return queue;
+    return this.#queues.getOrInsertComputed(
+      account,
+      () => ({ waiters: [], running: false, stuck: false }),
+    );
   }
 
   /** Serves what waits, first come first served, until nothing does. */
@@ -141,9 +143,7 @@ export class LeaseStore implements LedgerStore, Sharer {
       while (queue.waiters.length > 0) {
         const asked = [...queue.waiters];
         const verdicts = await this.#answer(account, queue, asked);
-        if (!this.#serve(queue, asked, verdicts)) {
-          await new Promise((done) => setTimeout(done, LOOK_MS));
-        }
+        if (!this.#serve(queue, asked, verdicts)) await wait(LOOK_MS);
       }
     } catch {
       this.#failed();
@@ -196,13 +196,7 @@ export class LeaseStore implements LedgerStore, Sharer {
     const moment = this.#options.ledger.moment();
     for (const waiter of queue.waiters.splice(0)) {
       if (!this.#hasGrace()) {
-        waiter.reject(
-          new GatewayError(
-            "quota-store-unavailable",
-            "Cannot admit the call: the store of its limits is out of reach",
-            { retry_after_ms: 1_000 },
-          ),
-        );
+        waiter.reject(storeUnavailable());
         continue;
       }
       for (const [key, units] of waiter.need) {
@@ -230,7 +224,7 @@ export class LeaseStore implements LedgerStore, Sharer {
         see(account, synced);
         return synced.verdicts;
       }
-      await new Promise((done) => setTimeout(done, 1 + 4 * Math.random()));
+      await wait(1 + 4 * Math.random());
     }
   }
 
@@ -307,7 +301,9 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#beat = setTimeout(async () => {
       const { now } = this.#options;
       try {
-        this.#hear(await within(this.#kv.heartbeat(this.#slot, now()), ANSWER_MS));
+        const beats = await within(this.#kv.heartbeat(this.#slot, now()), ANSWER_MS);
+        if (beats === null) throw new Error("Cannot wait longer for the store");
+        this.#hear(beats);
         this.#works();
       } catch {
         this.#failed();
@@ -353,16 +349,4 @@ function holdsUnits({ lease }: Account): boolean {
 
 function sameEntry(before: unknown, after: unknown): boolean {
   return JSON.stringify(before) === JSON.stringify(after);
-}
-
-async function within<Result>(work: Promise<Result>, ms: number): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Cannot wait longer for the store")), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { AccountState } from "../core/limits/account.ts";
-import { nextTurn } from "../core/next_turn.ts";
+import { nextTurn, wait } from "../core/wait.ts";
 import type { JournalMark } from "./journal.ts";
 
 /** An account as it is stored: its counters, and the journal line up to which they count. */
@@ -115,7 +115,7 @@ export async function whenUnlocked<Result>(commit: () => Promise<Result>): Promi
     } catch (error) {
       if (tries === LOCKED_TRIES || !isLocked(error)) throw error;
     }
-    await new Promise((done) => setTimeout(done, 2 + 8 * Math.random()));
+    await wait(2 + 8 * Math.random());
   }
 }
 

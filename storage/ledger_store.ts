@@ -1,6 +1,8 @@
 import type { Account } from "../core/limits/account.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
+import { kindOf } from "../core/thrown.ts";
+import { within } from "../core/wait.ts";
 import { createLeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
 import { LeaseStore } from "./lease_store.ts";
@@ -98,10 +100,7 @@ class WriteBehind implements LedgerStore {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((done) => timer = setTimeout(done, CLOSE_MS));
-    await Promise.race([this.flush().then(() => this.flush()), late]);
-    clearTimeout(timer);
+    await within(this.flush().then(() => this.flush()), CLOSE_MS);
     clearTimeout(this.#timer);
     this.#closed = true;
   }
@@ -133,7 +132,7 @@ class WriteBehind implements LedgerStore {
       this.#tell(null);
     } catch (error) {
       ledger.giveBack(taken);
-      this.#tell(error instanceof Error ? error.name : "unknown");
+      this.#tell(kindOf(error));
       this.#soon(RETRY_MS);
     } finally {
       clearTimeout(late);

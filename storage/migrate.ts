@@ -64,12 +64,12 @@ export async function migrate(db: UsageDatabase, options: MigrateOptions): Promi
  *
  * @throws SchemaError when its schema is none this program knows
  */
-export async function pendingOf(
+async function pendingOf(
   db: Queries & { readonly engine: Engine },
   migrations: readonly Migration[],
 ): Promise<Migration[]> {
   const rows = await readLedger(db, db.engine);
-  await checkLedger(rows, migrations);
+  checkLedger(rows, migrations);
   const applied = new Set(rows.map(({ id }) => id));
   return migrations.filter(({ id }) => !applied.has(id));
 }
@@ -132,7 +132,7 @@ function apply(
   return db.transaction(async (queries) => {
     // Another process may have been faster.
     const rows = await readLedger(queries, engine);
-    await checkLedger(rows, options.migrations);
+    checkLedger(rows, options.migrations);
     if (rows.some(({ id }) => id === migration.id)) return false;
     const startedAt = options.now();
     for (const step of migration.steps) {
@@ -144,10 +144,7 @@ function apply(
   });
 }
 
-async function checkLedger(
-  rows: readonly LedgerRow[],
-  migrations: readonly Migration[],
-): Promise<void> {
+function checkLedger(rows: readonly LedgerRow[], migrations: readonly Migration[]): void {
   for (const row of rows) {
     const migration = migrations.find(({ id }) => id === row.id);
     const name = `migration ${row.id} "${row.name}"`;
@@ -158,7 +155,7 @@ async function checkLedger(
           `${row.routerVersion} applied it`,
       );
     }
-    if (migration && await checksum(migration) !== row.checksum) {
+    if (migration && checksum(migration) !== row.checksum) {
       throw new SchemaError(
         "migration-checksum-mismatch",
         `Cannot use the database: ${name} was changed after it was applied`,
@@ -179,7 +176,7 @@ async function record(
       "VALUES ($1, $2, $3, 'applied', $4, $5, $6, $7, $8)",
     migration.id,
     migration.name,
-    await checksum(migration),
+    checksum(migration),
     routerVersion,
     backupRef,
     migration.backwardCompatible ? 1 : 0,

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { examples, ExitError, type World } from "../core/command.ts";
+import { parseDuration } from "../core/config/duration.ts";
 import type { DatabasePlace } from "./database.ts";
 import { makeFolder, openDatabase } from "./open_database.ts";
 import {
@@ -16,7 +17,7 @@ import { planOf, printPlan, printStatus } from "./migrate_output.ts";
 import { emptyStatus, type SchemaStatus, schemaStatus } from "./schema_status.ts";
 
 interface Flags extends DatabaseFlags {
-  readonly json: boolean;
+  readonly json?: true;
 }
 
 interface ApplyFlags extends DatabaseFlags {
@@ -55,7 +56,7 @@ export function addMigrateCommands(
 
   withDatabaseFlags(command.command("plan"))
     .description("print what apply would do; exit 3 when there is something")
-    .option("--json", "as JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", PLAN_HELP)
     .action((flags: Flags) => orDatabaseError(() => plan(flags, surroundings)));
   withDatabaseFlags(command.command("apply"))
@@ -68,7 +69,7 @@ export function addMigrateCommands(
     .action((flags: ApplyFlags) => orDatabaseError(() => apply(flags, surroundings)));
   withDatabaseFlags(command.command("status"))
     .description("print the ledger; exit 3 when something is pending, 1 when something is wrong")
-    .option("--json", "as JSON", false)
+    .option("--json", "print JSON")
     .addHelpText("after", STATUS_HELP)
     .action((flags: Flags) => orDatabaseError(() => status(flags, surroundings)));
 }
@@ -159,10 +160,8 @@ function parseId(text: string): number {
   throw new ExitError(2, `Cannot read --to "${text}": expected the number of a migration`);
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
-
 function parseSpan(flag: string, text: string): number {
-  const [, count, unit] = /^(\d{1,6})(ms|s|m)$/.exec(text) ?? [];
-  if (count && unit) return Number(count) * UNITS[unit]!;
+  const ms = /^\d{1,6}(ms|s|m)$/.test(text) ? parseDuration(text) : null;
+  if (ms !== null) return ms;
   throw new ExitError(2, `Cannot read ${flag} "${text}": expected a number and ms, s or m`);
 }

@@ -36,7 +36,7 @@ export function planOf(
 }
 
 /** A plan for people, or as JSON. */
-export function printPlan(plan: readonly Planned[], json: boolean): string {
+export function printPlan(plan: readonly Planned[], json = false): string {
   if (json) return JSON.stringify({ pending: plan }, null, 2);
   if (plan.length === 0) return "Nothing is pending";
   return plan.map(({ id, name, safe, backward_compatible, rows, sql }) =>
@@ -52,7 +52,7 @@ export function printPlan(plan: readonly Planned[], json: boolean): string {
 /** The state of a schema for people, or as JSON. */
 export function printStatus(
   { ledger, pending, jobs, faults }: SchemaStatus,
-  json: boolean,
+  json = false,
 ): string {
   if (json) {
     return JSON.stringify(

@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+import { canonicalJson } from "../core/config/canonical.ts";
 import type { Column, Table, View } from "./table.ts";
 
 /** One change of the schema, as data; each engine renders it to its own SQL. */
@@ -68,16 +70,8 @@ export function indexName(table: string, columns: readonly string[]): string {
 }
 
 /** Lower-case hex SHA-256 over the canonical JSON (sorted keys) of the steps. */
-export async function checksum({ steps }: Migration): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(sorted(steps)));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1);
-  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
+export function checksum({ steps }: Migration): string {
+  return hash("sha256", canonicalJson(steps), "hex");
 }
 
 /** The schema of a database cannot be worked with; `code` is a fixed word. */

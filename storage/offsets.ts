@@ -16,7 +16,7 @@ export interface Offset {
 }
 
 /** Where a journal begins. */
-export const START: Offset = {
+const START: Offset = {
   position: { segment: 1, byteOffset: 0 },
   lines: 0,
   rejected: 0,

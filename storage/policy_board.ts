@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
 import { rollbackKey } from "../core/rollout_guard.ts";
-import { openKv, whenUnlocked } from "./ledger_kv.ts";
+import { kindOf } from "../core/thrown.ts";
+import { isRemote, openKv, whenUnlocked } from "./ledger_kv.ts";
 import { stateKey } from "./state_kv.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
@@ -15,8 +17,13 @@ const STALE_MS = 15_000;
 const NOTICES = ["policies", "notice"];
 const RESUMED = ["policies", "resumed"];
 
-/** Opens the board in a state, for commands. */
+/**
+ * Opens the board in a state, for commands: they make none.
+ *
+ * @throws {Error} when there is no state
+ */
 export async function openPolicyBoard(path: string, now: () => number): Promise<PolicyBoard> {
+  if (!isRemote(path) && !existsSync(path)) throw new Error("there is no file; a gateway makes it");
   const kv = await openKv(path);
   return {
     async read() {
@@ -80,7 +87,7 @@ export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Di
     busy = true;
     look().catch((error) => {
       if (ended) return;
-      const reason = error instanceof Error ? error.name : "unknown";
+      const reason = kindOf(error);
       log.write("warn", "policy_board_failed", "Cannot tell how policies stand", { reason });
     }).finally(() => busy = false);
   }, LOOK_MS);

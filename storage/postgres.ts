@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from "node:tls";
 import postgres from "postgres";
 import { parseDsn, type PostgresAddress } from "../core/dsn.ts";
+import { wait } from "../core/wait.ts";
 import type { NewRow, Purpose, Queries, Transactional, UsageDatabase, Value } from "./database.ts";
 import { POSTGRES } from "./engine.ts";
 import { SchemaError } from "./migration.ts";
@@ -181,7 +182,7 @@ async function lock({ query }: Queries, until: number): Promise<void> {
     if (Date.now() >= until) {
       throw new SchemaError("migration-locked", "Cannot migrate: another process is migrating");
     }
-    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+    await wait(LOCK_RETRY_MS);
   }
 }
 

@@ -29,13 +29,12 @@ export async function schemaStatus(
   const ledger = await readLedger(db, db.engine);
   const applied = migrations.filter(({ id }) => ledger.some((row) => row.id === id));
   const pending = migrations.filter((migration) => !applied.includes(migration));
-  const faults = await Promise.all(ledger.map((row) => ledgerFault(row, migrations)));
   return {
     ledger,
     pending,
     jobs: await unfinishedJobs(db, db.engine),
     faults: [
-      ...faults.filter((fault) => fault !== null),
+      ...ledger.flatMap((row) => ledgerFault(row, migrations) ?? []),
       ...ledger.length > 0 ? await drift(db, applied) : [],
     ],
   };
@@ -61,14 +60,14 @@ export async function rowsTouched(
   return rows;
 }
 
-async function ledgerFault(row: LedgerRow, migrations: readonly Migration[]) {
+function ledgerFault(row: LedgerRow, migrations: readonly Migration[]): string | null {
   const migration = migrations.find(({ id }) => id === row.id);
   const name = `migration ${row.id} "${row.name}"`;
   if (!migration) {
     const newer = `${name} is newer than this program; release ${row.routerVersion} applied it`;
     return row.backwardCompatible ? null : newer;
   }
-  if (await checksum(migration) === row.checksum) return null;
+  if (checksum(migration) === row.checksum) return null;
   return `${name} was changed after it was applied (migration-checksum-mismatch)`;
 }
 

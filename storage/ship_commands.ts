@@ -23,7 +23,7 @@ interface Surroundings {
 /** Ships one batch of each journal, or with `drain` until nothing is left. */
 export async function shipNow(
   surroundings: Surroundings,
-  { drain }: { drain: boolean },
+  { drain }: { readonly drain?: true },
 ): Promise<void> {
   const { keep } = surroundings.settings.logging;
   const { db, shipper } = await openForShipping(surroundings, keep);
@@ -66,11 +66,11 @@ export async function importFile(
 ): Promise<void> {
   await using db = await openDatabase(usageDb, "write");
   await assertCurrent(db, migrations);
-  const { inserted, duplicate, rejected } = await importJournal(db, path, world.now());
+  const { inserted, duplicate, rejected, unreadable } = await importJournal(db, path, world.now());
   world.print(
     `Imported ${inserted} lines; ${duplicate} were there already, ${rejected} rejected`,
   );
-  if (rejected > 0) throw new ExitError(1);
+  if (rejected > 0) throw new ExitError(1, unreadable ?? "");
 }
 
 /**
@@ -115,7 +115,7 @@ function printCounts(world: World, shipper: Shipper): void {
 const SHOWN_IDS = 10;
 
 function describe(verdict: Verdict): string {
-  const { journal, database, missing, different, extra, waiting, unreadable } = verdict;
+  const { journal, database, missing, different, extra, extraOf, waiting, unreadable } = verdict;
   const line = (name: string, { rows, tokens, costNusd }: Sums) =>
     `${name.padEnd(10)}${String(rows).padStart(12)}${String(tokens).padStart(18)}` +
     `${usd(costNusd).padStart(22)}`;
@@ -125,7 +125,7 @@ function describe(verdict: Verdict): string {
         list.length > SHOWN_IDS ? ", ..." : ""
       })`,
     ];
-  const surplus = verdict.segmentsRemoved ? "Rows of removed segments" : "Only in the database";
+  const surplus = extraOf === null ? "Only in the database" : `Rows of ${extraOf}`;
   return [
     `${"".padEnd(10)}${"calls".padStart(12)}${"tokens".padStart(18)}${"cost USD".padStart(22)}`,
     line("journal", journal),

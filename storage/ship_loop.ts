@@ -1,4 +1,5 @@
 import type { CallerTotals, MigrationCounts, SchemaState, ShipCounts } from "../core/record.ts";
+import { wait } from "../core/wait.ts";
 import { callerTotals } from "./caller_totals.ts";
 import type { UsageDatabase } from "./database.ts";
 import { SchemaError } from "./migration.ts";
@@ -62,7 +63,7 @@ export class ShipLoop {
     clearTimeout(this.#timer);
     clearTimeout(this.#choresTimer);
     const shipped = () => this.#inTurn(() => this.#ship()).then(() => true, () => false);
-    while (!await shipped()) await pause(FIRST_BACKOFF_MS);
+    while (!await shipped()) await wait(FIRST_BACKOFF_MS);
     await this.#drop();
   }
 
@@ -198,10 +199,6 @@ function schemaState(error: unknown): SchemaState {
     case "migration-locked":
       return "ok";
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function backoff(failures: number): number {

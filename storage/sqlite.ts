@@ -179,8 +179,7 @@ function createQueries(db: DatabaseSync): Queries {
       return Promise.resolve();
     },
     insert(table, rows) {
-      let inserter = inserters.get(table);
-      if (!inserter) inserters.set(table, inserter = createInserter(db, table));
+      const inserter = inserters.getOrInsertComputed(table, (table) => createInserter(db, table));
       return Promise.resolve(inserter(rows));
     },
   };

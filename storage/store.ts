@@ -8,6 +8,8 @@ import type {
   UsageStore,
 } from "../core/record.ts";
 import type { ServerSettings } from "../core/snapshot.ts";
+import { messageOf } from "../core/thrown.ts";
+import { within } from "../core/wait.ts";
 import { makeFolder } from "./open_database.ts";
 import type { FromWorker, ShipStatus, ToWorker, WorkerSettings } from "./worker_messages.ts";
 import { workerPermissions } from "./worker_permissions.ts";
@@ -105,9 +107,7 @@ class WorkerStore implements UsageStore {
     clearTimeout(this.#timer);
     if (!this.#worker) return;
     this.#send({ type: "close" });
-    const late = Promise.withResolvers<void>();
-    this.#timer = setTimeout(late.resolve, timeoutMs);
-    await Promise.race([this.#closed.promise, late.promise]);
+    await within(this.#closed.promise, timeoutMs);
     clearTimeout(this.#timer);
     this.#end("closed");
   }
@@ -129,7 +129,7 @@ class WorkerStore implements UsageStore {
       };
       this.#send({ type: "start", settings: this.#settings });
     } catch (error) {
-      this.#failed(error instanceof Error ? error.message : "unknown");
+      this.#failed(messageOf(error));
     }
   }
 

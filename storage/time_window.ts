@@ -1,3 +1,4 @@
+import { parseDuration } from "../core/config/duration.ts";
 import { isDay } from "../core/period.ts";
 
 /** A half-open span of time, epoch ms. */
@@ -5,8 +6,6 @@ export interface TimeWindow {
   readonly from: number;
   readonly to: number;
 }
-
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
  * Reads a point in time: RFC 3339, `YYYY-MM-DD`, or `YYYY-MM-DD HH:MM:SS`, UTC when it does not say.
@@ -59,7 +58,7 @@ function parseMonth(text: string): TimeWindow {
 }
 
 function duration(text: string): number {
-  const [, count, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
-  if (count && unit) return Number(count) * UNITS[unit]!;
+  const ms = /^\d{1,6}[mhd]$/.test(text) ? parseDuration(text) : null;
+  if (ms !== null) return ms;
   throw new RangeError(`Cannot read span "${text}": expected a number and m, h or d`);
 }

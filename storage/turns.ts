@@ -1,4 +1,4 @@
-import { nextTurn } from "../core/next_turn.ts";
+import { nextTurn } from "../core/wait.ts";
 import type { Lockable, Transactional } from "./database.ts";
 
 /** Runs pieces of work one after the other. */

@@ -16,7 +16,7 @@ export async function validateSchema(usageDb: UsageDbSettings, world: World): Pr
   await orDatabaseError(async () => {
     await using db = await openDatabase(usageDb, "read");
     const { ledger, pending, faults } = await schemaStatus(db, migrations);
-    if (pending.length > 0) world.print(printPlan(await planOf(db, pending), false));
+    if (pending.length > 0) world.print(printPlan(await planOf(db, pending)));
     if (pending.length === 0 && faults.length === 0 && ledger.length === migrations.length) return;
     const reasons = [`${pending.length} migrations are pending`, ...faults];
     throw new ExitError(1, `Cannot start: the schema is not current: ${reasons.join("; ")}`);

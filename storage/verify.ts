@@ -20,10 +20,10 @@ export interface Verdict {
   /** Ids in the journal and not, or with other numbers, in the database. */
   readonly missing: readonly string[];
   readonly different: readonly string[];
-  /** Rows of the window that are in no segment that is left. */
+  /** Rows of the window that are in no segment here. */
   readonly extra: number;
-  /** Whether segments were removed, so that `extra` is to be expected. */
-  readonly segmentsRemoved: boolean;
+  /** Whose rows these may be, so that they are to be expected; `null`: nobody's. */
+  readonly extraOf: "removed segments" | "other journals" | null;
   /** Lines that are not shipped yet, and lines that are no calls. */
   readonly waiting: number;
   readonly unreadable: number;
@@ -41,9 +41,9 @@ const LIMITS = { lines: 1_000, bytes: 4 * 1024 * 1024 };
 
 /** Whether nothing is missing, changed or left over. */
 export function isEqual(
-  { missing, different, extra, segmentsRemoved, unreadable }: Verdict,
+  { missing, different, extra, extraOf, unreadable }: Verdict,
 ): boolean {
-  const surplus = segmentsRemoved ? 0 : extra;
+  const surplus = extraOf === null ? extra : 0;
   return missing.length + different.length + surplus + unreadable === 0;
 }
 
@@ -65,10 +65,11 @@ export async function verify(
   const seen = new Set<string>();
   let waiting = 0;
   let unreadable = 0;
-  let segmentsRemoved = false;
+  // Before a line is read: a row that a gateway ships meanwhile must not look left over.
+  const rows = await countRows(db, from, to);
+  const journals = findJournals(path).filter(({ kind }) => kind === "requests");
 
-  for (const files of findJournals(path).filter(({ kind }) => kind === "requests")) {
-    segmentsRemoved ||= (segmentsOf(files)[0]?.number ?? 1) > 1;
+  for (const files of journals) {
     const shipped = await shippedTo(db, files);
     for await (const { call, row, end } of pairsOf(db, files)) {
       if (!row && isAfter(end, shipped)) waiting += 1;
@@ -82,8 +83,23 @@ export async function verify(
       }
     }
   }
-  const extra = await countRows(db, from, to) - database.rows;
-  return { journal, database, missing, different, extra, segmentsRemoved, waiting, unreadable };
+  const extra = Math.max(0, rows - database.rows);
+  const extraOf = await ownersBeside(db, journals);
+  return { journal, database, missing, different, extra, extraOf, waiting, unreadable };
+}
+
+/** Whose rows a database has that no segment here tells of: ours once, or those of other replicas. */
+async function ownersBeside(
+  db: Queries,
+  journals: readonly JournalFiles[],
+): Promise<Verdict["extraOf"]> {
+  if (journals.some((files) => (segmentsOf(files)[0]?.number ?? 1) > 1)) return "removed segments";
+  const own = new Set(journals.map((files) => readState(files)?.journalId));
+  const known = await db.query(
+    "SELECT journal_id FROM usage_journal_offsets WHERE kind = 'requests'",
+  );
+  const others = known.some(({ journal_id }) => !own.has(String(journal_id)));
+  return others ? "other journals" : null;
 }
 
 /** Each line of a journal with the row it became. */

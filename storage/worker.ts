@@ -1,3 +1,4 @@
+import { messageOf } from "../core/thrown.ts";
 import { ShipLoop } from "./ship_loop.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
 
@@ -35,7 +36,7 @@ async function totals(message: ToWorker & { readonly type: "totals" }): Promise<
     if (!loop) throw new Error("Cannot add up: the storage worker has not started");
     self.postMessage({ type: "totals", id, totals: await loop.totals(message) });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "unknown";
+    const reason = messageOf(error);
     self.postMessage({ type: "totals-failed", id, reason });
   }
 }

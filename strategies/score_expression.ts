@@ -1,5 +1,5 @@
 /** Every score that an expression may name. */
-export const SCORE_NAMES = [
+const SCORE_NAMES = [
   "complexity_score",
   "cost_score",
   "eval_quality_score",

@@ -1,8 +1,8 @@
 import type { Adapters } from "@/core/adapters.ts";
-import { CLOCKS } from "@/core/open_gateway.ts";
+import { CLOCKS } from "@/core/gateway.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { createPlugins, upstreams } from "@/plugins/mod.ts";
-import { createPolicyRunner } from "@/policies/mod.ts";
+import { createPolicyRunner } from "@/policies/runner.ts";
 import { openStorage } from "@/storage/open_storage.ts";
 import { strategies } from "@/strategies/mod.ts";
 

@@ -2,7 +2,7 @@ import type { DialectName } from "@/core/dialect_name.ts";
 import type { Json, JsonObject } from "@/core/json.ts";
 
 /** A less usual thing to say: a body that says it, and the same one that does not. */
-export type Edge = readonly [name: string, said: JsonObject, unsaid: JsonObject];
+type Edge = readonly [name: string, said: JsonObject, unsaid: JsonObject];
 
 const MARKER = { cache_control: { type: "ephemeral" } };
 const BREAKPOINT = { prompt_cache_breakpoint: { mode: "explicit" } };

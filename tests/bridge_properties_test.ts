@@ -74,7 +74,7 @@ const responses: fc.Arbitrary<ChatResponse> = fc.record({
     model: "up-1",
     createdAt: 7,
     parts,
-    finish: { reason, raw: null },
+    finish: { reason },
     usage,
     extra,
   };

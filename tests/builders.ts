@@ -105,7 +105,7 @@ export const CONTRACT: Contract = {
 };
 
 /** What a test changes of a group; nested parts are merged. */
-export type GroupParts = Partial<Omit<Group, "breaker" | "retry">> & {
+type GroupParts = Partial<Omit<Group, "breaker" | "retry">> & {
   readonly breaker?: Partial<BreakerOptions>;
   readonly retry?: Partial<RetryOptions>;
 };

@@ -34,10 +34,16 @@ Deno.test("the command line has its commands", () => {
 });
 
 for (const { name, command } of leaves) {
+  Deno.test(`${name} --help fits a terminal of 80 columns, and states no default that is none`, () => {
+    const help = helpOf(command);
+    assert.deepEqual(help.split("\n").filter(({ length }) => length > 80), []);
+    assert.doesNotMatch(help, /default: (?:false|""|\[\])/);
+  });
+
   Deno.test(`${name} --help says what it does, and shows it with flags that it takes`, () => {
     assert(command.description(), "no description");
     const help = helpOf(command);
-    const [, shown = ""] = help.split(/^Examples?:$/m);
+    const [, shown = ""] = help.replaceAll(/\\\n */g, "").split(/^Examples?:$/m);
     const typed = shown.split("\n").filter((line) =>
       line.includes(`${name} `) || line.endsWith(name)
     );

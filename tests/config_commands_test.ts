@@ -122,7 +122,18 @@ Deno.test("config show prints a part, and no secret", async () => {
   const { out } = await at.run("config show callers[0]");
   assert.match(out, /token_sha256: "?\*\*\*"?/);
   assert.equal((await at.run("config show server.logging.level --json")).out, '"info"');
-  assert.equal((await at.run("config show nope")).code, 1);
+  for (
+    const [path, why] of [
+      ["nope", 'there is no "nope"; there are server, state_path, '],
+      ["models.dmo", 'there is no "dmo"; did you mean "demo"?'],
+      ["models.demo.targets[7]", "there is no [7]; the list has 1"],
+      ["models[", "expected a path such as models.fast.targets[0]"],
+    ] as const
+  ) {
+    const refused = await at.run(`config show ${path}`);
+    assert.equal(refused.code, 1);
+    assert(refused.out.startsWith(`Cannot show ${path}: ${why}`), refused.out);
+  }
 });
 
 Deno.test("config schema prints JSON Schema, or the reference", async () => {

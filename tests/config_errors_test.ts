@@ -267,7 +267,7 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "keys and words that are not available yet",
+    name: "keys that are not available yet",
     yaml: top("server: { signals: {}, license: {} }").replace("id: ci,", "id: ci, peer: true,"),
     expected: [
       "config.yaml:1:11: server.signals: not available yet",
@@ -292,14 +292,10 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: "a strategy that is not available yet, and one that never will be",
-    yaml: BASE.replace(
-      "  demo: {",
-      "  a: { strategy: dynamic_score, targets: [] }\n  demo: { strategy: semantic,",
-    ),
+    name: "a group without targets, and a strategy that never will be",
+    yaml: BASE.replace("  demo: {", "  a: { targets: [] }\n  demo: { strategy: semantic,"),
     expected: [
-      'config.yaml:4:18: models.a.strategy: "dynamic_score" is not available yet',
-      "config.yaml:4:42: models.a.targets: a group needs at least one enabled target",
+      "config.yaml:4:17: models.a.targets: a group needs at least one enabled target",
       "config.yaml:5:21: models.demo.strategy: there is no such strategy; write a policy " +
       '("script") or use "dynamic_score"',
     ],

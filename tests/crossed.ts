@@ -7,7 +7,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, type TargetChanges, wireOf } from "./dialect_target.ts";
 
 /** What a body became over a bridge, as it goes upstream, and why it may not cross. */
-export interface Crossed extends EncodedRequest {
+interface Crossed extends EncodedRequest {
   readonly reasons: readonly string[];
 }
 

@@ -2,7 +2,7 @@
 export type Verdict = "pass" | "cut" | "cut-before-answer";
 
 /** A TCP proxy before a socket; it can cut connections where it hurts. */
-export interface CutProxy extends AsyncDisposable {
+interface CutProxy extends AsyncDisposable {
   readonly port: number;
   /**
    * Judges each piece that a client sends. `cut`: the piece is not passed on. `cut-before-answer`: it

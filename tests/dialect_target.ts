@@ -114,7 +114,7 @@ export function prepared(
 }
 
 /** Features, edits and the body that goes upstream. */
-export interface Prepared {
+interface Prepared {
   readonly features: RequestFeatures;
   readonly edits: readonly Edit[];
   readonly bytes: Uint8Array<ArrayBuffer>;

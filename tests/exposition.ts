@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 /** One line with a number. */
-export interface Sample {
+interface Sample {
   /** Of the line: a histogram's end in `_bucket`, `_sum` and `_count`. */
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -9,7 +9,7 @@ export interface Sample {
 }
 
 /** A family as the text says it. */
-export interface ParsedFamily {
+interface ParsedFamily {
   readonly name: string;
   readonly type: string;
   readonly help: string;

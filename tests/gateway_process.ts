@@ -17,7 +17,7 @@ export interface GatewayProcess extends AsyncDisposable {
 }
 
 /** How a process is started. */
-export interface SpawnOptions {
+interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Name of the config file in the folder. */
   readonly config?: string;

@@ -1,5 +1,5 @@
 /** A connection on which a test writes what no HTTP client would. */
-export interface RawConnection extends Disposable {
+interface RawConnection extends Disposable {
   write(text: string | Uint8Array): Promise<void>;
   /** Everything the other side sends until it ends the connection. */
   rest(): Promise<string>;

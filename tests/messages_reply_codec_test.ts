@@ -32,7 +32,7 @@ function encodeUnary(changes: Partial<ChatResponse>): JsonObject {
     model: "up-1",
     createdAt: 0,
     parts: [],
-    finish: { reason: "stop", raw: "stop" },
+    finish: { reason: "stop" },
     usage: USAGE,
     extra: {},
     ...changes,
@@ -50,7 +50,7 @@ Deno.test("Messages writes a reply of another dialect", () => {
     { ...CALL, input: '{"x":1.0}', extra: {} },
     { ...CALL, id: "", input: "", extra: {} },
   ];
-  const reply = encodeUnary({ parts, finish: { reason: "tool_calls", raw: "tool_calls" } });
+  const reply = encodeUnary({ parts, finish: { reason: "tool_calls" } });
   assert.deepEqual(reply, {
     id: "msg_7",
     type: "message",
@@ -80,7 +80,7 @@ Deno.test("Messages writes a reply of another dialect", () => {
 });
 
 Deno.test("Messages never shows cut arguments as an empty object", () => {
-  const finish: Finish = { reason: "length", raw: "length" };
+  const finish: Finish = { reason: "length" };
   const input = (text: string) =>
     encodeUnary({ parts: [{ ...CALL, input: text, extra: {} }], finish })["content"];
   const block = { type: "tool_use", id: "call_1", name: "f" };
@@ -101,7 +101,7 @@ const ENDS: readonly (readonly [Finish["reason"], string])[] = [
 
 for (const [reason, stopReason] of ENDS) {
   Deno.test(`Messages says ${stopReason} for ${reason}`, () => {
-    const reply = encodeUnary({ finish: { reason, raw: null, sequence: "END" } });
+    const reply = encodeUnary({ finish: { reason, sequence: "END" } });
     assert.equal(reply["stop_reason"], stopReason);
     assert.equal(reply["stop_sequence"], reason === "stop_sequence" ? "END" : null);
     if (reason === "content_filter") return;
@@ -144,7 +144,7 @@ Deno.test("Messages carries the words of a refusal both ways", () => {
   const { content, stop_details: again } = messages.encodeResponse(own, CONTEXT);
   assert.deepEqual([content, again], [[], details]);
   const part: Part = { type: "refusal", text: "No", extra: {} };
-  const other = encodeUnary({ parts: [part], finish: { reason: "refusal", raw: "stop" } });
+  const other = encodeUnary({ parts: [part], finish: { reason: "refusal" } });
   assert.deepEqual([other["content"], other["stop_details"]], [
     [{ type: "text", text: "No" }],
     { type: "refusal", category: null, explanation: "No" },

@@ -212,7 +212,7 @@ const BEGIN: StreamEvent = {
 };
 const END = (reason: Finish["reason"]): StreamEvent => ({
   type: "message_end",
-  finish: { reason, raw: null },
+  finish: { reason },
   usage: USAGE,
   extra: {},
 });
@@ -338,7 +338,7 @@ Deno.test("Messages streams a refusal as text and says so at the end", () => {
 
 Deno.test("Messages leaves a broken stream open and ends it with an error", () => {
   const encoder = messages.encodeStream(CONTEXT);
-  const finish: Finish = { reason: "error", raw: null, error: failure("upstream_network") };
+  const finish: Finish = { reason: "error", error: failure("upstream_network") };
   const broken: StreamEvent = { type: "message_end", finish, usage: NO_USAGE, extra: {} };
   const frames = [BEGIN, head(0, { type: "text" }), fed(0, "x"), broken]
     .flatMap((event) => [...encoder.step(event)]);

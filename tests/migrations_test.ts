@@ -65,7 +65,7 @@ onEachDriver("migrations are applied once, in order, and recorded", async (place
   assert.deepEqual({ ...row }, {
     id: BigInt(second.id),
     name: "legs",
-    checksum: await checksum(second),
+    checksum: checksum(second),
     state: "applied",
     router_version: "1.0.0",
     backup_ref: "dump-7",
@@ -171,15 +171,15 @@ onEachDriver("reader cannot write", async (place) => {
   await assert.rejects(reader.query("INSERT INTO pets (id) VALUES ('cat')"), /read-?only/);
 });
 
-Deno.test("checksum does not depend on the order of members", async () => {
+Deno.test("checksum does not depend on the order of members", () => {
   const [step] = second.steps;
   const turned = Object.fromEntries(Object.entries(step!).toReversed()) as typeof step;
   const steps = [turned!, ...second.steps.slice(1)];
-  assert.equal(await checksum({ ...second, steps }), await checksum(second));
+  assert.equal(checksum({ ...second, steps }), checksum(second));
 });
 
-Deno.test("checksums of released migrations stay as they are", async () => {
-  const sums = await Promise.all(migrations.map(async (item) => [item.name, await checksum(item)]));
+Deno.test("checksums of released migrations stay as they are", () => {
+  const sums = migrations.map((item) => [item.name, checksum(item)]);
   assert.deepEqual(Object.fromEntries(sums), SUMS);
 });
 

@@ -21,7 +21,6 @@ function bridge(from: DialectName, to: DialectName): Bridge {
   const { request } = caller.decodeRequest(wireOf(EMPTY));
   return {
     direction: `${from}>${to}`,
-    dialect: far,
     body: new Uint8Array(0),
     events: [],
     asked: request,

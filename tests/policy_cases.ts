@@ -1,7 +1,7 @@
 import type { PolicyFault } from "@/core/policy_fault.ts";
 
 /** What a hostile policy ends as: a fault, one of several, or `plan` when it decides all the same. */
-export interface HostileCase {
+interface HostileCase {
   readonly name: string;
   /** Body of `route(ctx)`. */
   readonly body: string;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { checkPolicy } from "@/policies/check.ts";
 import { policy } from "./policy_commands.ts";
 import { reply, startUpstream } from "./upstream.ts";
 
@@ -13,7 +14,12 @@ const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
     0,
     /warm 32\/32 {2}deterministic 100\/100 .* heap \d+ MB {2}ok$/,
   ],
-  ["fails a wrong type", "export const route = (): number => 'x';", 1, /TS2322[^]*a\.ts:1/],
+  [
+    "fails a wrong type",
+    "export const route = (): number => 'x';",
+    1,
+    /^TS2322[^]*a\.ts:1[^]*checking failed\.$/,
+  ],
   [
     "fails a policy with state",
     "let n = 0;\nexport const route = () => ({ targetIndex: 0, metadata: { n: n++ } });",
@@ -49,9 +55,9 @@ const CHECKS: readonly (readonly [string, string, number, RegExp])[] = [
   ],
   [
     "refuses what would be fetched",
-    "// @ts-nocheck\nimport x from 'npm:left-pad';\nexport const route = () => x;",
+    "import x from 'npm:left-pad';\nexport const route = () => x;",
     4,
-    /a\.ts:2:15 cannot import/,
+    /a\.ts:1:15 cannot import/,
   ],
 ];
 
@@ -63,10 +69,53 @@ for (const [name, text, code, said] of CHECKS) {
   });
 }
 
-Deno.test("policy check says that a file is not there", async () => {
-  const { code, err } = await policy({}, (dir) => ["check", join(dir, "none.ts")]);
+for (
+  const [file, said] of [
+    ["none.ts", /Cannot read ".*none\.ts": there is no such file$/],
+    ["", /Cannot read ".*": it is a folder$/],
+  ] as const
+) {
+  Deno.test(`policy check says what it cannot read: "${file}"`, async () => {
+    const { code, err } = await policy({}, (dir) => ["check", join(dir, file)]);
+    assert.equal(code, 5);
+    assert.match(err, said);
+  });
+}
+
+Deno.test("policy check --json leaves open what has no place", async () => {
+  const files = { "a.ts": "export const route = () => ({ targetIndex: 99 });" };
+  const { out } = await policy(files, (dir) => ["check", join(dir, "a.ts"), "--json"]);
+  const [{ file: _, ...fault }] = JSON.parse(out).faults;
+  const message = "policy-ineligible-target: an index is none of `context.targets`";
+  assert.deepEqual(fault, { line: null, column: null, message, kind: "broken" });
+});
+
+Deno.test("policy check tells of a process that is gone in the words of the gateway", async () => {
+  const nowhere = { file: "a.ts", line: 0, column: 0, message: "", kind: "broken" } as const;
+  const { faults } = await checkPolicy({
+    bundle: { code: "", digest: "", bytes: 0, map: "", sources: {} },
+    decide: () => Promise.resolve({ kind: "lost" }),
+    ungranted: new Set(),
+    heapBytes: () => Promise.resolve(null),
+    explain: () => nowhere,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+  assert.deepEqual(faults, [{ ...nowhere, message: "policy-unavailable" }]);
+});
+
+Deno.test("policy status makes no state, and says that there is none", async () => {
+  const { code, err } = await policy(
+    { "config.yaml": granting([]) },
+    (dir) => ["status", "--config", join(dir, "config.yaml")],
+  );
   assert.equal(code, 5);
-  assert.match(err, /Cannot read .*none\.ts/);
+  assert.match(err, /^Cannot open the state ".*": there is no file; a gateway makes it$/);
+});
+
+Deno.test("policy replay says what it is that cannot be used", async () => {
+  const { code, err } = await policy({}, (dir) => ["replay", "--db", join(dir, "none.sqlite")]);
+  assert.equal(code, 5);
+  assert.match(err, /^Cannot use the usage database: there is no file /);
 });
 
 Deno.test("policy test decides on the cases in the sandbox, and tells what differs", async () => {

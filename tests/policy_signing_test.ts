@@ -4,7 +4,7 @@ import { loadConfig } from "@/core/config/load.ts";
 import { createLog } from "@/core/log.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
-import { createPolicyRunner } from "@/policies/mod.ts";
+import { createPolicyRunner } from "@/policies/runner.ts";
 import { readBuilt } from "@/policies/signing/built_policy.ts";
 import { storedBundle } from "@/policies/signing/stored_bundle.ts";
 import { strategies } from "@/strategies/mod.ts";

@@ -133,6 +133,7 @@ for (
   const [name, words] of [
     ["savings without a baseline", ["savings"]],
     ["one price of a baseline", ["overview", "--baseline-input-price-per-million-usd", "3"]],
+    ["an unknown section", ["grups"]],
     ["an unknown sort column", ["groups", "--sort", "nonsense"]],
     ["a status that is none", ["groups", "--status", "900"]],
     ["a month that is none", ["groups", "--month", "2025-13"]],
@@ -171,7 +172,8 @@ onEachDriver("usage import loads a file once, and says what it refused", async (
   Deno.writeTextFileSync(other, [...wrong, good].join("\n"));
   const mixed = await run(place, "usage", "import", other);
   assert.deepEqual(mixed, {
-    out: "Imported 1 lines; 0 were there already, 3 rejected\n",
+    out: "Imported 1 lines; 0 were there already, 3 rejected\n" +
+      "Line 1: Cannot load a line: request_usage.ts is no value of it",
     code: 1,
   });
 });

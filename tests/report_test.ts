@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { Queries } from "../storage/database.ts";
 import { openJournal } from "../storage/journal.ts";
 import { usd } from "../storage/reports/cell.ts";
 import { render } from "../storage/reports/render.ts";
 import { sections } from "../storage/reports/sections.ts";
 import { parseTime, parseWindow } from "../storage/time_window.ts";
+import { isEqual, verify } from "../storage/verify.ts";
 import { filterOf } from "./report_calls.ts";
 import { run } from "./storage_commands.ts";
 import { onEachDriver, openPlace, shipAll } from "./storage_drivers.ts";
@@ -175,6 +177,40 @@ for (const [name, [sql, expected]] of Object.entries(DAMAGE)) {
     assert.match(out, expected);
   });
 }
+
+onEachDriver("usage verify agrees with a gateway that ships meanwhile", async (place) => {
+  await shipped(place, 20);
+  await using database = await openPlace(place);
+  const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: true });
+  const { db, shipper } = database;
+  journal.append(record(21));
+  const query: Queries["query"] = async (sql, ...values) => {
+    const rows = await db.query(sql, ...values);
+    if (sql.includes("request_id IN")) await shipAll(shipper);
+    return rows;
+  };
+  const verdict = await verify({ ...db, query }, place.logging.path, null);
+  await journal.close();
+  assert.deepEqual([verdict.waiting, verdict.extra, isEqual(verdict)], [1, 0, true]);
+});
+
+onEachDriver("usage verify agrees on a database that another replica ships to", async (place) => {
+  await shipped(place, 20);
+  using beside = makePlace();
+  const other = { ...place, logging: beside.logging };
+  const journal = openJournal(other.logging, { log: place.log, now: Date.now, shipped: true });
+  journal.append(record(21));
+  await journal.close();
+  {
+    await using database = await openPlace(other);
+    await shipAll(database.shipper);
+  }
+  for (const [replica, rows] of [[place, 1], [other, 20]] as const) {
+    const { out, code } = await run(replica, "usage", "verify");
+    assert.equal(code, 0, out);
+    assert.match(out, RegExp(`^Rows of other journals: ${rows}$`, "m"));
+  }
+});
 
 onEachDriver("usage verify looks at its window only", async (place) => {
   await shipped(place, 20);

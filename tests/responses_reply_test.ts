@@ -20,7 +20,7 @@ function replyOf(changes: Partial<ChatResponse>): ChatResponse {
     model: "up-1",
     createdAt: 1_700_000_000,
     parts: [{ type: "text", text: "hi", ...plain }],
-    finish: { reason: "stop", raw: "stop" },
+    finish: { reason: "stop" },
     usage: USAGE,
     extra: {},
     ...changes,
@@ -175,7 +175,7 @@ const FINISHES:
 
 for (const [reason, parts, incomplete] of FINISHES) {
   Deno.test(`finish ${reason} with ${parts.length} refusals is ${incomplete ?? "completed"}`, () => {
-    const reply = write({ parts, finish: { reason, raw: null } });
+    const reply = write({ parts, finish: { reason } });
     assert.equal(reply["status"], incomplete === null ? "completed" : "incomplete");
     assert.deepEqual(reply["incomplete_details"], incomplete && { reason: incomplete });
   });
@@ -183,7 +183,7 @@ for (const [reason, parts, incomplete] of FINISHES) {
 
 Deno.test("only the last item of a reply that was cut is incomplete", () => {
   const text: Part = { type: "text", text: "a", ...plain };
-  const items = outputOf([text, text], { finish: { reason: "length", raw: null } });
+  const items = outputOf([text, text], { finish: { reason: "length" } });
   assert(Array.isArray(items));
   assert.deepEqual(items.map(({ status }) => status), ["completed", "incomplete"]);
 });

@@ -148,7 +148,7 @@ Deno.test("a frame that is no JSON inside a call ends the stream as an error", (
 /** What is written for parts; each is its head, its deltas, and what its end brings. */
 function stream(
   parts: readonly (readonly [PartHead, readonly string[]])[],
-  finish: ChatResponse["finish"] = { reason: "stop", raw: null },
+  finish: ChatResponse["finish"] = { reason: "stop" },
 ) {
   const events: StreamEvent[] = [
     { type: "message_start", id: "msg_7", model: "up-1", createdAt: 1, usage: USAGE, extra: {} },
@@ -254,7 +254,7 @@ Deno.test("items are numbered in order, and a cut one is incomplete", () => {
     [[{ type: "text" }, ["a"]], [{ type: "tool_call", id: "", name: "f", form: "function" }, [
       '{"a',
     ]]],
-    { reason: "length", raw: null },
+    { reason: "length" },
   );
   const done = events.filter(({ type }) => type === "output_item.done").map(({ item }) => item);
   assert.deepEqual(done, [
@@ -284,7 +284,7 @@ Deno.test("parts that overlap are written one after the other, each whole", () =
     { type: "part_delta", index: 1, text: "]" },
     { type: "part_end", index: 1 },
     { type: "part_end", index: 0 },
-    { type: "message_end", finish: { reason: "tool_calls", raw: null }, usage: USAGE, extra: {} },
+    { type: "message_end", finish: { reason: "tool_calls" }, usage: USAGE, extra: {} },
   ];
   const done = stepAll(events, writer).map(({ data }) => JSON.parse(data))
     .filter(({ type }) => type === "response.output_item.done")
@@ -311,7 +311,7 @@ for (const [type, code] of FAILURES) {
       { type: "part_delta", index: 1, text: "cut" },
       {
         type: "message_end",
-        finish: { reason: "error", raw: null },
+        finish: { reason: "error" },
         usage: NO_USAGE,
         extra: {},
       },

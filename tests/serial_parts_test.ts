@@ -6,8 +6,8 @@ import { failure } from "@/core/upstream_error.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import { serialParts } from "@/dialects/serial_parts.ts";
 
-const STOP: Finish = { reason: "stop", raw: null };
-const BROKEN: Finish = { reason: "error", raw: null, error: failure("upstream_network") };
+const STOP: Finish = { reason: "stop" };
+const BROKEN: Finish = { reason: "error", error: failure("upstream_network") };
 
 /** One letter each: `t` text, `c` function call, `f` freeform call; then the index. */
 function head(letter: string): PartHead {

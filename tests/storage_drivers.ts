@@ -1,5 +1,6 @@
 import type { UsageStore } from "../core/record.ts";
 import type { LoggingSettings } from "../core/snapshot.ts";
+import { USAGE_DRIVERS } from "../core/usage_driver.ts";
 import type { Queries, UsageDatabase } from "../storage/database.ts";
 import { openDatabase } from "../storage/open_database.ts";
 import { type OpenJournal, openJournal } from "../storage/journal.ts";
@@ -9,9 +10,6 @@ import { createShipper, type Shipper } from "../storage/shipper.ts";
 import { openUsageStore } from "../storage/store.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { makePlace, type Place, record } from "./storage_fixture.ts";
-
-/** Drivers of the usage database; whatever is promised of one is promised of all. */
-const DRIVERS = ["sqlite", "postgres"] as const;
 
 let server: Promise<PostgresServer> | undefined;
 
@@ -25,7 +23,7 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * Registers a test once for each driver. The place has an empty database; `changes` replace settings of
+ * Registers a test once for each driver: whatever is promised of one is promised of all. The place has an empty database; `changes` replace settings of
  * its journal.
  */
 export function onEachDriver(
@@ -33,7 +31,7 @@ export function onEachDriver(
   test: (place: Place) => Promise<void>,
   changes: Partial<LoggingSettings> = {},
 ): void {
-  for (const driver of DRIVERS) {
+  for (const driver of USAGE_DRIVERS) {
     Deno.test(`${driver}: ${name}`, async () => {
       using place = makePlace(changes);
       await test(driver === "sqlite" ? place : await onPostgres(place));
@@ -48,7 +46,7 @@ export async function onPostgres(place: Place): Promise<Place> {
 }
 
 /** An open database with a shipper on it. */
-export interface TestDatabase extends AsyncDisposable {
+interface TestDatabase extends AsyncDisposable {
   readonly db: UsageDatabase;
   readonly shipper: Shipper;
 }

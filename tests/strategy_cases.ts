@@ -1,5 +1,5 @@
 /** Weights of targets, a seed, and the order in which a strategy tries them; places are from 1. */
-export type StrategyCase = readonly [
+type StrategyCase = readonly [
   weights: readonly number[],
   seed: number,
   order: readonly number[],

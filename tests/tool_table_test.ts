@@ -44,7 +44,7 @@ const call = (name: string, input: string, changes: Partial<PartOf<"tool_call">>
 const assistant = (...parts: readonly Part[]): Message => ({ role: "assistant", parts, extra: {} });
 
 function responseOf(parts: readonly Part[]): ChatResponse {
-  const finish = { reason: "tool_calls", raw: null } as const;
+  const finish = { reason: "tool_calls" } as const;
   return { id: "r", model: "m", createdAt: 1, parts, finish, usage: NO_USAGE, extra: {} };
 }
 

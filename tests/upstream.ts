@@ -7,7 +7,7 @@ export * from "./upstream_behaviours.ts";
 export type { Behaviour, Ending, Exchange, SeenRequest } from "./upstream_connection.ts";
 
 /** One behaviour for every request, or several in turn (the last one stays). */
-export type Turns = Behaviour | readonly Behaviour[];
+type Turns = Behaviour | readonly Behaviour[];
 
 /** What an upstream does: the same for every model, or by the model the body names (`*`: others). */
 export type Script = Turns | Readonly<Record<string, Turns>>;

@@ -7,7 +7,7 @@ import { asChunk, responseHead } from "./upstream_http.ts";
 export * from "./upstream_samples.ts";
 
 /** How a reply is sent. */
-export interface ReplyOptions {
+interface ReplyOptions {
   readonly status?: number;
   readonly contentType?: string;
   /** More headers; they win. */
@@ -142,7 +142,7 @@ export function after(wait: number | Promise<unknown>, then: Behaviour): Behavio
 }
 
 /** What an error says. */
-export interface ErrorOptions extends ReplyOptions {
+interface ErrorOptions extends ReplyOptions {
   /** `retry-after`, as the header's text. */
   readonly retryAfter?: string;
   /** `error.type`, and `error.code` where the dialect has one. */

@@ -41,7 +41,7 @@ export interface Exchange {
 export type Behaviour = (exchange: Exchange) => Promise<void>;
 
 /** What a connection reports to and asks of its upstream. */
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly ordinal: number;
   seen(request: SeenRequest): void;
   behaviourFor(request: SeenRequest): Behaviour;

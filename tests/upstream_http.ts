@@ -8,7 +8,7 @@ export interface RawRequest {
 }
 
 /** Bytes that arrive in pieces and are taken by size or up to a line's end. */
-export interface ByteQueue {
+interface ByteQueue {
   push(bytes: Uint8Array): void;
   /** No more bytes will come. */
   end(): void;

@@ -9,7 +9,7 @@ export const CALL_PATHS: Readonly<Record<DialectName, string>> = {
 };
 
 /** What a sample says, and how. */
-export interface SampleOptions {
+interface SampleOptions {
   /** A scripted model of the echo; `echo` unless given. */
   readonly model?: string;
   /** What the reply says; `hello wide world` unless given. */

@@ -11,7 +11,6 @@ for await (const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
 
 const START = {
   worker: 0,
-  workers: 1,
   path: "",
   listen: "",
   first: {},

@@ -1,11 +1,10 @@
 import type { Json, JsonObject } from "../json.ts";
+import { DAY_MS } from "../period.ts";
 import type { Finding } from "./diagnose.ts";
 import type { CheckFacts } from "./parts.ts";
 import { type ConfigPath, pathText } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 import { entriesOf, itemsOf, member, textOf } from "./view.ts";
-
-const DAY = 86_400_000;
 
 /** Groups callers may use, and tokens that belong to one caller only. */
 export function* checkCallers(root: Json, { now }: CheckFacts): Iterable<Finding> {
@@ -15,7 +14,7 @@ export function* checkCallers(root: Json, { now }: CheckFacts): Iterable<Finding
     yield* checkAllow(caller, index, groups);
     for (const [at, token] of itemsOf(caller["previous_tokens"])) {
       const until = Date.parse(textOf(token["valid_until"]) ?? "");
-      if (!(until > now + 30 * DAY)) continue;
+      if (!(until > now + 30 * DAY_MS)) continue;
       const path = ["callers", index, "previous_tokens", at, "valid_until"];
       const message = "expected a time at most 30 days ahead";
       yield { code: "out-of-range", path, at: "value", message };

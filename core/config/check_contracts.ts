@@ -1,5 +1,6 @@
 import type { Contract } from "../contract_terms.ts";
-import { keepsContract, takesCallersOf } from "../contract.ts";
+import { keepsContract } from "../contract.ts";
+import { takesCallersOf } from "../eligibility.ts";
 import type { Group, Snapshot, Target } from "../snapshot.ts";
 import type { Finding } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";

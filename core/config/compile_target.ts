@@ -1,4 +1,4 @@
-import type { DialectName } from "../dialect_name.ts";
+import { type DialectName, perDialect } from "../dialect_name.ts";
 import type {
   Prices,
   Provider,
@@ -120,11 +120,7 @@ function stated(config: Capabilities): Partial<Capabilities> {
 /** An in-process upstream can do everything, and is free. */
 function echoCapabilities(): Capabilities {
   return {
-    tool_support: {
-      "openai-chat": [...TOOL_FEATURES],
-      "openai-responses": [...TOOL_FEATURES],
-      "anthropic": [...TOOL_FEATURES],
-    },
+    tool_support: perDialect(() => [...TOOL_FEATURES]),
     input_modalities: ["text", "image"],
     context_tokens: 128_000,
     reasoning: {
@@ -147,11 +143,7 @@ function echoCapabilities(): Capabilities {
 }
 
 function toolSupport({ tool_support: stated }: Capabilities): Target["toolSupport"] {
-  return {
-    "openai-chat": stated?.["openai-chat"] ?? [],
-    "openai-responses": stated?.["openai-responses"] ?? [],
-    "anthropic": stated?.anthropic ?? [],
-  };
+  return perDialect((name) => stated?.[name] ?? []);
 }
 
 function defaultThinking(facts: Capabilities, dialect: DialectName): Target["defaultThinking"] {

@@ -39,13 +39,13 @@ export function diagnose(
       return [{ code: "bad-format", path, at: "key", message }];
     }
     const value = valueAt(written, path);
-    return [value === undefined ? missingKey(issue) : badValue(schema, issue, value)];
+    return [value === undefined ? missingKey(issue) : badValue(issue, value)];
   });
 }
 
 function unknownKey(known: Schema | null, path: ConfigPath): Finding {
   const key = String(path.at(-1));
-  if (known && notYet.get(known)?.keys?.includes(key)) {
+  if (known && notYet.get(known)?.keys.includes(key)) {
     return { code: "unusable", path, at: "key", message: "not available yet" };
   }
   const slip = slipOfKey(path);
@@ -61,13 +61,9 @@ function missingKey(issue: Issue): Finding {
   return { code: "missing-key", path: path.slice(0, -1), at: "key", message };
 }
 
-function badValue(schema: z.ZodType, issue: Issue, value: Json): Finding {
+function badValue(issue: Issue, value: Json): Finding {
   const path = issue.path as ConfigPath;
   if (issue.code === "invalid_value" && typeof value === "string") {
-    const later = notYet.get(schemaAt(schema, path) ?? schema)?.values ?? [];
-    if (later.includes(value)) {
-      return { code: "unusable", path, at: "value", message: `"${value}" is not available yet` };
-    }
     const slip = slipOfValue(path, value);
     if (slip) return { code: "not-one-of", path, at: "value", message: slip };
     const suggestion = suggest(value, issue.values.map(String));
@@ -101,7 +97,7 @@ function codeOf(issue: Issue, value: Json): ProblemCode {
 }
 
 /** A value as a message may show it. */
-export function found(value: Json): string {
+function found(value: Json): string {
   if (value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (isObject(value)) return "a map";
@@ -126,7 +122,7 @@ export function isSecret(path: ConfigPath): boolean {
 }
 
 /** The schema of the value at a path, without its wrappers; `null` when there is none. */
-export function schemaAt(schema: z.core.$ZodType, path: ConfigPath): Schema | null {
+function schemaAt(schema: z.core.$ZodType, path: ConfigPath): Schema | null {
   const [step, ...rest] = path;
   const bare = unwrap(schema);
   if (step === undefined) return bare;

@@ -10,11 +10,8 @@ import { alternatives, type ProblemCode } from "./problem.ts";
 /** How the reference writes the type of a value: `ms`, `bytes`, `[dialect]`. */
 export const notation = z.registry<{ readonly type: string }>();
 
-/** Keys and values that are part of the format and refused for now. */
-export const notYet = z.registry<{
-  readonly keys?: readonly string[];
-  readonly values?: readonly string[];
-}>();
+/** Keys that are part of the format and refused for now. */
+export const notYet = z.registry<{ readonly keys: readonly string[] }>();
 
 const SIZES: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
@@ -79,14 +76,12 @@ export function pattern(type: string, regex: RegExp, expected: string): z.ZodStr
   return z.string({ error }).regex(regex, { error }).register(notation, { type });
 }
 
-/** One of a few words; `later` are words of the format that are refused for now. */
+/** One of a few words. */
 export function choice<const Words extends readonly [string, ...string[]]>(
   words: Words,
-  later: readonly string[] = [],
 ): z.ZodEnum<{ [Word in Words[number]]: Word }> {
   return z.enum(words, { error: `expected ${alternatives(words)}` })
-    .register(notation, { type: words.join("\\|") })
-    .register(notYet, { values: later });
+    .register(notation, { type: words.join("\\|") });
 }
 
 /** A wire format. */

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
-import { nextTurn } from "../next_turn.ts";
+import { nextTurn } from "../wait.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { checkAll } from "./check.ts";
 import { contractErrors, contractWarnings } from "./check_contracts.ts";

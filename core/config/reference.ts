@@ -156,8 +156,7 @@ function laterText(config: Schema): string {
   const lines: string[] = [];
   const visit = (schema: Schema, path: string) => {
     const bare = unwrap(schema);
-    const { keys = [], values = [] } = notYet.get(bare) ?? {};
-    const words = [...keys, ...values].map((word) => `\`${word}\``).join(", ");
+    const words = notYet.get(bare)?.keys.map((key) => `\`${key}\``).join(", ");
     if (words) lines.push(`- ${path ? `\`${path}\`` : "top level"}: ${words}`);
     const { def } = bare._zod;
     if (def.type === "array") visit(def.element, `${path}[]`);

@@ -1,6 +1,7 @@
 import type { Log } from "../log.ts";
 import { policyGroups } from "../policy_groups.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { messageOf } from "../thrown.ts";
 import type { LoadResult } from "./load.ts";
 import { formatProblem, type Problem, totals } from "./problem.ts";
 import { keepRestartOnly } from "./restart_only.ts";
@@ -133,7 +134,7 @@ function logWaiting(log: Log, keys: readonly string[]): void {
 
 /** A loader that throws rejects the configuration like any other error. */
 function logFailed(log: Log, error: unknown): void {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   log.write("error", "config_rejected", `configuration not changed: ${reason}`);
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DIALECT_NAMES, DIALECTS_BY_API } from "../dialect_name.ts";
 import {
   block,
   choice,
@@ -35,18 +36,12 @@ export const budgetRuleSchema = block({
     .describe("only targets with one of these serve, unless there are none"),
 });
 
-const SHAPES: ReadonlyMap<string, string> = new Map([
-  ["openai_chat", "openai-chat"],
-  ["openai_responses", "openai-responses"],
-  ["anthropic_messages", "anthropic"],
-]);
-
 /** A dialect, also by the name of its API. */
 function shape() {
-  const dialects = ["openai-chat", "openai-responses", "anthropic"] as const;
-  const error = `expected ${[...dialects, ...SHAPES.keys()].map((name) => `"${name}"`).join(", ")}`;
-  return z.string({ error }).transform((name) => SHAPES.get(name) ?? name)
-    .pipe(z.enum(dialects, { error })).register(notation, { type: "dialect" });
+  const names = [...DIALECT_NAMES, ...DIALECTS_BY_API.keys()];
+  const error = `expected ${names.map((name) => `"${name}"`).join(", ")}`;
+  return z.string({ error }).transform((name) => DIALECTS_BY_API.get(name) ?? name)
+    .pipe(z.enum(DIALECT_NAMES, { error })).register(notation, { type: "dialect" });
 }
 
 const required = block({

@@ -115,7 +115,6 @@ export const groupSchema = block({
     .describe("exactly one policy that decides about a sample of calls and serves none"),
 }, [
   "content_capture",
-  "routing_policy",
   "pii_filter",
 ]);
 
@@ -124,35 +123,26 @@ export type GroupConfig = z.infer<typeof groupSchema>;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
-/** Strategies of the format that are refused for now, where no such strategy is registered. */
-const STRATEGIES_LATER = ["cost", "dynamic_score", "external", "latency"];
-
 /** The schema of a group that may name these strategies, with the keys they read. */
 export function groupSchemaOf({ items, names }: Registry<Strategy>) {
   const own: Shape = Object.assign(
     {},
     ...items.map(({ options }) => optional(options.shape, items)),
   );
-  const laterKeys = [groupSchema, ...items.map(({ options }) => options)]
-    .flatMap((schema) => notYet.get(schema)?.keys ?? []);
   const base = items.flatMap(({ name, policy }) => policy ? [] : [name]).sort();
   const { strategy, base_strategy, ...rest } = groupSchema.shape;
   return block({
-    strategy: named(strategy, names, STRATEGIES_LATER.filter((name) => !names.includes(name))),
+    strategy: named(strategy, names),
     base_strategy: named(base_strategy, base),
     ...own,
     ...rest,
-  }, laterKeys.filter((key) => !(key in own)));
+  }, notYet.get(groupSchema)?.keys);
 }
 
 /** The choice of a strategy, with the default and the description of the schema it narrows. */
-function named(
-  schema: z.ZodDefault<z.ZodString>,
-  names: readonly string[],
-  later: readonly string[] = [],
-) {
+function named(schema: z.ZodDefault<z.ZodString>, names: readonly string[]) {
   const [first = "", ...others] = names;
-  return choice([first, ...others], later).default(schema.parse(undefined))
+  return choice([first, ...others]).default(schema.parse(undefined))
     .describe(schema.description ?? "");
 }
 

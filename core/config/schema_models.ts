@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { perDialect } from "../dialect_name.ts";
 import {
   block,
   bytes,
@@ -30,13 +31,10 @@ export const TOOL_FEATURES = [
 
 /** A kind of content. */
 export const modality = () => choice(["text", "image", "audio", "video", "file"]);
-const toolFeatures = () => list(choice(TOOL_FEATURES)).default([]);
 
-const toolSupport = block({
-  "openai-chat": toolFeatures().describe("for callers of Chat Completions"),
-  "openai-responses": toolFeatures().describe("for callers of Responses"),
-  "anthropic": toolFeatures().describe("for callers of Messages"),
-});
+const toolSupport = block(
+  perDialect(() => list(choice(TOOL_FEATURES)).default([]).describe("for callers of this dialect")),
+);
 
 const reasoning = block({
   supported: flag().default(false).describe("whether the model reasons"),
@@ -122,8 +120,6 @@ export const capabilityKeys = {
   traffic_shape: upstreamShapeSchema.optional()
     .describe("pace of attempts; those of provider, model and target add up"),
 } as const;
-
-/** Keys of section 8 of the format that are refused for now. */
 
 const catalogModel = block({
   model: filled().describe("exact upstream id"),

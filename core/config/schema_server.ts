@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { USAGE_DRIVERS } from "../usage_driver.ts";
 import {
   adminReports,
   decisionTelemetry,
@@ -59,7 +60,7 @@ const logging = block({
 
 const usageDb = block({
   enabled: flag().default(true).describe("off: the journal is still written; restart-only"),
-  driver: choice(["sqlite", "postgres"]).default("sqlite").describe("database; restart-only"),
+  driver: choice(USAGE_DRIVERS).default("sqlite").describe("database; restart-only"),
   path: filled("path").default("./state/usage.sqlite")
     .describe("file of `sqlite` (0600); restart-only"),
   dsn: dsn().optional().describe(

@@ -3,6 +3,7 @@ import type { Snapshot } from "../snapshot.ts";
 import { isSecret } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";
 import type { Config } from "./schema.ts";
+import { suggest } from "./suggest.ts";
 import { valueAt } from "./tree.ts";
 
 const NANO = 1e9;
@@ -79,6 +80,22 @@ function plain(value: unknown, path: ConfigPath): Json | undefined {
 export function partAt(config: JsonObject, path: string): Json | undefined {
   const steps = readPath(path);
   return steps === null ? undefined : valueAt(config, steps);
+}
+
+/** Why there is nothing at a written path: the step that leads nowhere, and where one could go instead. */
+export function missingAt(config: JsonObject, path: string): string {
+  const steps = readPath(path);
+  if (steps === null) return "expected a path such as models.fast.targets[0]";
+  const end = steps.findIndex((_, index) =>
+    valueAt(config, steps.slice(0, index + 1)) === undefined
+  );
+  const parent = valueAt(config, steps.slice(0, end));
+  const known = isObject(parent) ? Object.keys(parent) : [];
+  const meant = suggest(String(steps[end]), known);
+  if (meant !== null) return `there is no "${steps[end]}"; did you mean "${meant}"?`;
+  if (Array.isArray(parent)) return `there is no [${steps[end]}]; the list has ${parent.length}`;
+  const others = known.length === 0 ? "" : `; there are ${known.join(", ")}`;
+  return `there is no "${steps[end]}"${others}`;
 }
 
 /** Reads what `pathText` writes; `null` when it is no path. */

@@ -1,3 +1,4 @@
+import { DIALECTS_BY_API } from "../dialect_name.ts";
 import type { ConfigPath } from "./problem.ts";
 
 /** What an unknown key is usually meant to be; `null` when nothing is known of it. */
@@ -14,23 +15,17 @@ export function slipOfKey(path: ConfigPath): string | null {
 /** What a word is usually meant to be, where an enum does not have it. */
 export function slipOfValue(path: ConfigPath, value: string): string | null {
   if (path.at(-1) === "strategy") return STRATEGIES.get(value) ?? null;
-  const dialect = DIALECTS.get(value);
+  const dialect = DIALECTS_BY_API.get(value);
   return dialect ? `dialects are written with hyphens: "${dialect}"` : null;
 }
 
 const bridges = 'unknown key; use "inbound_dialects" and "tool_support.<dialect>"';
 
-const DIALECTS: ReadonlyMap<string, string> = new Map([
-  ["openai_chat", "openai-chat"],
-  ["openai_responses", "openai-responses"],
-  ["anthropic_messages", "anthropic"],
-]);
-
 const KEYS: ReadonlyMap<string, string> = new Map([
   ["bridges", bridges],
   ["responses_to_chat", bridges],
   ["supported_inbound_dialects", bridges],
-  ...[...DIALECTS].map(([wrong, right]) =>
+  ...[...DIALECTS_BY_API].map(([wrong, right]) =>
     [wrong, `unknown key; dialects are written with hyphens: "${right}"`] as const
   ),
 ]);

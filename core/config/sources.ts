@@ -1,3 +1,4 @@
+import { messageOf } from "../thrown.ts";
 import { isUtf8 } from "node:buffer";
 
 /** A file as text, with its permission bits (`null` where the system has none). */
@@ -23,7 +24,7 @@ export function readSource(
   try {
     return sources.readFile(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return { unreadable: `cannot read the file: ${reason}` };
   }
 }

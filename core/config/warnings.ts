@@ -1,4 +1,5 @@
 import { limitsCost } from "../limits/limit.ts";
+import { DAY_MS } from "../period.ts";
 import { builtinOf } from "./check_providers.ts";
 import { scopesCompiler } from "./compile_limits.ts";
 import type { Finding } from "./diagnose.ts";
@@ -7,7 +8,7 @@ import type { CompileFacts } from "./parts.ts";
 import type { Config } from "./schema.ts";
 import type { TargetConfig } from "./schema_groups.ts";
 
-const WEEK = 7 * 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
 
 /** What is allowed and probably not meant. */
 export function warnings(
@@ -101,11 +102,11 @@ function callerWarnings(config: Config, now: number): readonly Finding[] {
   }
   return config.callers.flatMap(({ id, status, expires_at }, index): Finding[] => {
     const left = expires_at ? expires_at.getTime() - now : Infinity;
-    if (status !== "active" || left > WEEK) return [];
+    if (status !== "active" || left > WEEK_MS) return [];
     const path = ["callers", index, "expires_at"];
     const message = left <= 0
       ? `caller "${id}" has expired`
-      : `caller "${id}" expires in ${Math.ceil(left / 86_400_000)} days`;
+      : `caller "${id}" expires in ${Math.ceil(left / DAY_MS)} days`;
     return [{ code: "unusable", path, at: "value", message }];
   });
 }

@@ -1,7 +1,7 @@
 import type { LimitKey } from "./limit.ts";
 
 /** Units must be spent this long after they were granted in a rolling window, ms. */
-export const SPEND_MS = 1_000;
+const SPEND_MS = 1_000;
 
 /** Units that nobody took for this long go back, and a grant is to last as long, ms. */
 export const IDLE_MS = 100;

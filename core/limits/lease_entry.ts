@@ -294,7 +294,7 @@ function shareOf(free: number, { processes }: LeaseWorld): number {
 }
 
 /** What is only counted has no limit here. */
-export function effectiveLimit({ max, onExhaust }: ScopeLimits, key: LimitKey): number {
+function effectiveLimit({ max, onExhaust }: ScopeLimits, key: LimitKey): number {
   const warns = key === "lifetime.tokens" && onExhaust === "warn";
   return max[key] === 0 || warns ? Infinity : max[key];
 }

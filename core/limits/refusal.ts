@@ -40,6 +40,15 @@ export function refusalError(refusal: Refusal, at: Moment): GatewayError {
   );
 }
 
+/** What the caller is told while nobody can tell how its limits stand. */
+export function storeUnavailable(): GatewayError {
+  return new GatewayError(
+    "quota-store-unavailable",
+    "Cannot admit the call: the store of its limits is out of reach",
+    { retry_after_ms: 1_000 },
+  );
+}
+
 const WORDS: Readonly<Record<LimitKey, string>> = {
   "rpm": "limit of calls per minute",
   "day.requests": "daily quota of calls",

@@ -2,7 +2,7 @@ import type { NumberPlace } from "./number_blocks.ts";
 import { BUCKET_NUMBERS, type BucketSize, TokenBuckets } from "./token_bucket.ts";
 
 /** The four buckets of a traffic shape, by the name of their rate. */
-export const BUCKETS = [
+const BUCKETS = [
   "request_start_per_sec",
   "input_tokens_per_sec",
   "output_reservation_tokens_per_sec",

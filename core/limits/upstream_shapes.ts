@@ -174,16 +174,11 @@ export class UpstreamShapes {
   }
 
   #levelsOf({ id }: UpstreamShape): ShapeLevels {
-    let levels = this.#levels.get(id);
-    if (!levels) this.#levels.set(id, levels = new ShapeLevels());
-    return levels;
+    return this.#levels.getOrInsertComputed(id, () => new ShapeLevels());
   }
 
   #backoffOf({ id }: UpstreamShape, kind: BackoffKind): Backoff {
-    const key = `${kind} ${id}`;
-    let backoff = this.#backoffs.get(key);
-    if (!backoff) this.#backoffs.set(key, backoff = new Backoff());
-    return backoff;
+    return this.#backoffs.getOrInsertComputed(`${kind} ${id}`, () => new Backoff());
   }
 }
 

@@ -6,7 +6,7 @@ import type { Decision } from "../decision.ts";
 import type { Log } from "../log.ts";
 import type { PolicyRunner } from "../policy_runner.ts";
 import type { Journal } from "../record.ts";
-import { safeCause } from "../safe_cause.ts";
+import { safeCause } from "../thrown.ts";
 import type { Group } from "../snapshot.ts";
 import { staticsOf } from "../target_view.ts";
 import { packStatics, type TargetStatics } from "./context_record.ts";

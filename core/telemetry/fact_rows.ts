@@ -1,6 +1,5 @@
-import { hash } from "node:crypto";
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { memo } from "../memo.ts";
+import { planDigest } from "../plan_json.ts";
 import type { DecisionRecord, Row } from "../record.ts";
 import { candidateRows, filterReasonRows, scoreRows } from "./candidate_rows.ts";
 import { packJson } from "./context_record.ts";
@@ -38,10 +37,6 @@ export function rowsOfFacts(written: Json): FactRows {
     },
   };
 }
-
-/** Plans that come again and again. */
-const MAX_PLANS = 1_024;
-const planDigest = memo((json: string) => hash("sha256", json, "hex"), MAX_PLANS);
 
 /** What the decision can be made again from. */
 function recordRow(

@@ -17,8 +17,6 @@ const GAUGE = "gauge";
 export interface Fleet {
   /** Its place among them, from 0: the same after a restart. */
   readonly worker: number;
-  /** How many there are. */
-  readonly workers: number;
   /** The numbers of all of them, its own included, and of their supervisor. */
   counts(): Promise<readonly Counts[]>;
 }

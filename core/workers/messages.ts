@@ -5,7 +5,6 @@ import type { Counts } from "./fleet.ts";
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly worker: number;
-  readonly workers: number;
   /** Path of the configuration, as it was given. */
   readonly path: string;
   /** Where all of them listen, `host:port`. */

@@ -5,7 +5,8 @@ import { formatProblems } from "../config/problem.ts";
 import { keepRestartOnly } from "../config/restart_only.ts";
 import { type ConfigFiles, givenSources } from "../config/sources.ts";
 import { createLog, FIRST_LOG, printError } from "../log.ts";
-import { CLOCKS, openGateway, preparePolicies, startPolicies } from "../open_gateway.ts";
+import { CLOCKS } from "../gateway.ts";
+import { openGateway, preparePolicies, startPolicies } from "../open_gateway.ts";
 import type { World } from "../command.ts";
 import type { Shipping, SupervisorSide, WorkerStart } from "./messages.ts";
 import { ShippedStore } from "./shipped_store.ts";
@@ -17,7 +18,7 @@ export async function serveBeside(
   supervisor: SupervisorSide,
   { adapters, world }: { readonly adapters: Adapters; readonly world: Pick<World, "env" | "now"> },
 ): Promise<Serving> {
-  const { worker, workers, path, listen } = start;
+  const { worker, path, listen } = start;
   const log = createLog(FIRST_LOG, { now: world.now, line: printError, worker });
   const policies = adapters.createPolicyRunner(log);
   const parts = { ...adapters, policies, listen };
@@ -29,7 +30,7 @@ export async function serveBeside(
   log.configure(snapshot.server.logging);
   await startPolicies(policies, snapshot);
   const store = start.shipping && new ShippedStore(supervisor, start.shipping);
-  const fleet = { worker, workers, counts: () => supervisor.counts(), store };
+  const fleet = { worker, counts: () => supervisor.counts(), store };
   // Gateways that share a state have no clock in common but the wall's.
   const { exclusive } = snapshot.server.ledger;
   const origin = exclusive ? { origin: start.steady - CLOCKS.clock() } : {};

@@ -1,5 +1,6 @@
 import type { ConfigFiles } from "../config/sources.ts";
 import type { Log } from "../log.ts";
+import { within } from "../wait.ts";
 import type { Counts } from "./fleet.ts";
 import type { Shipping, WorkerStart } from "./messages.ts";
 import { type Desk, WorkerProcess } from "./worker_process.ts";
@@ -142,12 +143,9 @@ export class Slot {
   }
 
   async #pause(ms: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      this.#hurry = resolve;
-      timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
+    const hurried = Promise.withResolvers<void>();
+    this.#hurry = hurried.resolve;
+    await within(hurried.promise, ms);
   }
 }
 

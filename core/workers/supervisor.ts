@@ -111,9 +111,8 @@ export class Supervisor {
   }
 
   #start(): Omit<WorkerStart, "worker"> {
-    const { workers, path, listen, files, clock } = this.#options;
+    const { path, listen, files, clock } = this.#options;
     return {
-      workers,
       path,
       listen,
       first: files,

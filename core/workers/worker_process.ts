@@ -1,3 +1,4 @@
+import { within } from "../wait.ts";
 import type { BirpcReturn } from "birpc";
 import { counted, type Counts } from "./fleet.ts";
 import { openLink } from "./link.ts";
@@ -59,10 +60,7 @@ export class WorkerProcess {
 
   /** Asks what it counted; what is known stays when it does not answer in time. */
   async refresh(timeoutMs: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<null>((resolve) => timer = setTimeout(resolve, timeoutMs, null));
-    const counts = await Promise.race([this.remote.counts().catch(() => null), late]);
-    clearTimeout(timer);
+    const counts = await within(this.remote.counts().catch(() => null), timeoutMs);
     if (counts !== null) this.counts = counts;
   }
 

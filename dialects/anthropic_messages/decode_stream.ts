@@ -109,7 +109,7 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
   #break(error: UpstreamError): readonly StreamEvent[] {
     this.#done = true;
     const usage = messageUsage(this.#usage) ?? NO_USAGE;
-    const finish = { reason: "error", raw: null, error } as const;
+    const finish = { reason: "error", error } as const;
     return [{ type: "message_end", finish, usage, extra: {} }];
   }
 

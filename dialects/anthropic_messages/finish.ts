@@ -38,13 +38,14 @@ export interface Held {
  */
 export function decodeFinish(stop: JsonObject, held: Held): Finish {
   const { stop_reason: word, stop_sequence: sequence } = stop;
-  const raw = typeof word === "string" ? word : null;
-  const known = raw !== null && Object.hasOwn(REASONS, raw) ? REASONS[raw] : undefined;
+  const known = typeof word === "string" && Object.hasOwn(REASONS, word)
+    ? REASONS[word]
+    : undefined;
   const reason = known ?? (held.content ? "stop" : "error");
-  if (reason === "error") return { reason, raw, error: failure("upstream_bad_response", 200) };
-  if (reason === "stop") return { reason: held.calls ? "tool_calls" : "stop", raw };
+  if (reason === "error") return { reason, error: failure("upstream_bad_response", 200) };
+  if (reason === "stop") return { reason: held.calls ? "tool_calls" : "stop" };
   const met = reason === "stop_sequence" && typeof sequence === "string" ? { sequence } : {};
-  return { reason, raw, ...met };
+  return { reason, ...met };
 }
 
 /** The words in which a provider refused; empty when it gave none. */

@@ -21,9 +21,9 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
   const choices: readonly Json[] = Array.isArray(body["choices"]) ? body["choices"] : [];
   const choice = objectOrEmpty(choices[0]);
   const parts = readReplyParts(objectOrEmpty(choice["message"]));
-  const raw = choice["finish_reason"];
+  const word = choice["finish_reason"];
   const has = (type: Part["type"]) => parts.some((part) => part.type === type);
-  const finish = readChatFinish(typeof raw === "string" ? raw : null, {
+  const finish = readChatFinish(typeof word === "string" ? word : null, {
     calls: has("tool_call"),
     refusal: has("refusal"),
     any: parts.some(({ type }) => type !== "opaque"),

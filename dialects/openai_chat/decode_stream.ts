@@ -240,7 +240,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   #fail(error: UpstreamError): void {
     this.#start({});
     this.#ended = true;
-    const finish = { reason: "error", raw: this.#finish, error } as const;
+    const finish = { reason: "error", error } as const;
     this.#out.push({ type: "message_end", finish, usage: this.#usage, extra: {} });
   }
 }

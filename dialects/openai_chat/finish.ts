@@ -17,14 +17,14 @@ export interface ReplyContent {
  *
  * @see https://platform.openai.com/docs/api-reference/chat/object
  */
-export function readChatFinish(raw: string | null, content: ReplyContent): Finish {
-  if (raw === "length" || raw === "content_filter") return { reason: raw, raw };
+export function readChatFinish(word: string | null, content: ReplyContent): Finish {
+  if (word === "length" || word === "content_filter") return { reason: word };
   // Brokers end a generation that broke so; it must not look finished.
-  if (raw === "error") return { reason: raw, raw, error: failure("upstream_overloaded", 200) };
-  if (content.calls) return { reason: "tool_calls", raw };
-  if (content.refusal) return { reason: "refusal", raw };
-  if (raw === "stop" || content.any) return { reason: "stop", raw };
-  return { reason: "error", raw, error: failure("upstream_bad_response", 200) };
+  if (word === "error") return { reason: word, error: failure("upstream_overloaded", 200) };
+  if (content.calls) return { reason: "tool_calls" };
+  if (content.refusal) return { reason: "refusal" };
+  if (word === "stop" || content.any) return { reason: "stop" };
+  return { reason: "error", error: failure("upstream_bad_response", 200) };
 }
 
 /** The `finish_reason` of a reply; `null` for one that broke. */

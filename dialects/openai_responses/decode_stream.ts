@@ -193,6 +193,6 @@ function finish(state: State, sink: PartSink, response: JsonObject): void {
 
 function breakOff(state: State, error: UpstreamError): void {
   state.ended = true;
-  const finish = { reason: "error", raw: null, error } as const;
+  const finish = { reason: "error", error } as const;
   state.events.push({ type: "message_end", finish, usage: NO_USAGE, extra: {} });
 }

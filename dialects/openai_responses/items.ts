@@ -25,7 +25,7 @@ const READ: Readonly<Record<string, Shape>> = {
 };
 
 /** What marks an opaque part as an item of its own, not a piece of a message. */
-export const WHOLE_ITEM: Extra = { [RESPONSES]: { whole: true } };
+const WHOLE_ITEM: Extra = { [RESPONSES]: { whole: true } };
 
 /** What an item says beyond its neutral meaning: `id`, `status`, `phase` and unknown members. */
 export function itemExtra(item: JsonObject, type: string): Extra {

@@ -95,11 +95,11 @@ export interface Held {
 
 /** Why a reply ended. Calls make a clean stop `tool_calls`; they never hide a cut. */
 export function readFinish(response: JsonObject, held: Held): Finish {
-  const raw = finishOf(response);
-  if (raw === "max_output_tokens") return { reason: "length", raw };
-  if (raw === "content_filter") return { reason: "content_filter", raw };
-  if (held.call) return { reason: "tool_calls", raw };
-  if (held.refusal) return { reason: "refusal", raw };
-  if (raw === "completed" || held.content) return { reason: "stop", raw };
-  return { reason: "error", raw, error: failure("upstream_bad_response", 200) };
+  const word = finishOf(response);
+  if (word === "max_output_tokens") return { reason: "length" };
+  if (word === "content_filter") return { reason: "content_filter" };
+  if (held.call) return { reason: "tool_calls" };
+  if (held.refusal) return { reason: "refusal" };
+  if (word === "completed" || held.content) return { reason: "stop" };
+  return { reason: "error", error: failure("upstream_bad_response", 200) };
 }

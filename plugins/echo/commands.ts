@@ -1,5 +1,6 @@
 import { type AddCommands, examples, ExitError, listenOption, type World } from "@/core/command.ts";
 import { stopSignal } from "@/core/signals.ts";
+import { messageOf } from "@/core/thrown.ts";
 import { echoUpstream } from "./mod.ts";
 import { MODELS } from "./script.ts";
 import { type EchoServer, serveEcho } from "./server.ts";
@@ -36,7 +37,7 @@ function listenOn(listen: string): EchoServer {
   try {
     return serveEcho(echoUpstream, address);
   } catch (error) {
-    const why = error instanceof Error ? error.message : "unknown error";
+    const why = messageOf(error);
     throw new ExitError(FAILURE, `Cannot listen on ${listen}: ${why}`);
   }
 }

@@ -26,7 +26,7 @@ export const MODELS: readonly ModelLine[] = [
   { name: "echo-no-usage", does: "as echo, without usage" },
   { name: "echo-reasoning", does: "as echo, with a reasoning part first" },
   { name: "echo-slow-<n>ms", does: "as echo, n (1..60000) ms before the first byte" },
-  { name: "echo-tool-call", does: "calls the forced, else the first tool; echoes a tool result" },
+  { name: "echo-tool-call", does: "calls the forced or first tool; echoes its result" },
 ];
 
 const PLAIN: Readonly<Record<string, Script>> = {

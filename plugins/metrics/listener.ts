@@ -1,4 +1,5 @@
 import type { ListenAddress } from "@/core/config/listen.ts";
+import { messageOf } from "@/core/thrown.ts";
 
 /** A listener that serves one answer on one path, without authentication. */
 export interface Listener {
@@ -33,7 +34,7 @@ export function createListener(path: string, answer: () => Promise<Response>): L
       server = Deno.serve({ ...address, reusePort, onListen: () => {}, onError }, handle);
     } catch (error) {
       listening = null;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const { hostname, port } = address;
       throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
     }

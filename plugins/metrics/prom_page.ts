@@ -1,5 +1,5 @@
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
-import { nextTurn } from "@/core/next_turn.ts";
+import { nextTurn } from "@/core/wait.ts";
 import { type Counts, lasting } from "@/core/workers/fleet.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Family, Page } from "./family.ts";

@@ -2,7 +2,7 @@ import { trace } from "@opentelemetry/api";
 import { Afterwards } from "@/core/afterwards.ts";
 import type { Tracer } from "@/core/call.ts";
 import type { Log } from "@/core/log.ts";
-import { safeCause } from "@/core/safe_cause.ts";
+import { safeCause } from "@/core/thrown.ts";
 import { createAttemptMetrics } from "./attempt_metrics.ts";
 import { beginCall } from "./call_spans.ts";
 import { createEpoch } from "./epoch.ts";

@@ -3,6 +3,7 @@ import { ExitError, type World } from "../../core/command.ts";
 import { checkTypes } from "../author_tools.ts";
 import { checkPolicy, type PolicyCheck } from "../check.ts";
 import type { SandboxedPolicy, TriedPolicy } from "../sandboxed_policy.ts";
+import type { BundleFlaw } from "../sandbox/bundle.ts";
 import { isManifest } from "../signing/built_policy.ts";
 import { grantLines, headline, type PolicyConfig, policyOf } from "./configured.ts";
 import { alone, EXIT, EXITS, flawLines, open, readable } from "./exit.ts";
@@ -27,8 +28,8 @@ export function addCheck(policy: Command, world: World, config: PolicyConfig): v
       const tried = group === undefined
         ? alone(file)
         : { ...policyOf(config(path), group), path: readable(file) };
-      await checkSource(tried);
       await using opened = await open(tried);
+      await checkSource(tried);
       const result = await checkPolicy(opened);
       world.print(
         json
@@ -57,7 +58,7 @@ const ROUTERLESS =
 async function checkSource({ path }: TriedPolicy): Promise<void> {
   if (isManifest(path)) return;
   const types = await checkTypes(path);
-  if (!types.ok) throw new ExitError(EXIT.failed, types.stderr.trim());
+  if (!types.ok) throw new ExitError(EXIT.failed, types.stderr);
 }
 
 function report(headline: string, result: PolicyCheck): string {
@@ -76,5 +77,9 @@ function report(headline: string, result: PolicyCheck): string {
 }
 
 function resultJson({ bundle }: SandboxedPolicy, { faults, ...numbers }: PolicyCheck): object {
-  return { digest: bundle.digest, bytes: bundle.bytes, ...numbers, faults };
+  return { digest: bundle.digest, bytes: bundle.bytes, ...numbers, faults: faults.map(faultJson) };
+}
+
+function faultJson({ line, column, ...flaw }: BundleFlaw): object {
+  return line === 0 ? { ...flaw, line: null, column: null } : { ...flaw, line, column };
 }

@@ -48,12 +48,13 @@ export function servingPolicy(
   group: string | undefined,
 ): TriedPolicy {
   if (group !== undefined) return { ...policyOf(config, group), path: file };
-  const found = [...scriptsOf(config).values()].find(({ path }) => isSame(path, file));
+  const found = [...scriptsOf(config).values()].find(({ path }) => isSameFile(path, file));
   if (found) return found;
   throw new ExitError(2, `Cannot find a group whose script is "${file}": name one with --group`);
 }
 
-function isSame(path: string, file: string): boolean {
+/** Whether a path leads to a file, whose real path is given. */
+export function isSameFile(path: string, file: string): boolean {
   try {
     return Deno.realPathSync(path) === file;
   } catch {
@@ -84,7 +85,15 @@ export function headline(
   ].join("  ");
 }
 
-/** Exit code 5, for a file that could not be written. */
-export function unwritable(file: string, error: unknown): ExitError {
-  return fileError("write", file, error, EXIT.unreadable);
+/**
+ * Writes a file.
+ *
+ * @throws {ExitError} code 5 when it cannot be written
+ */
+export function orUnwritable(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw fileError("write", file, error, EXIT.unreadable);
+  }
 }

@@ -14,20 +14,32 @@ export const EXIT = { failed: 1, fault: 3, refused: 4, unreadable: 5 } as const;
 
 /** For the help of commands. */
 export const EXITS = `
-Exit code: 0 ok, 1 a check or a case failed, 2 wrong usage, 3 the policy fails, 4 it is refused (signature,
-digest, permission, import), 5 a file cannot be read.`;
+Exit code: 0 ok, 1 a check or a case failed, 2 wrong usage, 3 the policy fails,
+4 it is refused (signature, digest, permission, import), 5 a file cannot be
+read.`;
+
+/**
+ * The absolute path of a file or a folder that is there.
+ *
+ * @throws {ExitError} code 5 when it is not
+ */
+export function present(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    throw new ExitError(EXIT.unreadable, `Cannot read "${path}": there is no such file`);
+  }
+}
 
 /**
  * The absolute path of a file that is there.
  *
- * @throws {ExitError} code 5 when it is not
+ * @throws {ExitError} code 5 when it is not, or is a folder
  */
 export function readable(file: string): string {
-  try {
-    return Deno.realPathSync(file);
-  } catch {
-    throw new ExitError(EXIT.unreadable, `Cannot read "${file}": there is no such file`);
-  }
+  const path = present(file);
+  if (!Deno.statSync(path).isDirectory) return path;
+  throw new ExitError(EXIT.unreadable, `Cannot read "${file}": it is a folder`);
 }
 
 /** A policy as it is without a configuration: its sources lie in the working folder. */

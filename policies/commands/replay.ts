@@ -3,11 +3,12 @@ import { ExitError, type World } from "../../core/command.ts";
 import type { DecisionArchive, RecordFilter } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Strategy } from "../../core/strategy.ts";
+import { messageOf } from "../../core/thrown.ts";
 import type { Candidate } from "../replay/job_messages.ts";
 import { type Breakdown, BREAKDOWNS, replayJson } from "../replay/report.ts";
 import { replayText } from "../replay/report_text.ts";
 import { type Replay, ReplayFailure, runReplay } from "../replay/run_replay.ts";
-import { unwritable } from "./configured.ts";
+import { orUnwritable } from "./configured.ts";
 import { alone, EXIT, open } from "./exit.ts";
 
 /** What commands on recorded decisions are made with. */
@@ -33,15 +34,17 @@ interface ReplayFlags {
 const USAGE = 2;
 
 const HELP = `
---policy is a file (by_size.ts), the name of a built-in strategy (cost), or "stored": what decided
-then. Without it, only the proof runs. No provider is called, and nothing is changed.
+--policy is a file (by_size.ts), the name of a built-in strategy (cost), or
+"stored": what decided then. Without it, only the proof runs. No provider is
+called, and nothing is changed.
 
-Exit code: 0 ok, 1 a decision is not the same when it is made again, 2 wrong usage, 3 the policy
-fails, 4 an import is refused, 5 the records or a file cannot be read.
+Exit code: 0 ok, 1 a decision is not the same when it is made again, 2 wrong
+usage, 3 the policy fails, 4 an import is refused, 5 the records or a file
+cannot be read.
 
 Examples:
   pointsman policy replay --since 7d
-  pointsman policy replay --policy by_size.ts --group general --since 2026-03-01 --until 2026-03-02
+  pointsman policy replay --policy by_size.ts --group general --since 2026-03-01
   pointsman policy replay --policy cost --json -o replay.json`;
 
 /** `policy replay`. */
@@ -92,8 +95,9 @@ async function replay(flags: ReplayFlags, world: World, services: RecordServices
   const text = flags.json
     ? replayJson(made, { filter, candidate: flags.policy ?? null })
     : replayText(made, flags.by, chosen !== null);
-  if (flags.output === undefined) world.print(text);
-  else writeFile(flags.output, `${text}\n`);
+  const { output } = flags;
+  if (output === undefined) world.print(text);
+  else orUnwritable(output, () => Deno.writeTextFileSync(output, `${text}\n`));
   throwVerdict(made);
 }
 
@@ -137,7 +141,7 @@ async function orFailure(work: () => Promise<Replay>): Promise<Replay> {
     return await work();
   } catch (error) {
     const broken = error instanceof ReplayFailure && error.reason === "policy";
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new ExitError(broken ? EXIT.fault : EXIT.unreadable, message);
   }
 }
@@ -153,14 +157,6 @@ function throwVerdict({ verdicts, account }: Replay): void {
   }
   if (account.faults > 0) {
     throw new ExitError(EXIT.fault, `The policy failed on ${account.faults} calls`);
-  }
-}
-
-function writeFile(path: string, text: string): void {
-  try {
-    Deno.writeTextFileSync(path, text);
-  } catch (error) {
-    throw unwritable(path, error);
   }
 }
 

@@ -7,9 +7,10 @@ import { generateKeys, parseSignature, signManifest } from "../signing/signature
 import {
   type ConfiguredPolicies,
   headline,
+  isSameFile,
+  orUnwritable,
   type PolicyConfig,
   scriptsOf,
-  unwritable,
 } from "./configured.ts";
 import { EXIT, EXITS, readable, refusal } from "./exit.ts";
 
@@ -33,8 +34,8 @@ function addKeygen(policy: Command, world: World): void {
     .addHelpText(
       "after",
       `
-Writes <id>.key.pem, which only you may read, and <id>.pub.pem, which goes into server.policies.public_keys.
-Files that are there stay as they are.
+Writes <id>.key.pem, which only you may read, and <id>.pub.pem, which goes into
+server.policies.public_keys. Files that are there stay as they are.
 ${EXITS}
 
 Example:
@@ -50,13 +51,11 @@ Example:
       const { privateKey, publicKey } = generateKeys();
       const secret = join(output, `${keyId}${KEY_ENDING}`);
       const open = join(output, `${keyId}.pub.pem`);
-      try {
-        Deno.mkdirSync(output, { recursive: true });
+      orUnwritable(output, () => Deno.mkdirSync(output, { recursive: true }));
+      orUnwritable(secret, () => {
         Deno.writeTextFileSync(secret, privateKey, { mode: 0o600, createNew: true });
-        Deno.writeTextFileSync(open, publicKey, { createNew: true });
-      } catch (error) {
-        throw unwritable(secret, error);
-      }
+      });
+      orUnwritable(open, () => Deno.writeTextFileSync(open, publicKey, { createNew: true }));
       world.print(`${secret}\n${open}`);
     });
 }
@@ -89,11 +88,7 @@ Example:
       const path = readable(manifest);
       const privateKey = Deno.readTextFileSync(readable(key));
       const text = signed(Deno.readFileSync(path), { privateKey, keyId, key });
-      try {
-        Deno.writeTextFileSync(signature, text);
-      } catch (error) {
-        throw unwritable(signature, error);
-      }
+      orUnwritable(signature, () => Deno.writeTextFileSync(signature, text));
       world.print(`${signature}  by "${keyId}"`);
     });
 }
@@ -123,7 +118,8 @@ function addVerify(policy: Command, world: World, config: PolicyConfig): void {
     .addHelpText(
       "after",
       `
-With a configuration, every group that names this manifest must grant what it asks for.
+With a configuration, every group that names this manifest must grant what it
+asks for.
 ${EXITS}
 
 Examples:
@@ -147,19 +143,11 @@ Examples:
 /** The rules of every group that names a manifest; here a signature is always asked for. */
 function configuredRules(config: ConfiguredPolicies, path: string): readonly BuiltPolicyRules[] {
   const rules = [...scriptsOf(config).values()].flatMap((policy) =>
-    samePath(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
+    isSameFile(policy.path, path) ? [{ ...policy, trust: { ...policy.trust, required: true } }] : []
   );
   if (rules.length > 0) return rules;
   const why = "no group of the configuration names it; state --public-key";
   throw new ExitError(2, `Cannot verify "${path}": ${why}`);
-}
-
-function samePath(first: string, second: string): boolean {
-  try {
-    return Deno.realPathSync(first) === second;
-  } catch {
-    return false;
-  }
 }
 
 /** Whoever signed it must have this key, by whatever name; what it asks for is shown, not judged. */

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import { examples, ExitError, type World } from "../../core/command.ts";
+import { withConfigOption } from "../../core/config_option.ts";
 import { policyGroups } from "../../core/policy_groups.ts";
 import type { PolicyBoard, PolicyNotice, PolicyStanding } from "../../core/policy_standing.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { type ConfiguredPolicies, type PolicyConfig, policyOf } from "./configured.ts";
 import { EXIT, EXITS } from "./exit.ts";
 
@@ -22,9 +24,8 @@ export function addStatus(
   world: World,
   { config, openBoard }: { readonly config: PolicyConfig; readonly openBoard: OpenBoard },
 ): void {
-  policy.command("status")
+  withConfigOption(policy.command("status"))
     .description("show the policies that running gateways have in force, and their faults")
-    .option("--config <path>", "config file of the gateway")
     .option("--json", "print JSON")
     .addHelpText("after", `${EXITS}\n${examples("pointsman policy status --config config.yaml")}`)
     .action(async ({ config: path, json }: StatusOptions) => {
@@ -35,10 +36,9 @@ export function addStatus(
       if (notices.length === 0) throw silent(statePath);
       world.print(notices.flatMap(linesOf).join("\n"));
     });
-  policy.command("resume")
+  withConfigOption(policy.command("resume"))
     .argument("<group>", "whose policy is asked again")
     .description("end the quarantine of a policy, or the rollback of its rollout")
-    .option("--config <path>", "config file of the gateway")
     .option("--json", "print JSON")
     .addHelpText("after", RESUME_HELP)
     .action(async (group: string, { config: path, json }: StatusOptions) => {
@@ -63,7 +63,7 @@ async function open(openBoard: OpenBoard, statePath: string, { now }: World): Pr
   try {
     return await openBoard(statePath, now);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ExitError(EXIT.unreadable, `Cannot open the state "${statePath}": ${reason}`);
   }
 }

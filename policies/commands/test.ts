@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { dirname } from "node:path";
 import { ExitError, type World } from "../../core/command.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { collectCases } from "../author_tools.ts";
 import { type CaseResult, runCases, testFiles } from "../test_cases.ts";
 import type { SandboxedPolicy, TriedPolicy } from "../sandboxed_policy.ts";
 import { grantLines, type PolicyConfig, servingPolicy } from "./configured.ts";
-import { alone, EXIT, EXITS, open, readable } from "./exit.ts";
+import { alone, EXIT, EXITS, open, present, readable } from "./exit.ts";
 
 interface TestOptions {
   readonly config?: string;
@@ -35,7 +36,7 @@ Example:
   pointsman policy test policies/`,
     )
     .action(async (path: string, options: TestOptions) => {
-      const files = testFiles(readable(path));
+      const files = testFiles(present(path));
       if (files.length === 0) throw noCases(path);
       const results: CaseResult[] = [];
       const configured = options.config !== undefined || options.group !== undefined;
@@ -69,14 +70,14 @@ async function testFile(
 ): Promise<readonly CaseResult[]> {
   await using opened = await open(tried);
   const collected = await collectCases(file);
-  if (!collected.ok) throw new ExitError(EXIT.failed, collected.stderr.trim());
+  if (!collected.ok) throw new ExitError(EXIT.failed, collected.stderr);
   try {
     const folder = dirname(file);
     const cases = { filter, folder, update: update === true };
     const results = await runCases(opened, collected.stdout, cases);
     return results.map((result) => withGrants(result, opened));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ExitError(EXIT.unreadable, `Cannot run the cases of "${file}": ${reason}`);
   }
 }

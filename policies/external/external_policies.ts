@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { FeedbackCounts, PolicyGroup } from "../../core/policy_runner.ts";
 import type { FeedbackSettings } from "../../core/policy_settings.ts";
 import type { PolicyState } from "../../core/policy_standing.ts";
@@ -43,7 +44,7 @@ export class ExternalPolicies {
       ),
     );
     for (const [name, policy] of this.#policies) {
-      if (isSame(asked.get(name), policy.settings)) continue;
+      if (isDeepStrictEqual(asked.get(name), policy.settings)) continue;
       this.#policies.delete(name);
       policy.close();
     }
@@ -95,8 +96,4 @@ export class ExternalPolicies {
       this.#world.log.write("error", "policy_feedback_failed", told, { group });
     }
   }
-}
-
-function isSame(first: unknown, second: unknown): boolean {
-  return JSON.stringify(first) === JSON.stringify(second);
 }

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isDeepStrictEqual } from "node:util";
 import type { Deadlines } from "../../core/deadlines.ts";
 import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
@@ -53,7 +54,7 @@ export class Feedback {
 
   /** A line that is under way is sent again. */
   configure(settings: FeedbackSettings): void {
-    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return;
+    if (isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
     this.#client[Symbol.dispose]();
     this.#client = new EgressClient(settings.egress, this.#world.resolve);

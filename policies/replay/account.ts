@@ -69,12 +69,16 @@ export class ReplayAccount {
   }
 
   #sidesOf({ group, caller }: CallOutcome): readonly Sides[] {
-    return [this.total, entry(this.groups, group, newSides), entry(this.callers, caller, newSides)];
+    return [
+      this.total,
+      this.groups.getOrInsertComputed(group, newSides),
+      this.callers.getOrInsertComputed(caller, newSides),
+    ];
   }
 
   #countTarget(group: string, target: string | null, side: "served" | "candidate"): void {
-    const targets = entry(this.targets, group, () => new Map());
-    entry(targets, target ?? "none", () => ({ served: 0, candidate: 0 }))[side] += 1;
+    const targets = this.targets.getOrInsertComputed(group, () => new Map());
+    targets.getOrInsertComputed(target ?? "none", () => ({ served: 0, candidate: 0 }))[side] += 1;
   }
 }
 
@@ -112,10 +116,4 @@ function newSide(): Side {
     calls: 0,
     nusd: { input: 0n, cached_input: 0n, cache_write: 0n, output: 0n, image: 0n },
   };
-}
-
-function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, value = make());
-  return value;
 }

@@ -17,9 +17,6 @@ export type Decider =
 /** Why nothing here can decide again. */
 export type Undecidable = "remote" | "missing";
 
-/** Plans whose digests are kept. */
-const MAX_PLANS = 1_000;
-
 /** Makes what decided, once each, from what is stored. */
 export class Deciders implements AsyncDisposable {
   readonly #strategies: Registry<Strategy>;
@@ -27,7 +24,6 @@ export class Deciders implements AsyncDisposable {
   readonly #statics = new Map<string, Promise<GroupStatics | null>>();
   readonly #builtins = new WeakMap<StrategyChoice, Decider>();
   readonly #scripts = new Map<string, Promise<Decider | Undecidable>>();
-  readonly #planDigests = new Map<string, string>();
 
   constructor(strategies: Registry<Strategy>, store: DecisionStore) {
     this.#strategies = strategies;
@@ -40,25 +36,15 @@ export class Deciders implements AsyncDisposable {
    * @throws {RecordError} when it was changed
    */
   statics({ configFingerprint, group }: RecordedDecision): Promise<GroupStatics | null> {
-    const key = `${configFingerprint} ${group}`;
-    let found = this.#statics.get(key);
-    if (!found) this.#statics.set(key, found = this.#readStatics(configFingerprint, group));
-    return found;
+    return this.#statics.getOrInsertComputed(
+      `${configFingerprint} ${group}`,
+      () => this.#readStatics(configFingerprint, group),
+    );
   }
 
   async #readStatics(fingerprint: string, group: string): Promise<GroupStatics | null> {
     const packed = await this.#store.statics(fingerprint, group);
     return packed === null ? null : unpackStatics(packed);
-  }
-
-  /** SHA-256 of a plan in hex: most records have one of a few. */
-  planDigest(json: string): string {
-    let digest = this.#planDigests.get(json);
-    if (digest === undefined) {
-      if (this.#planDigests.size >= MAX_PLANS) this.#planDigests.clear();
-      this.#planDigests.set(json, digest = hash("sha256", json, "hex"));
-    }
-    return digest;
   }
 
   /** What decided about a record: its policy, else the strategy of the group, or its base. */
@@ -89,9 +75,7 @@ export class Deciders implements AsyncDisposable {
 
   /** A policy whose bundle is stored. */
   stored(digest: string): Promise<Decider | Undecidable> {
-    let found = this.#scripts.get(digest);
-    if (!found) this.#scripts.set(digest, found = this.#readBundle(digest));
-    return found;
+    return this.#scripts.getOrInsertComputed(digest, (digest) => this.#readBundle(digest));
   }
 
   /** A policy by its code. */

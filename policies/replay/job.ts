@@ -2,6 +2,7 @@
 import type { DecisionStore } from "../../core/decision_store.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Strategy } from "../../core/strategy.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { Deciders } from "./deciders.ts";
 import type { JobAnswer, JobRequest, JobStart } from "./job_messages.ts";
 import { candidateOf, redecidePage } from "./redecide.ts";
@@ -43,7 +44,7 @@ async function answer(request: JobRequest): Promise<void> {
     self.postMessage(answer, transfer);
   } catch (error) {
     const reason = error instanceof BrokenPolicy ? "policy" : "records";
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     self.postMessage({ kind: "failed", reason, message } satisfies JobAnswer);
   }
 }

@@ -88,9 +88,7 @@ export function packCalls(calls: readonly CallOutcome[]): PackedCalls {
   const places = new Map<string, number>();
   const place = (name: string | null) => {
     if (name === null) return NOTHING;
-    let found = places.get(name);
-    if (found === undefined) places.set(name, found = places.size);
-    return found;
+    return places.getOrInsertComputed(name, () => places.size);
   };
   const numbers = new Float64Array(calls.length * WIDTH);
   calls.forEach((call, index) => {

@@ -1,4 +1,4 @@
-import type { HostAnswer } from "../sandbox/policy_host.ts";
+import { faultOf, type HostAnswer } from "../sandbox/policy_host.ts";
 import { checkPlan, readPlan } from "../../core/plan.ts";
 import { planJson } from "../../core/plan_json.ts";
 import type { Asking, CheckedPlan, Plan, RouteContext } from "../../core/strategy.ts";
@@ -55,8 +55,7 @@ export const ASKING: Asking = {
 };
 
 function scriptPlan(answer: HostAnswer, context: RouteContext): Planned {
-  if (answer.kind === "lost") return { kind: "fault", fault: "policy-unavailable" };
-  if (answer.kind === "fault") return { kind: "fault", fault: answer.fault };
+  if (answer.kind !== "plan") return { kind: "fault", fault: faultOf(answer) };
   const outcome = readPlan(answer.text, context);
   return outcome.kind === "plan" ? held(outcome.plan, outcome.checked) : outcome;
 }

@@ -1,4 +1,5 @@
 import type { RecordedDecision } from "../../core/decision_store.ts";
+import { planDigest } from "../../core/plan_json.ts";
 import type { RouteContext } from "../../core/strategy.ts";
 import {
   type GroupStatics,
@@ -30,7 +31,7 @@ export async function readRecord<Record extends RecordedDecision>(
   const context = unpackContext({ z: record.contextZ, sha256: record.contextSha256 }, statics);
   const isWhole = context.requestId === record.requestId && context.group === record.group &&
     context.seed === record.seed &&
-    (record.planSha256 === null || record.planSha256 === deciders.planDigest(record.planJson));
+    (record.planSha256 === null || record.planSha256 === planDigest(record.planJson));
   if (!isWhole) throw new RecordError("Cannot read a record: its parts do not belong together");
   const found = await deciders.of(record, statics);
   const seesContent = record.contentSha256 !== null && record.policyDigest !== null;

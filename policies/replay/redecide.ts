@@ -139,7 +139,7 @@ async function planned(
 }
 
 /** How the second plan compares; a fault is a difference, since the first was a plan. */
-export function verdictOf(
+function verdictOf(
   { record }: Pick<ReadRecord, "record">,
   again: Planned | "remote" | "missing" | "needsContent",
 ): Verdict {

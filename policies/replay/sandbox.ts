@@ -1,6 +1,6 @@
 import { createDeadlines } from "../../core/deadlines.ts";
 import { MAX_BATCH } from "../sandbox/messages.ts";
-import { type HostAnswer, PolicyHost } from "../sandbox/policy_host.ts";
+import { faultOf, type HostAnswer, PolicyHost } from "../sandbox/policy_host.ts";
 import { openProcess } from "../sandbox/process_link.ts";
 
 /** A policy that does not come to decide. */
@@ -96,8 +96,7 @@ export class ReplaySandbox implements AsyncDisposable {
     );
     if (refused) {
       host.kill();
-      const fault = refused.kind === "fault" ? refused.fault : "policy-unavailable";
-      throw new BrokenPolicy(`Cannot load the policy: ${fault}`);
+      throw new BrokenPolicy(`Cannot load the policy: ${faultOf(refused)}`);
     }
     return this.#opened = host;
   }

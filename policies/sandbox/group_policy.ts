@@ -11,7 +11,7 @@ import type {
   RouteContext,
 } from "../../core/strategy.ts";
 import { FaultLog } from "../fault_log.ts";
-import type { HostAnswer } from "./policy_host.ts";
+import { faultOf, type HostAnswer } from "./policy_host.ts";
 import { PolicyQueue } from "./policy_queue.ts";
 import { type Admission, Quarantine } from "./quarantine.ts";
 import type { HostWorld } from "./spare_host.ts";
@@ -153,7 +153,7 @@ export class GroupPolicy {
       this.#queue.release();
       if (answer.kind !== "lost") return end(answer, place.pid);
     }
-    return end({ kind: "fault", fault: "policy-unavailable", detail: "" }, null);
+    return end({ kind: "lost" }, null);
   }
 
   #serve(version: PolicyVersion): void {
@@ -215,6 +215,5 @@ export function shortDigest(digest: string): string {
 
 function outcomeOf(answer: HostAnswer, context: RouteContext): PolicyOutcome {
   if (answer.kind === "plan") return readPlan(answer.text, context);
-  const fault = answer.kind === "lost" ? "policy-unavailable" : answer.fault;
-  return { kind: "fault", fault, problem: null };
+  return { kind: "fault", fault: faultOf(answer), problem: null };
 }

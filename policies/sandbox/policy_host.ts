@@ -21,6 +21,14 @@ export type HostAnswer =
   | { readonly kind: "fault"; readonly fault: PolicyFault; readonly detail: string }
   | { readonly kind: "lost" };
 
+/** An answer without a plan. */
+export type NoPlan = Exclude<HostAnswer, { readonly kind: "plan" }>;
+
+/** The fault that callers and authors are told: a host that is gone is no fault of the policy. */
+export function faultOf(answer: NoPlan): PolicyFault {
+  return answer.kind === "lost" ? "policy-unavailable" : answer.fault;
+}
+
 /** What its owner is told of a host. */
 export interface HostOwner {
   /** Its heap has passed its mark. */
@@ -53,7 +61,7 @@ interface Pause {
 }
 
 const decoder = new TextDecoder();
-const LOST: HostAnswer = { kind: "lost" };
+const LOST: NoPlan = { kind: "lost" };
 
 /** What a host is started with. */
 export interface PolicyHostOptions {
@@ -131,7 +139,7 @@ export class PolicyHost {
   }
 
   /** Loads a bundle; gives the fault that refuses it, or `null`. */
-  async load(message: LoadMessage, owner: HostOwner): Promise<HostAnswer | null> {
+  async load(message: LoadMessage, owner: HostOwner): Promise<NoPlan | null> {
     if (!await this.ready) return LOST;
     this.#owner = owner;
     this.#timeoutMs = message.timeoutMs;

@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/thrown.ts";
 import { hostCommand } from "./host_command.ts";
 import type { HostLink, LinkEvents } from "./host_link.ts";
 
@@ -6,7 +7,7 @@ const READ_BYTES = 16 * 1024;
 
 /** A host in a process of its own, reached over its pipes. */
 export function openProcess(heapMb: number, events: LinkEvents): HostLink {
-  const child = hostCommand(heapMb).spawn();
+  const child = spawn(heapMb);
   const send = outlet(child.stdin);
   void follow(child, events);
   return {
@@ -20,6 +21,15 @@ export function openProcess(heapMb: number, events: LinkEvents): HostLink {
       }
     },
   };
+}
+
+/** @throws {Error} when the system starts no process, or the gateway may not */
+function spawn(heapMb: number): Deno.ChildProcess {
+  try {
+    return hostCommand(heapMb).spawn();
+  } catch (error) {
+    throw new Error(`Cannot start a process for policies: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Sends frames; those of one turn, and those that come while others are being written, go together. */

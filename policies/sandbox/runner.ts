@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
@@ -11,8 +12,9 @@ import type {
   PolicyRunner,
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
-import type { PolicyStanding, PolicyState } from "../../core/policy_standing.ts";
+import { type PolicyStanding, type PolicyState, worstState } from "../../core/policy_standing.ts";
 import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import { messageOf } from "../../core/thrown.ts";
 import { readPolicy } from "../policy_source.ts";
 import { UNAVAILABLE } from "../unavailable.ts";
 import { isManifest } from "../signing/built_policy.ts";
@@ -78,8 +80,7 @@ class ProcessRunner implements ScriptRunner {
   }
 
   get state(): PolicyState {
-    const states = [...this.#groups.values()].map(({ state }) => state);
-    return STATES.find((state) => states.includes(state)) ?? "ok";
+    return worstState([...this.#groups.values()].map(({ state }) => state));
   }
 
   standings(): readonly PolicyStanding[] {
@@ -174,8 +175,8 @@ class ProcessRunner implements ScriptRunner {
     if (!result.ok) return result.flaws;
     const { bundle } = result;
     const current = this.#groups.get(group)?.version;
-    const stays = current?.bundle.digest === bundle.digest && isSame(current.settings, settings) &&
-      isolation === this.#settings.isolation;
+    const stays = current?.bundle.digest === bundle.digest &&
+      isDeepStrictEqual(current.settings, settings) && isolation === this.#settings.isolation;
     if (stays) return null;
     const options = { bundle, settings, spare: this.#spare, world: this.#world };
     const version = new PolicyVersion({ ...options, traces: false });
@@ -257,7 +258,7 @@ class ProcessRunner implements ScriptRunner {
   /** Brings changed sources into force, one reload after the other. */
   #reload(): void {
     this.#reloads = this.#reloads.then(() => this.#reloadAll()).catch((error) => {
-      const msg = `policies not changed: ${error instanceof Error ? error.message : "unknown"}`;
+      const msg = `policies not changed: ${messageOf(error)}`;
       this.#log.write("error", "policy_refused", msg);
     });
   }
@@ -281,13 +282,6 @@ class ProcessRunner implements ScriptRunner {
       this.#log.write("error", "policy_refused", formatProblem(problemOf(group, flaw)), { group });
     }
   }
-}
-
-/** From the worst. */
-const STATES: readonly PolicyState[] = ["quarantined", "unavailable"];
-
-function isSame(first: ScriptPolicySettings, second: ScriptPolicySettings): boolean {
-  return JSON.stringify(first) === JSON.stringify(second);
 }
 
 function problemOf(group: string, { file, line, column, message }: BundleFlaw): Problem {

@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** One row per authenticated call: what it asked for, who served it, what it used and cost. */
-export const requestUsage = table({
+const requestUsage = table({
   name: "request_usage",
   key: ["request_id"],
   columns: {
@@ -54,7 +54,7 @@ export const requestUsage = table({
 });
 
 /** One row per attempt at a target. */
-export const requestAttempts = table({
+const requestAttempts = table({
   name: "request_attempts",
   key: ["request_id", "attempt_index"],
   columns: {
@@ -74,7 +74,7 @@ export const requestAttempts = table({
 });
 
 /** At most one row per call that failed. */
-export const requestErrors = table({
+const requestErrors = table({
   name: "request_errors",
   key: ["request_id"],
   columns: {
@@ -88,7 +88,7 @@ export const requestErrors = table({
 });
 
 /** Refused requests that belong to no caller, and the like. */
-export const securityAccessEvents = table({
+const securityAccessEvents = table({
   name: "security_access_events",
   key: ["id"],
   columns: {
@@ -108,7 +108,7 @@ export const securityAccessEvents = table({
 });
 
 /** How far each journal is shipped. */
-export const usageJournalOffsets = table({
+const usageJournalOffsets = table({
   name: "usage_journal_offsets",
   key: ["journal_id"],
   columns: {
@@ -119,7 +119,7 @@ export const usageJournalOffsets = table({
 });
 
 /** The ledger of migrations. */
-export const schemaMigrations = table({
+const schemaMigrations = table({
   name: "schema_migrations",
   key: ["id"],
   columns: {

@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** Allow-listed fields of a provider's error; never prose. */
-export const requestUpstreamErrorDetails = table({
+const requestUpstreamErrorDetails = table({
   name: "request_upstream_error_details",
   key: ["request_id", "attempt_index", "seq"],
   columns: {
@@ -15,7 +15,7 @@ export const requestUpstreamErrorDetails = table({
 });
 
 /** Steps of a call, in order. */
-export const requestTraceEvents = table({
+const requestTraceEvents = table({
   name: "request_trace_events",
   key: ["request_id", "seq"],
   columns: {
@@ -28,7 +28,7 @@ export const requestTraceEvents = table({
 });
 
 /** What shaping decided about a caller. */
-export const requestTrafficShapeEvents = table({
+const requestTrafficShapeEvents = table({
   name: "request_traffic_shape_events",
   key: ["request_id", "seq"],
   columns: {
@@ -42,7 +42,7 @@ export const requestTrafficShapeEvents = table({
 });
 
 /** What shaping decided about a provider, a model or a target. */
-export const requestUpstreamShapeEvents = table({
+const requestUpstreamShapeEvents = table({
   name: "request_upstream_shape_events",
   key: ["request_id", "seq"],
   columns: {
@@ -58,7 +58,7 @@ export const requestUpstreamShapeEvents = table({
 });
 
 /** The form of a request: counts, buckets and flags. */
-export const requestShapes = table({
+const requestShapes = table({
   name: "request_shapes",
   key: ["request_id"],
   columns: {
@@ -84,7 +84,7 @@ export const requestShapes = table({
 });
 
 /** The form of a request after a bridge, per attempt. */
-export const requestTranslationShapes = table({
+const requestTranslationShapes = table({
   name: "request_translation_shapes",
   key: ["request_id", "attempt_index"],
   columns: {
@@ -104,7 +104,7 @@ export const requestTranslationShapes = table({
 });
 
 /** What a bridge did to a field. */
-export const requestTranslationFieldEvents = table({
+const requestTranslationFieldEvents = table({
   name: "request_translation_field_events",
   key: ["request_id", "attempt_index", "seq"],
   columns: {
@@ -114,7 +114,7 @@ export const requestTranslationFieldEvents = table({
 });
 
 /** The estimate of a request before it was sent. */
-export const requestTokenEstimates = table({
+const requestTokenEstimates = table({
   name: "request_token_estimates",
   key: ["request_id"],
   columns: {

@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** One row per call that reached `route`: what was decided and by whom. */
-export const requestRoutingDecisions = table({
+const requestRoutingDecisions = table({
   name: "request_routing_decisions",
   key: ["request_id"],
   columns: {
@@ -20,7 +20,7 @@ export const requestRoutingDecisions = table({
 });
 
 /** The targets a decision had before it. */
-export const requestTargetCandidates = table({
+const requestTargetCandidates = table({
   name: "request_target_candidates",
   key: ["request_id", "group_target_index"],
   columns: {
@@ -39,7 +39,7 @@ export const requestTargetCandidates = table({
 });
 
 /** Why a target was not eligible. */
-export const requestTargetFilterReasons = table({
+const requestTargetFilterReasons = table({
   name: "request_target_filter_reasons",
   key: ["request_id", "seq"],
   columns: {
@@ -49,7 +49,7 @@ export const requestTargetFilterReasons = table({
 });
 
 /** The terms of a score. */
-export const requestDynamicScoreTerms = table({
+const requestDynamicScoreTerms = table({
   name: "request_dynamic_score_terms",
   key: ["request_id", "seq"],
   columns: {
@@ -62,7 +62,7 @@ export const requestDynamicScoreTerms = table({
 });
 
 /** Each pass over a plan, and what it read. */
-export const requestRoutingSignals = table({
+const requestRoutingSignals = table({
   name: "request_routing_signals",
   key: ["request_id", "seq"],
   columns: {
@@ -75,7 +75,7 @@ export const requestRoutingSignals = table({
 });
 
 /** Features of the request that the decision read. */
-export const requestDecisionShapeFeatures = table({
+const requestDecisionShapeFeatures = table({
   name: "request_decision_shape_features",
   key: ["request_id", "seq"],
   columns: {
@@ -87,7 +87,7 @@ export const requestDecisionShapeFeatures = table({
 });
 
 /** Why the response cache was used or not. */
-export const requestCacheReasons = table({
+const requestCacheReasons = table({
   name: "request_cache_reasons",
   key: ["request_id", "seq"],
   columns: {
@@ -97,7 +97,7 @@ export const requestCacheReasons = table({
 });
 
 /** Each run of a policy. */
-export const requestPolicyExecutions = table({
+const requestPolicyExecutions = table({
   name: "request_policy_executions",
   key: ["request_id", "seq"],
   columns: {
@@ -109,7 +109,7 @@ export const requestPolicyExecutions = table({
 });
 
 /** How a shadow policy would have decided. */
-export const requestShadowResults = table({
+const requestShadowResults = table({
   name: "request_shadow_results",
   key: ["request_id"],
   columns: {
@@ -121,7 +121,7 @@ export const requestShadowResults = table({
 });
 
 /** Each step from a failed target to the next. */
-export const requestFallbackTransitions = table({
+const requestFallbackTransitions = table({
   name: "request_fallback_transitions",
   key: ["request_id", "seq"],
   columns: {
@@ -131,7 +131,7 @@ export const requestFallbackTransitions = table({
 });
 
 /** What is needed to make the decision again. */
-export const requestDecisionRecords = table({
+const requestDecisionRecords = table({
   name: "request_decision_records",
   key: ["request_id"],
   columns: {
@@ -145,7 +145,7 @@ export const requestDecisionRecords = table({
 });
 
 /** The static part of a group's context, by its fingerprint. */
-export const routeConfigSnapshots = table({
+const routeConfigSnapshots = table({
   name: "route_config_snapshots",
   key: ["config_fingerprint", "group_name"],
   columns: {
@@ -155,7 +155,7 @@ export const routeConfigSnapshots = table({
 });
 
 /** The code of a policy, by its digest. */
-export const policyBundles = table({
+const policyBundles = table({
   name: "policy_bundles",
   key: ["policy_digest"],
   columns: {

@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** Captured content of a call, as ciphertext. */
-export const requestContentCaptures = table({
+const requestContentCaptures = table({
   name: "request_content_captures",
   key: ["id"],
   columns: {
@@ -18,7 +18,7 @@ export const requestContentCaptures = table({
 });
 
 /** Captured headers of a call. */
-export const requestContentHeaders = table({
+const requestContentHeaders = table({
   name: "request_content_headers",
   key: ["id"],
   columns: {
@@ -30,7 +30,7 @@ export const requestContentHeaders = table({
 });
 
 /** Calls whose captures were deleted and must not come again. */
-export const requestContentTombstones = table({
+const requestContentTombstones = table({
   name: "request_content_tombstones",
   key: ["request_id"],
   columns: {
@@ -40,7 +40,7 @@ export const requestContentTombstones = table({
 });
 
 /** Who read or deleted a capture. */
-export const requestContentAuditEvents = table({
+const requestContentAuditEvents = table({
   name: "request_content_audit_events",
   key: ["id"],
   columns: {

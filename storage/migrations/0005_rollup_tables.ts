@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** Each run of a rollup, with the checksum of its source. */
-export const usageRollupRuns = table({
+const usageRollupRuns = table({
   name: "usage_rollup_runs",
   key: ["id"],
   columns: {
@@ -42,20 +42,20 @@ const columns = {
 } as const;
 
 /** Usage by hour. */
-export const usageRollupHourly = table({ name: "usage_rollup_hourly", key, columns });
+const usageRollupHourly = table({ name: "usage_rollup_hourly", key, columns });
 
 /** Usage by day. */
-export const usageRollupDaily = table({ name: "usage_rollup_daily", key, columns });
+const usageRollupDaily = table({ name: "usage_rollup_daily", key, columns });
 
 /** Usage by month. */
-export const usageRollupMonthlyBilling = table({
+const usageRollupMonthlyBilling = table({
   name: "usage_rollup_monthly_billing",
   key,
   columns,
 });
 
 /** Histograms of latencies. */
-export const usageRollupHistograms = table({
+const usageRollupHistograms = table({
   name: "usage_rollup_histograms",
   key: ["run_id", "row_no"],
   columns: {
@@ -66,7 +66,7 @@ export const usageRollupHistograms = table({
 });
 
 /** Usage by bucket of a decision. */
-export const usageRollupDecisionBuckets = table({
+const usageRollupDecisionBuckets = table({
   name: "usage_rollup_decision_buckets",
   key: ["run_id", "row_no"],
   columns: {
@@ -78,7 +78,7 @@ export const usageRollupDecisionBuckets = table({
 });
 
 /** Who ran, finalised or forced a rollup. */
-export const usageRollupAuditEvents = table({
+const usageRollupAuditEvents = table({
   name: "usage_rollup_audit_events",
   key: ["id"],
   columns: {

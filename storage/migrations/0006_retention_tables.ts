@@ -2,7 +2,7 @@ import { createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** Each retention policy that was in force. */
-export const retentionPolicyVersions = table({
+const retentionPolicyVersions = table({
   name: "retention_policy_versions",
   key: ["id"],
   columns: {
@@ -15,7 +15,7 @@ export const retentionPolicyVersions = table({
 });
 
 /** The rules of a retention policy. */
-export const retentionPolicyRules = table({
+const retentionPolicyRules = table({
   name: "retention_policy_rules",
   key: ["policy_version_id", "rule_order"],
   columns: {
@@ -26,7 +26,7 @@ export const retentionPolicyRules = table({
 });
 
 /** Each run of retention. */
-export const retentionJobs = table({
+const retentionJobs = table({
   name: "retention_jobs",
   key: ["id"],
   columns: {
@@ -38,7 +38,7 @@ export const retentionJobs = table({
 });
 
 /** What a run of retention did to a table. */
-export const retentionJobTableResults = table({
+const retentionJobTableResults = table({
   name: "retention_job_table_results",
   key: ["job_id", "table_name"],
   columns: {
@@ -49,7 +49,7 @@ export const retentionJobTableResults = table({
 });
 
 /** Rows that must not be deleted. */
-export const legalHolds = table({
+const legalHolds = table({
   name: "legal_holds",
   key: ["hold_id"],
   columns: {
@@ -64,7 +64,7 @@ export const legalHolds = table({
 });
 
 /** Who made or released a hold. */
-export const legalHoldAuditEvents = table({
+const legalHoldAuditEvents = table({
   name: "legal_hold_audit_events",
   key: ["id"],
   columns: {

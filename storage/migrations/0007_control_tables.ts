@@ -2,7 +2,7 @@ import { createIndex, createTable, migration } from "../migration.ts";
 import { table, words } from "../table.ts";
 
 /** Versions of the administrators' permissions. */
-export const authzPolicySets = table({
+const authzPolicySets = table({
   name: "authz_policy_sets",
   key: ["id"],
   columns: {
@@ -14,7 +14,7 @@ export const authzPolicySets = table({
 });
 
 /** The rules of a set. */
-export const authzPolicyRules = table({
+const authzPolicyRules = table({
   name: "authz_policy_rules",
   key: ["policy_set_id", "seq"],
   columns: {
@@ -24,7 +24,7 @@ export const authzPolicyRules = table({
 });
 
 /** Who has which role. */
-export const authzRoleLinks = table({
+const authzRoleLinks = table({
   name: "authz_role_links",
   key: ["policy_set_id", "seq"],
   columns: {
@@ -34,7 +34,7 @@ export const authzRoleLinks = table({
 });
 
 /** Who changed permissions. */
-export const authzPolicyAuditEvents = table({
+const authzPolicyAuditEvents = table({
   name: "authz_policy_audit_events",
   key: ["id"],
   columns: {
@@ -44,7 +44,7 @@ export const authzPolicyAuditEvents = table({
 });
 
 /** Each import of outcomes. */
-export const evalRuns = table({
+const evalRuns = table({
   name: "eval_runs",
   key: ["run_id"],
   columns: {
@@ -56,7 +56,7 @@ export const evalRuns = table({
 });
 
 /** Rewards of outcomes, as a verifier gave them. */
-export const evalOutcomes = table({
+const evalOutcomes = table({
   name: "eval_outcomes",
   key: ["run_id", "outcome_id"],
   columns: {
@@ -69,7 +69,7 @@ export const evalOutcomes = table({
 });
 
 /** The calls of an outcome. */
-export const evalOutcomeRequests = table({
+const evalOutcomeRequests = table({
   name: "eval_outcome_requests",
   key: ["run_id", "outcome_id", "request_id"],
   columns: {
@@ -78,7 +78,7 @@ export const evalOutcomeRequests = table({
 });
 
 /** Labels of an outcome. */
-export const evalOutcomeLabels = table({
+const evalOutcomeLabels = table({
   name: "eval_outcome_labels",
   key: ["run_id", "outcome_id", "name"],
   columns: {
@@ -87,7 +87,7 @@ export const evalOutcomeLabels = table({
 });
 
 /** Registered gates. */
-export const evalGates = table({
+const evalGates = table({
   name: "eval_gates",
   key: ["digest"],
   columns: {
@@ -97,7 +97,7 @@ export const evalGates = table({
 });
 
 /** The rules of a gate. */
-export const evalGateRules = table({
+const evalGateRules = table({
   name: "eval_gate_rules",
   key: ["digest", "name"],
   columns: {
@@ -107,7 +107,7 @@ export const evalGateRules = table({
 });
 
 /** How far the data jobs of migrations are. */
-export const schemaDataJobs = table({
+const schemaDataJobs = table({
   name: "schema_data_jobs",
   key: ["id"],
   columns: {

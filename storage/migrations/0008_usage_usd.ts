@@ -2,7 +2,7 @@ import { createIndex, createView, migration } from "../migration.ts";
 import { type View, words } from "../table.ts";
 
 /** Calls for analysts: who, what, how much, in USD. The stored amounts are nano-USD. */
-export const usageUsd: View = {
+const usageUsd: View = {
   name: "request_usage_usd",
   of: "request_usage",
   columns: words(

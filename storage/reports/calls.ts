@@ -22,7 +22,7 @@ export function labelConditions(
 }
 
 /** Conditions that only rows of calls can answer. */
-export function rowConditions(
+function rowConditions(
   { status, tokenIdPrefix, trafficShapedOnly }: ReportFilter,
 ): readonly RawBuilder<unknown>[] {
   const found: RawBuilder<unknown>[] = [];
@@ -38,7 +38,7 @@ export function rowConditions(
 }
 
 /** Between conditions. */
-export const AND = sql` and `;
+const AND = sql` and `;
 
 const ROLLUP_LABELS: readonly string[] = words(
   "caller_id caller_user caller_project caller_environment token_id client requested_model",

@@ -64,7 +64,7 @@ export const partials = total("partials", "Partial", {
   row: "u.partial",
   rollup: "r.partial_count",
 });
-export const inputTokens = both("input_tokens", "Input tokens");
+const inputTokens = both("input_tokens", "Input tokens");
 export const outputTokens = both("output_tokens", "Output tokens");
 export const totalTokens = both("total_tokens", "Tokens");
 export const cost = total("cost_nusd", "Cost", {
@@ -72,8 +72,8 @@ export const cost = total("cost_nusd", "Cost", {
   rollup: "r.total_cost_nusd",
   format: "nusd",
 });
-export const otherCost = both("other_attempts_cost_nusd", "Cost of other attempts", "nusd");
-export const spend = total("spend_nusd", "Spend", {
+const otherCost = both("other_attempts_cost_nusd", "Cost of other attempts", "nusd");
+const spend = total("spend_nusd", "Spend", {
   row: "cast(coalesce(u.total_cost_nusd, 0) as numeric) + coalesce(u.other_attempts_cost_nusd, 0)",
   rollup: "cast(r.total_cost_nusd as numeric) + r.other_attempts_cost_nusd",
   format: "nusd",

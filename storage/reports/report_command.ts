@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ExitError, fileError, type World } from "../../core/command.ts";
+import { suggest } from "../../core/config/suggest.ts";
 import type { UsageDatabase } from "../database.ts";
 import { flagsOk, type StorageCommandOptions } from "../database_flags.ts";
 import { withDatabase } from "../with_database.ts";
@@ -10,13 +11,14 @@ import { filterOf, needsSettings, type ReportFlags, withReportFlags } from "./re
 type Surroundings = StorageCommandOptions & { readonly world: World };
 
 const HELP = `
-Sections: pointsman report --list. One call with all of its evidence: pointsman report request <id>.
+Sections: pointsman report --list.
+One call with all of its evidence: pointsman report request <id>.
 
 Examples:
   pointsman report
   pointsman report hourly groups --since 6h --format table
   pointsman report savings --month 2026-10 --baseline catalog:acme/swift
-  pointsman report requests --status 5xx --caller ci --format csv --out errors.csv`;
+  pointsman report requests --status 5xx --caller ci --format csv --out 5xx.csv`;
 
 /** Adds `report`. */
 export function addReportCommand(
@@ -27,9 +29,9 @@ export function addReportCommand(
   withReportFlags(program.command("report"))
     .description("print calls, tokens, cost and latency")
     .argument("[sections...]", "sections to print; the usual ones when none is named")
-    .option("--list", "print the names of the sections", false)
+    .option("--list", "print the names of the sections")
     .addHelpText("after", HELP)
-    .action(async (names: string[], flags: ReportFlags & { readonly list: boolean }) => {
+    .action(async (names: string[], flags: ReportFlags & { readonly list?: true }) => {
       const surroundings = { world, ...options };
       const text = flags.list ? await listSections() : await report(names, flags, surroundings);
       if (flags.out === undefined) world.print(text.trimEnd());
@@ -87,7 +89,7 @@ async function evidence(
     throw new ExitError(2, "Cannot report on a call: expected one request id");
   }
   const { format } = flags;
-  if (format === "csv") throw new ExitError(2, "Cannot print the evidence of a call as csv");
+  if (format === "csv") throw new ExitError(2, "Cannot print a call as csv: use md, table or json");
   return await onDatabase(flags, surroundings, async (db) => {
     const { findEvidence } = await import("./evidence.ts");
     const { renderEvidence } = await import("./render_evidence.ts");
@@ -128,7 +130,9 @@ function choose(
   const known = sections.map(({ id }) => id);
   const wrong = wanted.find((name) => !known.includes(name));
   if (wrong !== undefined) {
-    throw new RangeError(`Cannot report on "${wrong}": known sections are ${known.join(", ")}`);
+    const meant = suggest(wrong, known);
+    const hint = meant === null ? "report --list names them" : `did you mean "${meant}"?`;
+    throw new RangeError(`Cannot report on "${wrong}": no section has that name; ${hint}`);
   }
   const chosen = sections
     .filter(({ id, isDefault }) => wanted.length === 0 ? isDefault : wanted.includes(id));

@@ -40,10 +40,10 @@ export interface ReportFlags extends DatabaseFlags, Partial<Record<keyof typeof 
   readonly baselineInputPricePerMillionUsd?: string;
   readonly baselineOutputPricePerMillionUsd?: string;
   readonly log?: string;
-  readonly trafficTuningAdvisor: boolean;
+  readonly trafficTuningAdvisor?: true;
   readonly status?: string;
   readonly tokenIdPrefix?: string;
-  readonly trafficShapedOnly: boolean;
+  readonly trafficShapedOnly?: true;
 }
 
 /** Adds the flags. */
@@ -64,13 +64,13 @@ export function withReportFlags(command: Command): Command {
     .option("--baseline-input-price-per-million-usd <usd>", "baseline that is not configured")
     .option("--baseline-output-price-per-million-usd <usd>", "its other price")
     .option("--log <path>", "journal to load first")
-    .option("--traffic-tuning-advisor", "the section `advisor` alone", false)
+    .option("--traffic-tuning-advisor", "the section `advisor` alone")
     .option("--status <code>", "such as 429 or 5xx")
     .option("--token-id-prefix <text>", "tokens whose id begins so")
-    .option("--traffic-shaped-only", "calls that shaping touched", false);
+    .option("--traffic-shaped-only", "calls that shaping touched");
   for (const name of Object.keys(LABELS)) {
     const words = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    command.option(`--${words} <text>`, "only calls with it");
+    command.option(`--${words} <text>`, "only calls with this value");
   }
   return command;
 }
@@ -97,7 +97,7 @@ export function filterOf(
     labels: Object.fromEntries(labels),
     status: flags.status === undefined ? null : parseStatus(flags.status),
     tokenIdPrefix: flags.tokenIdPrefix ?? null,
-    trafficShapedOnly: flags.trafficShapedOnly,
+    trafficShapedOnly: flags.trafficShapedOnly === true,
     baseline: baselineOf(flags, settings),
   };
 }

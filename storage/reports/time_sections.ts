@@ -1,3 +1,4 @@
+import { DAY_MS } from "../../core/period.ts";
 import { grouped } from "./grouped.ts";
 import { calls, cost, type Dimension, errors, totalTokens } from "./measures.ts";
 import type { Percentiles } from "./percentiles.ts";
@@ -19,7 +20,6 @@ const COMPARED: readonly ReportColumn[] = [
 ];
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 86_400_000;
 
 /** Usage hour by hour, and day by day (UTC). */
 export const timeSections: readonly Report[] = [

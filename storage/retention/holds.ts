@@ -1,6 +1,6 @@
+import { newId } from "../../core/new_id.ts";
 import type { DataClass } from "../../core/snapshot.ts";
 import type { Queries, UsageDatabase, Value } from "../database.ts";
-import { newId } from "../new_id.ts";
 
 /** What a hold keeps; empty texts and `null` name everything. */
 export interface NewHold {
@@ -17,7 +17,7 @@ export interface NewHold {
 
 /** Makes a hold and its audit row; gives its id. */
 export async function createHold(db: UsageDatabase, hold: NewHold, now: number): Promise<string> {
-  const id = newId("hld", now);
+  const id = `hld_${newId(now)}`;
   const row: Readonly<Record<string, Value>> = {
     hold_id: id,
     data_class: hold.dataClass,
@@ -83,6 +83,6 @@ async function audit(db: Queries, { id, event, actor, reason, now }: HoldEvent):
       ...["id", "hold_id", "event_type", "actor", "reason_code", "previous_active"],
       ...["new_active", "ts"],
     ],
-    values: [newId("aud", now), id, event, actor, reason, before, after, now],
+    values: [`aud_${newId(now)}`, id, event, actor, reason, before, after, now],
   }]);
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { examples, ExitError, type World } from "../../core/command.ts";
+import { withConfigOption } from "../../core/config_option.ts";
 import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
 import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
 import { parseTime } from "../time_window.ts";
@@ -18,9 +19,9 @@ interface RunFlags extends RetentionFlags {
 
 interface HoldFlags extends DatabaseFlags {
   readonly class: DataClass;
-  readonly requestId: string;
-  readonly project: string;
-  readonly environment: string;
+  readonly requestId?: string;
+  readonly project?: string;
+  readonly environment?: string;
   readonly from?: string;
   readonly to?: string;
   readonly reason: string;
@@ -43,12 +44,13 @@ const RUN_HELP = examples(
 );
 
 const CREATE_HELP = examples(
-  "pointsman hold create --class usage_detail --project shop --reason case-17 --actor ada",
-  "pointsman hold create --class usage_diagnostics --from 2026-11-01 --reason audit --actor ada",
+  "pointsman hold create --class usage_detail --project shop \\\n    --reason case-17 --actor ada",
+  "pointsman hold create --class usage_diagnostics --from 2026-11-01 \\\n    --reason audit --actor ada",
 );
 
 const RELEASE_HELP = examples(
-  'pointsman hold release hld_019aa3c41f7e7c2e9d5b8f60a1b2c3d4 --reason "case closed" --actor ada',
+  "pointsman hold release hld_019aa3c41f7e7c2e9d5b8f60a1b2c3d4 \\\n" +
+    '    --reason "case closed" --actor ada',
 );
 
 /** Adds `retention status|run` and `hold create|release|list`. */
@@ -59,15 +61,13 @@ export function addRetentionCommands(
 ): void {
   const surroundings = { world, ...options };
   const command = program.command("retention").description("delete rows that are old enough");
-  command.command("status")
+  withConfigOption(command.command("status"))
     .description("count what a run would delete")
-    .option("--config <path>", "configuration file")
     .addOption(classOption())
     .addHelpText("after", STATUS_HELP)
     .action((flags: RetentionFlags) => status(flags, surroundings));
-  command.command("run")
+  withConfigOption(command.command("run"))
     .description("delete what is old enough; counts only while server.retention.dry_run is on")
-    .option("--config <path>", "configuration file")
     .addOption(classOption())
     .option("--batches <count>", "batches per class; until nothing is left when not given")
     .addHelpText("after", RUN_HELP)
@@ -77,30 +77,27 @@ export function addRetentionCommands(
 
 function addHoldCommands(program: Command, surroundings: Surroundings): void {
   const command = program.command("hold").description("keep rows that retention would delete");
-  command.command("create")
+  withConfigOption(command.command("create"))
     .description("make a hold; what is not given names everything")
-    .option("--config <path>", "configuration file")
     .addOption(classOption().makeOptionMandatory())
-    .option("--request-id <id>", "one call", "")
-    .option("--project <name>", "calls of a project", "")
-    .option("--environment <name>", "calls of an environment", "")
+    .option("--request-id <id>", "one call")
+    .option("--project <name>", "calls of a project")
+    .option("--environment <name>", "calls of an environment")
     .option("--from <time>", "first moment, UTC")
     .option("--to <time>", "first moment after, UTC")
     .requiredOption("--reason <code>", "why; recorded")
     .requiredOption("--actor <name>", "who; recorded")
     .addHelpText("after", CREATE_HELP)
     .action((flags: HoldFlags) => create(flags, surroundings));
-  command.command("release")
+  withConfigOption(command.command("release"))
     .argument("<id>", "id of the hold")
     .description("end a hold")
-    .option("--config <path>", "configuration file")
     .requiredOption("--reason <text>", "why; recorded")
     .requiredOption("--actor <name>", "who; recorded")
     .addHelpText("after", RELEASE_HELP)
     .action((id: string, flags: ReleaseFlags) => release(id, flags, surroundings));
-  command.command("list")
+  withConfigOption(command.command("list"))
     .description("print every hold")
-    .option("--config <path>", "configuration file")
     .addHelpText("after", examples("pointsman hold list --config config.yaml"))
     .action((flags: DatabaseFlags) => list(flags, surroundings));
 }
@@ -142,7 +139,8 @@ async function create(flags: HoldFlags, surroundings: Surroundings): Promise<voi
 
 /** @throws RangeError when it would hold nothing */
 function holdOf(flags: HoldFlags): NewHold {
-  const { requestId, project, environment, reason, actor, class: dataClass } = flags;
+  const { requestId = "", project = "", environment = "", ...stated } = flags;
+  const { reason, actor, class: dataClass } = stated;
   const [from = null, to = null] = [flags.from, flags.to].map((time) =>
     time === undefined ? null : parseTime(time)
   );

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { newId } from "../../core/new_id.ts";
+import { DAY_MS } from "../../core/period.ts";
 import type { DataClass, RetentionRule, RetentionSettings } from "../../core/snapshot.ts";
 import type { Queries, Transactional, Value } from "../database.ts";
-import { newId } from "../new_id.ts";
 import { countSql, deleteSql, type RetentionQuery } from "./retention_sql.ts";
 import { CHILDREN, RETENTION_TABLES } from "./retention_tables.ts";
 
@@ -33,8 +34,6 @@ export interface RetentionOptions {
   readonly requestedBy: string;
 }
 
-const DAY_MS = 86_400_000;
-
 /** Counts what a run would delete; changes nothing. */
 export async function retentionStatus(
   db: Queries,
@@ -53,7 +52,7 @@ export async function runRetention(
   options: RetentionOptions,
 ): Promise<TableState[]> {
   const { dryRun } = options.settings;
-  const job = newId("rtj", options.now);
+  const job = `rtj_${newId(options.now)}`;
   await startJob(db, job, options);
   const states = await retentionStatus(db, options);
   const done: TableState[] = [];
@@ -201,7 +200,7 @@ async function recordPolicy(
     "SELECT id, config_hash FROM retention_policy_versions WHERE active = 1",
   );
   if (active?.config_hash === hash) return String(active.id);
-  const id = newId("rtp", now);
+  const id = `rtp_${newId(now)}`;
   await db.query(
     "UPDATE retention_policy_versions SET active = 0, deactivated_at = $1 WHERE active = 1",
     now,

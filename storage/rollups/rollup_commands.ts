@@ -14,8 +14,8 @@ interface RunFlags extends DatabaseFlags {
   readonly type: RollupType;
   readonly from: string;
   readonly to: string;
-  readonly finalize: boolean;
-  readonly force: boolean;
+  readonly finalize?: true;
+  readonly force?: true;
   readonly actor: string;
 }
 
@@ -23,7 +23,7 @@ type Surroundings = StorageCommandOptions & { readonly world: World };
 
 const RUN_HELP = examples(
   "pointsman rollup run --type hourly --from 2026-11-20 --to 2026-11-21",
-  "pointsman rollup run --type monthly --from 2026-10-01 --to 2026-11-01 --finalize --actor ada",
+  "pointsman rollup run --type monthly --from 2026-10-01 --to 2026-11-01 \\\n    --finalize --actor ada",
 );
 
 /** Adds `rollup run|status|verify`. */
@@ -41,8 +41,8 @@ export function addRollupCommands(
     )
     .requiredOption("--from <time>", "where the first window begins")
     .requiredOption("--to <time>", "where the last window ends")
-    .option("--finalize", "make the windows immutable", false)
-    .option("--force", "finalise though a journal may hold calls of them", false)
+    .option("--finalize", "make the windows immutable")
+    .option("--force", "finalise though a journal may hold calls of them")
     .option("--actor <name>", "who finalises; recorded", "command line")
     .addHelpText("after", RUN_HELP)
     .action((flags: RunFlags) => run(flags, surroundings));
@@ -58,7 +58,7 @@ export function addRollupCommands(
 }
 
 async function run(flags: RunFlags, surroundings: Surroundings): Promise<void> {
-  const { type, finalize, force, actor } = flags;
+  const { type, finalize = false, force = false, actor } = flags;
   const span = flagsOk(() => ({ from: parseTime(flags.from), to: parseTime(flags.to) }));
   const windows = flagsOk(() => windowsOf(type, span));
   await withDatabase(flags, { ...surroundings, purpose: "write" }, async (db) => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { newId } from "../../core/new_id.ts";
 import type { Lockable, Queries, Transactional, Value } from "../database.ts";
 import { isOverflow } from "../exact_sum.ts";
-import { newId } from "../new_id.ts";
 import { completeTo } from "../offsets.ts";
 import {
   insertDecisionBuckets,
@@ -90,7 +90,7 @@ function runRollup(
   options: RollupOptions,
 ): Promise<RollupRun> {
   return db.transaction(async (queries) => {
-    const id = newId("rol", options.now);
+    const id = `rol_${newId(options.now)}`;
     const final = await finalRuns(queries, window);
     const after = final.reduce((latest, { generatedAt }) => Math.max(latest, generatedAt), -1);
     const until = options.finalize || final.length > 0 ? options.now - SETTLING_MS : options.now;
@@ -208,7 +208,7 @@ async function audit(
   const action = adjusts === null ? options.force ? "force_finalize" : "finalize" : "adjust";
   await db.insert("usage_rollup_audit_events", [{
     columns: ["id", "run_id", "action", "actor_subject", "note", "ts"],
-    values: [newId("aud", options.now), id, action, options.actor, adjusts ?? "", options.now],
+    values: [`aud_${newId(options.now)}`, id, action, options.actor, adjusts ?? "", options.now],
   }]);
 }
 

@@ -1,3 +1,5 @@
+import { periodAt } from "../../core/period.ts";
+
 /** Kinds of rollups, by the length of their windows. */
 export const ROLLUP_TYPES = ["hourly", "daily", "monthly"] as const;
 export type RollupType = typeof ROLLUP_TYPES[number];
@@ -10,7 +12,6 @@ export interface RollupWindow {
 }
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 
 /** The window of a type that holds a moment. */
 export function windowAt(type: RollupType, at: number): RollupWindow {
@@ -18,12 +19,9 @@ export function windowAt(type: RollupType, at: number): RollupWindow {
     case "hourly":
       return { type, start: at - at % HOUR_MS, end: at - at % HOUR_MS + HOUR_MS };
     case "daily":
-      return { type, start: at - at % DAY_MS, end: at - at % DAY_MS + DAY_MS };
-    case "monthly": {
-      const date = new Date(at);
-      const month = (ahead: number) => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + ahead);
-      return { type, start: month(0), end: month(1) };
-    }
+      return { type, ...periodAt("day", at) };
+    case "monthly":
+      return { type, ...periodAt("month", at) };
   }
 }
 

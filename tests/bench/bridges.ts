@@ -76,7 +76,7 @@ const REPLY: ChatResponse = {
       extra: {},
     },
   ],
-  finish: { reason: "tool_calls", raw: null },
+  finish: { reason: "tool_calls" },
   usage: { input: 30, output: 400, cachedInput: 0, cacheWrite: 0, image: null, reasoning: 90 },
   extra: {},
 };

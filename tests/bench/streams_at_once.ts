@@ -7,7 +7,7 @@ const STREAM_FRAMES = 66;
 const STREAM_MS = 1_300;
 
 /** Who serves a round of streams. */
-export interface Sides {
+interface Sides {
   readonly gateway: Running;
   readonly upstream: Running;
 }

@@ -5,7 +5,7 @@ import { type AgentName, programOf } from "./installed.ts";
 import { at, blocksOf, exportsOf } from "./page.ts";
 
 /** Where an agent runs. */
-export interface Place {
+interface Place {
   /** Folder with nothing else in it; the agent's settings and its workspace go below it. */
   readonly dir: string;
   /** Base URL of the gateway. */

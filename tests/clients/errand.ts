@@ -4,7 +4,7 @@ import type { Heard } from "./heard.ts";
 import type { Said } from "./model.ts";
 
 /** What an agent is sent to do in its workspace: two files to read, a line of one to change. */
-export interface Errand {
+interface Errand {
   /** Absolute paths. */
   readonly note: string;
   readonly other: string;

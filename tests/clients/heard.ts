@@ -24,7 +24,7 @@ export interface Heard {
 }
 
 /** A call that a model hears of again. */
-export interface HeardCall {
+interface HeardCall {
   readonly id: string;
   readonly name: string;
   readonly input: string;

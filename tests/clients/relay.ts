@@ -60,7 +60,7 @@ export function startRelay(target: string): Relay {
 }
 
 /** A proxy that lets nothing through and tells who was called. */
-export interface Trap extends AsyncDisposable {
+interface Trap extends AsyncDisposable {
   readonly url: string;
   /** First lines of the requests it refused. */
   readonly caught: readonly string[];

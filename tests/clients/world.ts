@@ -23,7 +23,7 @@ export interface World extends AsyncDisposable {
 const TOOLS = ["tools", "tool_choice", "parallel_tool_calls", "structured_outputs"];
 
 /** A target of one dialect that serves callers of all. */
-export function targetOf(dialect: DialectName, more: ConfigTree = {}): ConfigTree {
+function targetOf(dialect: DialectName, more: ConfigTree = {}): ConfigTree {
   return {
     provider: providerName(1, dialect),
     model: "up-1",

@@ -344,6 +344,8 @@ for (const dialect of DIALECTS) {
       assert.match(answer, /\r\nconnection: close\r\n/i);
       const [row] = await gateway.settled(1);
       assert.deepEqual([row?.["status"], row?.["error"]], [408, "request-timeout"]);
+      const waitedUs = row?.["latency_ms"] * 1000 - row?.["overhead_us"];
+      assert(waitedUs >= 90_000, "time at the caller is no overhead of the gateway");
       assert.equal(upstream.requests.length, 0);
     }, { body_timeout_ms: 100 });
   });

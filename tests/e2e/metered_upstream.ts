@@ -2,7 +2,7 @@ import type { Behaviour } from "../upstream.ts";
 import { asChunk, responseHead } from "../upstream_http.ts";
 
 /** Tokens an upstream reported with one answer. */
-export interface Reported {
+interface Reported {
   readonly input: number;
   readonly output: number;
 }

@@ -21,6 +21,7 @@ import {
   startUpstream,
   type TestUpstream,
 } from "../upstream.ts";
+import { flood } from "./behaviours.ts";
 
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = { traceparent: `00-${TRACE_ID}-b7ad6b7169203331-01`, tracestate: "vendor=1" };
@@ -277,6 +278,43 @@ Deno.test("calls that fail or are left end their spans, and strangers have none"
   const orphans = spans.filter(({ parentSpanId }) => parentSpanId && !known.has(parentSpanId));
   assert.deepEqual(orphans.filter(({ scope }) => scope !== "deno"), []);
   assert.equal(spans.filter(({ kind, scope }) => kind === "server" && scope === "deno").length, 4);
+});
+
+Deno.test("a caller that leaves a traced stream leaves its whole record", async () => {
+  const LEAVERS = 10;
+  const headers = { ...PARENT, "user-agent": "curl/8", "x-request-id": "mine" };
+  const frame = `data: ${
+    JSON.stringify({ choices: [{ index: 0, delta: { content: "hello" }, finish_reason: null }] })
+  }\n\n`;
+  const { spans, rows } = await traced(async ({ url }) => {
+    for (let leaver = 0; leaver < LEAVERS; leaver++) {
+      const leave = new AbortController();
+      const { body } = await send(url, "openai-chat", {
+        stream: true,
+        headers,
+        signal: leave.signal,
+      });
+      await body!.getReader().read();
+      leave.abort();
+    }
+  }, { behaviour: flood({ frame, count: 1_000_000, ending: "" }) });
+  assert.equal(rows.length, LEAVERS);
+  for (const row of rows) {
+    const { status, truncated, attempts, client, client_request_id, trace_id } = row;
+    assert.deepEqual(
+      { status, truncated, attempts, client, client_request_id, trace_id },
+      {
+        status: 499,
+        truncated: 0,
+        attempts: 1,
+        client: "curl",
+        client_request_id: "mine",
+        trace_id: TRACE_ID,
+      },
+    );
+    assert(row["output_tokens"] > 0 && row["total_cost_nusd"] > 0);
+  }
+  assert.equal(calls(spans).length, LEAVERS);
 });
 
 Deno.test("trace headers pass unchanged, each once, where nobody traces", async () => {

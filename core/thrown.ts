@@ -1,3 +1,13 @@
+/** What something thrown says. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** What kind of thing was thrown, where its message may tell too much. */
+export function kindOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.name : "unknown";
+}
+
 /** Where a fault of ours was thrown, without its message: that may quote what a caller sent. */
 export function safeCause(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined;

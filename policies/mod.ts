@@ -1,1 +1,0 @@
-export { createPolicyRunner } from "./runner.ts";
