@@ -1,9 +1,9 @@
 import { Command, CommanderError } from "commander";
 import type { Adapters } from "./core/adapters.ts";
 import { type AddCommands, ExitError, listenOption, type World } from "./core/command.ts";
-import { configPath, loadForCommand, withConfigOption } from "./core/config_option.ts";
+import { configPath, loadForCommand, readConfig, withConfigOption } from "./core/config_option.ts";
 import { listenText } from "./core/config/listen.ts";
-import { loadConfig, loadConfigAside, type LoadResult } from "./core/config/load.ts";
+import { loadConfigAside, type LoadResult } from "./core/config/load.ts";
 import { formatProblems, type Problem } from "./core/config/problem.ts";
 import { type LiveConfig, liveConfig, logProblems } from "./core/config/reload.ts";
 import { type ConfigFiles, diskSources, recording } from "./core/config/sources.ts";
@@ -198,7 +198,7 @@ async function start(path: string, listen: string | undefined): Promise<Gateway>
   const policies = adapters.createPolicyRunner(log);
   const { sources, files } = recording(diskSources(world));
   const parts = { ...registries, policies, listen };
-  const initial = loadConfig(path, sources, parts);
+  const initial = readConfig(path, sources, { parts, world });
   const load = () => loadConfigAside(path, sources, parts);
   if (!initial.ok) throw new ExitError(1, formatProblems(initial.problems));
   const { server } = initial.snapshot;

@@ -6,6 +6,7 @@ import { admitImages } from "./image_urls.ts";
 import { reserveCall, reserveSlot, reserveTokens } from "./reserve.ts";
 import type { Group, Snapshot } from "./snapshot.ts";
 import { shapeStart, shapeTokens } from "./shape_call.ts";
+import { failureFacts } from "./upstream_failure.ts";
 
 /**
  * Step 3: finds the group and admits the call to it, within the limits of its caller.
@@ -52,14 +53,15 @@ export function understand({ calibration }: Parts, call: Call): void {
   call.estimate = calibration.estimate(group.targets, estimated(features));
 }
 
-/** Refuses image URLs that lead into private networks. */
-export function admitImageUrls(
-  { resolve }: Parts,
-  { wireFeatures, snapshot }: Call,
-): Promise<void> | undefined {
-  const urls = wireFeatures?.imageUrls ?? [];
-  if (urls.length === 0 || snapshot.server.allowPrivateImageUrls) return undefined;
-  return admitImages(urls, resolve);
+/** Refuses image URLs that lead into private networks, in the words of a failure of a provider. */
+export function admitImageUrls({ resolve }: Parts, call: Call): Promise<void> | undefined {
+  const urls = call.wireFeatures?.imageUrls ?? [];
+  if (urls.length === 0 || call.snapshot.server.allowPrivateImageUrls) return undefined;
+  return admitImages(urls, resolve).catch((error: unknown) => {
+    if (!(error instanceof GatewayError)) throw error;
+    const details = { ...failureFacts(call), ...error.details };
+    throw new GatewayError(error.type, error.message, details);
+  });
 }
 
 /** The group a call names, if its caller may use it: unknown and forbidden names answer alike. */

@@ -37,8 +37,12 @@ export interface ChatRequest {
   readonly extra: Extra;
 }
 
-/** Wire fields without a neutral meaning, by dialect; only that dialect writes them back. */
-export type Extra = { readonly [Name in DialectName]?: JsonObject };
+/**
+ * Wire fields without a neutral meaning, by dialect; only that dialect writes them back. `beside` has
+ * those of a second thing in which its wire says the same: of a piece within its item, of a namespace
+ * around its tool.
+ */
+export type Extra = { readonly [Name in DialectName | "beside"]?: JsonObject };
 
 /** A prompt cache marker on a part or a tool. */
 export interface CacheMarker {
@@ -113,8 +117,13 @@ export type Part =
       readonly parts: readonly Part[];
       readonly isError: boolean;
     }
-    // A piece that only its own dialect carries.
-    | { readonly type: "opaque"; readonly dialect: DialectName; readonly value: Json }
+    // A piece that only its own dialect carries; `isItem`: it stands beside messages, in none.
+    | {
+      readonly type: "opaque";
+      readonly dialect: DialectName;
+      readonly value: Json;
+      readonly isItem?: true;
+    }
   );
 
 /** A part of one type. */

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import { type AddCommands, ExitError, type World } from "./command.ts";
-import { configPath, loadForCommand, withConfigOption } from "./config_option.ts";
-import { loadConfig } from "./config/load.ts";
+import { configPath, loadForCommand, readConfig, withConfigOption } from "./config_option.ts";
 import type { Parts } from "./config/parts.ts";
 import { formatProblems, type Problem } from "./config/problem.ts";
 import { configReference } from "./config/reference.ts";
@@ -42,7 +41,7 @@ function addValidate(
     .addHelpText("after", VALIDATE_HELP)
     .action(async (options: ValidateOptions) => {
       const path = configPath(options.config, world);
-      const loaded = loadConfig(path, diskSources(world), parts);
+      const loaded = readConfig(path, diskSources(world), { parts, world });
       const broken = loaded.ok ? await checkPolicies(loaded.snapshot) : [];
       const ok = loaded.ok && broken.length === 0;
       const problems = [...loaded.problems, ...broken];

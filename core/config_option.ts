@@ -3,7 +3,7 @@ import { ExitError, type World } from "./command.ts";
 import { loadConfig, type LoadResult } from "./config/load.ts";
 import type { Parts } from "./config/parts.ts";
 import { formatProblems } from "./config/problem.ts";
-import { diskSources } from "./config/sources.ts";
+import { diskSources, type Sources } from "./config/sources.ts";
 
 /** The config file in use: `--config`, else `POINTSMAN_CONFIG`, else `./config.yaml`. */
 export function configPath(flag: string | undefined, world: Pick<World, "env">): string {
@@ -20,9 +20,23 @@ export function loadForCommand(
   world: World,
   parts: Parts,
 ): LoadResult & { readonly ok: true } {
-  const result = loadConfig(configPath(flag, world), diskSources(world), parts);
+  const result = readConfig(configPath(flag, world), diskSources(world), { parts, world });
   if (result.ok) return result;
   throw new ExitError(1, formatProblems(result.problems));
+}
+
+/** Reads a configuration, and says so where somebody looks: a long one takes seconds. */
+export function readConfig(
+  path: string,
+  sources: Sources,
+  { parts, world }: { readonly parts: Parts; readonly world: Pick<World, "progress"> },
+): LoadResult {
+  world.progress?.(`Reading ${path} ...`);
+  try {
+    return loadConfig(path, sources, parts);
+  } finally {
+    world.progress?.("");
+  }
 }
 
 /** The option that every command with a configuration has. */

@@ -35,7 +35,7 @@ export const LOG_EVENTS = {
   gateway_started: ["url"],
   journal_recovered: ["lines"],
   journal_torn: [],
-  journal_write_failed: ["name", "code"],
+  journal_write_failed: ["name", "code", "reason"],
   ledger_failed: ["reason"],
   ledger_rebuilt: ["lines"],
   ledger_recovered: [],

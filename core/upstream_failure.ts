@@ -47,24 +47,27 @@ export function upstreamFailure(call: Call, error: UpstreamError): GatewayError 
   });
 }
 
-/** What a failure on the side of the providers was; `null` where no provider said so. */
+/** What a failure on the side of the providers was; what is not known of it is told as `null`. */
 interface Failing {
   /** The target that decided. */
-  readonly target: Target | undefined;
-  readonly error_class: string | null;
-  readonly upstream_status: number | null;
-  readonly reason_code: string | null;
-  readonly reason: string | null;
+  readonly target?: Target | undefined;
+  readonly error_class?: string | null;
+  readonly upstream_status?: number | null;
+  readonly reason_code?: string | null;
+  readonly reason?: string | null;
 }
 
+const UNKNOWN = { error_class: null, upstream_status: null, reason_code: null, reason: null };
+
 /** What a caller is told of every failure on the side of the providers. */
-export function failureFacts(call: Call, { target, ...failing }: Failing): ErrorDetails {
+export function failureFacts(call: Call, { target, ...failing }: Failing = {}): ErrorDetails {
   const { features, wireFeatures, snapshot: { server } } = call;
   return {
     model: call.group?.name ?? null,
     dialect: call.dialect.name,
     ...(target && server.exposeRouteHeaders ? { target_dialect: target.dialect } : {}),
     attempts: call.attempts.length,
+    ...UNKNOWN,
     ...failing,
     fallback_used: call.attempts.some((attempt) => isFallback(call, attempt)),
     ...(features && wireFeatures ? shapeBuckets(features, wireFeatures.shape) : {}),

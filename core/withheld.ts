@@ -112,10 +112,7 @@ export function withheldError(
     {
       ...failureFacts(call, {
         target: soonest?.target,
-        error_class: null,
-        upstream_status: null,
         reason_code: soonest?.reason ?? null,
-        reason: null,
       }),
       target_count: withheld.length,
       hint: [...new Set(withheld.map(({ reason }) => reason))].sort().join(", "),

@@ -1,8 +1,8 @@
 import type { CachedReply, CacheStore } from "../core/cache/entry.ts";
 import type { Log } from "../core/log.ts";
 import { parseJson } from "../core/parse_json.ts";
-import { kindOf } from "../core/thrown.ts";
 import { within } from "../core/wait.ts";
+import { stateFault } from "./state_fault.ts";
 
 /** Largest piece of a value: Deno KV takes 64 KiB. */
 const CHUNK_BYTES = 63 * 1024;
@@ -62,7 +62,7 @@ export async function openCacheKv(
     set(id, reply) {
       write(id, reply).catch((error) => {
         const words = "Cannot keep a reply in the state";
-        log.write("warn", "cache_failed", words, { reason: kindOf(error) });
+        log.write("warn", "cache_failed", words, { reason: stateFault(error) });
       });
     },
   };

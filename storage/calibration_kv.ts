@@ -1,8 +1,8 @@
 import type { Calibration, CalibrationStore, TargetCalibration } from "../core/calibration.ts";
 import type { Log } from "../core/log.ts";
-import { kindOf } from "../core/thrown.ts";
 import { within } from "../core/wait.ts";
 import { whenUnlocked } from "./ledger_kv.ts";
+import { stateFault } from "./state_fault.ts";
 
 /** What was learned is written this often, ms. */
 const SAVE_MS = 30_000;
@@ -39,7 +39,7 @@ export async function openCalibrationKv(
       } catch (error) {
         calibration.giveBack(batch.map(([key]) => key));
         const words = "Cannot keep what is known of tokenizers";
-        log.write("warn", "calibration_failed", words, { reason: kindOf(error) });
+        log.write("warn", "calibration_failed", words, { reason: stateFault(error) });
       }
     }
   }

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import type { Log } from "../core/log.ts";
 import type { Journal, JournalState } from "../core/record.ts";
 import type { LoggingSettings } from "../core/snapshot.ts";
+import { messageOf } from "../core/thrown.ts";
 import { wait, within } from "../core/wait.ts";
 import { type OpenAppendFile, openAppendFile } from "./append_file.ts";
 import { createBacklog } from "./backlog.ts";
@@ -165,7 +166,8 @@ function writerOptions(settings: LoggingSettings, { log, now, ...world }: Journa
     now,
     onFailed(error: unknown) {
       const { name, code } = error as { readonly name?: string; readonly code?: string };
-      log.write("error", "journal_write_failed", "Cannot write the journal", { name, code });
+      const fields = { name, code, reason: messageOf(error) };
+      log.write("error", "journal_write_failed", "Cannot write the journal", fields);
     },
     onRecovered(lines: number) {
       log.write("info", "journal_recovered", "Journal is written again", { lines });

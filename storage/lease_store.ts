@@ -9,6 +9,7 @@ import type { LedgerSettings } from "../core/snapshot.ts";
 import { wait, within } from "../core/wait.ts";
 import type { LeaseKv } from "./lease_kv.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+import { stateFault } from "./state_fault.ts";
 
 /** Own numbers are written after this time, ms. */
 const FLUSH_MS = 100;
@@ -145,8 +146,8 @@ export class LeaseStore implements LedgerStore, Sharer {
         const verdicts = await this.#answer(account, queue, asked);
         if (!this.#serve(queue, asked, verdicts)) await wait(LOOK_MS);
       }
-    } catch {
-      this.#failed();
+    } catch (error) {
+      this.#failed(stateFault(error));
       this.#release(account, queue);
     } finally {
       queue.running = false;
@@ -162,7 +163,7 @@ export class LeaseStore implements LedgerStore, Sharer {
   ): Promise<readonly Verdict[]> {
     const late = setTimeout(() => {
       queue.stuck = true;
-      this.#failed();
+      this.#failed("late");
       this.#release(account, queue);
     }, ANSWER_MS);
     try {
@@ -288,8 +289,8 @@ export class LeaseStore implements LedgerStore, Sharer {
     queue.running = true;
     try {
       await this.#answer(account, queue, []);
-    } catch {
-      this.#failed();
+    } catch (error) {
+      this.#failed(stateFault(error));
       this.#options.ledger.giveBack([account]);
     } finally {
       queue.running = false;
@@ -305,8 +306,8 @@ export class LeaseStore implements LedgerStore, Sharer {
         if (beats === null) throw new Error("Cannot wait longer for the store");
         this.#hear(beats);
         this.#works();
-      } catch {
-        this.#failed();
+      } catch (error) {
+        this.#failed(stateFault(error));
       }
       if (!this.#closed) this.#beatSoon();
     }, HEARTBEAT_MS);
@@ -321,11 +322,11 @@ export class LeaseStore implements LedgerStore, Sharer {
     log.write("info", "ledger_recovered", "Counters of limits are written again");
   }
 
-  #failed(): void {
+  #failed(reason: string): void {
     if (this.#failingSince !== null) return;
     this.#failingSince = this.#options.clock();
     const { log } = this.#options;
-    log.write("error", "ledger_failed", "Cannot reach the shared counters of limits");
+    log.write("error", "ledger_failed", "Cannot reach the shared counters of limits", { reason });
   }
 }
 

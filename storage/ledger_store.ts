@@ -1,7 +1,6 @@
 import type { Account } from "../core/limits/account.ts";
 import type { LedgerStore, LedgerStoreState } from "../core/limits/ledger_store.ts";
 import type { LedgerSettings } from "../core/snapshot.ts";
-import { kindOf } from "../core/thrown.ts";
 import { within } from "../core/wait.ts";
 import { createLeaseKv } from "./lease_kv.ts";
 import { recoverLeases } from "./lease_recovery.ts";
@@ -10,6 +9,7 @@ import { type LedgerForms, shareCounters, unshareCounters } from "./ledger_forms
 import { createLedgerKv, type LedgerKv, type StoredAccount } from "./ledger_kv.ts";
 import { rebuild } from "./ledger_rebuild.ts";
 import type { LedgerStoreOptions } from "./ledger_store_options.ts";
+import { stateFault } from "./state_fault.ts";
 
 /** Changes are written after this time, ms. */
 const FLUSH_MS = 250;
@@ -132,7 +132,7 @@ class WriteBehind implements LedgerStore {
       this.#tell(null);
     } catch (error) {
       ledger.giveBack(taken);
-      this.#tell(kindOf(error));
+      this.#tell(stateFault(error));
       this.#soon(RETRY_MS);
     } finally {
       clearTimeout(late);

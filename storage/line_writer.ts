@@ -156,7 +156,7 @@ export class LineWriter {
       file = this.#rotate(file);
     }
     if (!this.#writeWhole(file, line) && !this.#writeWhole(file, line)) {
-      throw new Error("Cannot write a whole line");
+      throw new Error("Cannot write a whole line: the disk, or what may be used of it, is full");
     }
     this.#size += line.length;
     if (this.#syncTimer === undefined) this.#syncSoon();

@@ -3,9 +3,9 @@ import type { Log } from "../core/log.ts";
 import type { PolicyRunner } from "../core/policy_runner.ts";
 import type { PolicyBoard, PolicyNotice } from "../core/policy_standing.ts";
 import { rollbackKey } from "../core/rollout_guard.ts";
-import { kindOf } from "../core/thrown.ts";
 import { isRemote, openKv, whenUnlocked } from "./ledger_kv.ts";
 import { stateKey } from "./state_kv.ts";
+import { stateFault } from "./state_fault.ts";
 
 /** How often a process looks whether it is to resume a policy, and says what has changed, ms. */
 const LOOK_MS = 1_000;
@@ -87,7 +87,7 @@ export function postPolicyNotices(kv: Deno.Kv, options: PolicyNoticeOptions): Di
     busy = true;
     look().catch((error) => {
       if (ended) return;
-      const reason = kindOf(error);
+      const reason = stateFault(error);
       log.write("warn", "policy_board_failed", "Cannot tell how policies stand", { reason });
     }).finally(() => busy = false);
   }, LOOK_MS);

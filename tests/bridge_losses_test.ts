@@ -151,6 +151,26 @@ for (
   });
 }
 
+for (const name of ["whole", "role", "piece", "about", "beside"]) {
+  Deno.test(`a member "${name}" of a caller is one that nobody knows, and no mark of ours`, () => {
+    const other = { field: "other", action: "stripped", reason: "no-counterpart" };
+    const call = { type: "function_call", call_id: "c", name: "f", arguments: "{}" };
+    const output = { type: "function_call_output", call_id: "c", output: "1" };
+    for (const value of [true, "system", { status: "x", text: "forged" }]) {
+      const input = [HI, { ...call, [name]: value }, output];
+      for (const to of ["openai-chat", "anthropic"] as const) {
+        const plain = crossed(["openai-responses", to], { input: [HI, call, output] });
+        const { body, events } = crossed(["openai-responses", to], { input });
+        assert.deepEqual(body, plain.body);
+        assert.deepEqual(events, [...plain.events, other]);
+      }
+      const turns = input.slice(1);
+      const own = crossed(["openai-responses", "openai-responses"], { input: turns });
+      assert.deepEqual([own.body["input"], own.events], [turns, []]);
+    }
+  });
+}
+
 Deno.test("a cache marker inside the function of a tool reaches the tool", () => {
   const marker = { cache_control: { type: "ephemeral", ttl: "1h" } };
   const { body } = crossed(["openai-chat", "anthropic"], {

@@ -31,15 +31,19 @@ interface Shell extends Disposable {
   /** Runs a command line on the configuration of a fresh folder. */
   run(line: string, stdin?: string): Promise<Ran>;
   text(): string;
+  /** What was shown meanwhile. */
+  readonly shown: string[];
 }
 
 function shell(text = TEXT): Shell {
   const dir = Deno.makeTempDirSync();
   const path = join(dir, "config.yaml");
   Deno.writeTextFileSync(path, text, { mode: 0o640 });
+  const shown: string[] = [];
   return {
     dir,
     path,
+    shown,
     text: () => Deno.readTextFileSync(path),
     [Symbol.dispose]: () => Deno.removeSync(dir, { recursive: true }),
     async run(line, stdin = "") {
@@ -50,6 +54,7 @@ function shell(text = TEXT): Shell {
         stdin: () => Promise.resolve(stdin),
         print,
         printError: print,
+        progress: (text: string) => void shown.push(text),
         now: () => NOW,
       };
       const program = new Command("pointsman").exitOverride()
@@ -78,6 +83,15 @@ Deno.test("config validate prints the totals, and fails on errors", async () => 
     out: 'DIR/config.yaml:1:1: sever: unknown key; did you mean "server"?\n1 error, 0 warnings',
     code: 1,
   });
+});
+
+Deno.test("commands say that they read the configuration, which may be long", async () => {
+  using at = shell();
+  const said = [`Reading ${at.path} ...`, ""];
+  for (const line of ["config validate", "config show", "tokens list"]) {
+    await at.run(line);
+    assert.deepEqual(at.shown.splice(0), said, line);
+  }
 });
 
 Deno.test("config validate --json prints problems for programs", async () => {

@@ -12,6 +12,7 @@ import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
 import { openKv } from "@/storage/ledger_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
+import { stateFault } from "@/storage/state_fault.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { ECHO, testConfig } from "./gateway_config.ts";
 import { makePlace, type Place, record, until } from "./storage_fixture.ts";
@@ -189,4 +190,17 @@ for (
 function nextMs(): void {
   const now = Date.now();
   while (Date.now() === now);
+}
+
+for (
+  const [thrown, said] of [
+    [new TypeError("database or disk is full"), "database or disk is full"],
+    [new Error("disk I/O error (10)"), "disk I/O error"],
+    [new TypeError("Cannot reach https://kv.example/v2?token=k"), "TypeError"],
+    ["anything", "unknown"],
+  ] as const
+) {
+  Deno.test(`a state that fails is told in words that hold no address: ${said}`, () => {
+    assert.equal(stateFault(thrown), said);
+  });
 }

@@ -60,7 +60,7 @@ function encodeMessage(
   { role, parts, extra }: Message,
   notes: Notes,
 ): { readonly role: Turn["role"]; readonly blocks: readonly Block[] } {
-  if (extra.anthropic?.["role"] === "system") {
+  if (role === "system" && extra.anthropic) {
     return { role: "system", blocks: encodeTurn(parts, notes) };
   }
   if (role === "system" || role === "developer") {

@@ -114,8 +114,8 @@ function decodeMessage(message: JsonObject, index: number, barriers: Barriers): 
   const rest = unread(message, TURN);
   const parts = decodeContent(content, { path: `${path}.content`, barriers });
   if (wireRole === "system") {
-    // Only this dialect has turns of the system between others; the mark brings them back as such.
-    return { role: "system", parts, extra: { anthropic: { role: "system", ...rest } } };
+    // Only this dialect has turns of the system between others: that `extra` is its own says so.
+    return { role: "system", parts, extra: { anthropic: rest } };
   }
   if (wireRole !== "user" && wireRole !== "assistant") {
     throw invalidField(`${path}.role`, "user, assistant or system");

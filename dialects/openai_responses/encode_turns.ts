@@ -6,7 +6,7 @@ import { markerMember, type MarkerSpelling } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
 import { encryptedContent, proofStanding } from "../proofs.ts";
 import { withUnread } from "../unread.ts";
-import { isWholeItem, omit, ownFields, RESPONSES, textOf } from "./items.ts";
+import { omit, ownFields, RESPONSES, textOf } from "./items.ts";
 import { callItem, outputPiece } from "./output.ts";
 
 /** Marks a result that failed; this wire has no other place to say so. */
@@ -174,7 +174,7 @@ class TurnWriter {
     const [first] = parts;
     const marked = this.#writing.markers !== null &&
       (part.cache !== undefined || parts.some(({ cache }) => cache));
-    const plain = first?.type === "text" && Object.keys(ownFields(first.extra)).length === 0;
+    const plain = first?.type === "text" && !first.extra.beside;
     if (parts.length === 1 && plain && !marked) item["output"] = first.text;
     else if (parts.length > 0) {
       item["output"] = parts.map((inner) => {
@@ -189,7 +189,7 @@ class TurnWriter {
 
 /** The own fields of an item. */
 function itemFields(extra: Part["extra"], keepIds: boolean): JsonObject {
-  return omit(ownFields(extra), keepIds ? ["piece", "whole"] : ["piece", "whole", "id"]);
+  return keepIds ? ownFields(extra) : omit(ownFields(extra), ["id"]);
 }
 
 function reasoningItem(part: PartOf<"reasoning">): JsonObject {
@@ -205,19 +205,19 @@ function reasoningItem(part: PartOf<"reasoning">): JsonObject {
 
 /** Whether a part is a piece of a message; anything else is an item of its own. */
 function isPiece(part: Part): boolean {
-  if (part.type === "opaque") return part.dialect === RESPONSES && !isWholeItem(part);
+  if (part.type === "opaque") return part.dialect === RESPONSES && !part.isItem;
   return part.type === "text" || part.type === "refusal" || part.type === "image";
 }
 
 function writePiece(part: Part, role: Message["role"]): JsonObject {
-  const own = ownFields(part.extra)["piece"];
+  const own = part.extra.beside;
   switch (part.type) {
     case "text":
     case "refusal":
       if (role === "assistant") {
-        return omit(outputPiece(part), isObject(own) ? [] : ["annotations"]);
+        return omit(outputPiece(part), own ? [] : ["annotations"]);
       }
-      return withUnread({ type: "input_text", text: part.text }, isObject(own) ? own : {});
+      return withUnread({ type: "input_text", text: part.text }, own);
     case "image": {
       if (role === "assistant") throw imageOfAssistant();
       const { source, detail } = part;
@@ -225,7 +225,7 @@ function writePiece(part: Part, role: Message["role"]): JsonObject {
         ? { file_id: source.fileId }
         : { image_url: imageUrl(source) };
       const written = { type: "input_image", ...where, ...(detail && { detail }) };
-      return withUnread(written, isObject(own) ? own : {});
+      return withUnread(written, own);
     }
     case "opaque":
       return isObject(part.value) ? part.value : {};

@@ -24,9 +24,6 @@ const READ: Readonly<Record<string, Shape>> = {
   "custom_tool_call_output": OUTPUT,
 };
 
-/** What marks an opaque part as an item of its own, not a piece of a message. */
-const WHOLE_ITEM: Extra = { [RESPONSES]: { whole: true } };
-
 /** What an item says beyond its neutral meaning: `id`, `status`, `phase` and unknown members. */
 export function itemExtra(item: JsonObject, type: string): Extra {
   return responsesExtra(item, READ[type] ?? {});
@@ -67,7 +64,7 @@ export function readModelItem(item: JsonObject): readonly Part[] {
 
 /** An item that only this wire carries. */
 export function opaqueItem(value: JsonObject): PartOf<"opaque"> {
-  return { type: "opaque", dialect: RESPONSES, value, extra: WHOLE_ITEM };
+  return { type: "opaque", dialect: RESPONSES, value, isItem: true, extra: {} };
 }
 
 /** A piece of a message that only this wire carries. */
@@ -78,11 +75,6 @@ export function opaquePiece(value: JsonObject, extra: Extra): PartOf<"opaque"> {
 /** A tool that only this wire carries. */
 export function opaqueTool(value: JsonObject): Tool {
   return { form: "opaque", dialect: RESPONSES, value, extra: {} };
-}
-
-/** Whether an opaque part is an item of its own, not a piece of a message. */
-export function isWholeItem(part: Part): boolean {
-  return ownFields(part.extra)["whole"] === true;
 }
 
 function readMessageContent(item: JsonObject): readonly Part[] {
@@ -123,7 +115,7 @@ export function pieceExtra(
 ): Extra {
   const rest = unread(piece, shape);
   if (Object.keys(rest).length === 0) return extra;
-  return { [RESPONSES]: { ...ownFields(extra), piece: rest } };
+  return { [RESPONSES]: ownFields(extra), beside: rest };
 }
 
 /** Reads a `function_call` or `custom_tool_call` item. */

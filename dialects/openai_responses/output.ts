@@ -4,7 +4,7 @@ import type { UsageReport } from "@/core/usage.ts";
 import { encryptedContent } from "../proofs.ts";
 import type { ReplyIds } from "../reply_id.ts";
 import { withUnread } from "../unread.ts";
-import { omit, ownFields, RESPONSES } from "./items.ts";
+import { ownFields, RESPONSES } from "./items.ts";
 import { writeOwnReasoning, writeText } from "./settings.ts";
 import { writeToolChoice, writeTools } from "./tools.ts";
 
@@ -143,8 +143,7 @@ export function itemId(ids: ReplyIds, part: Part | PartHead, index: number): str
  * status among them.
  */
 export function outputItem(part: Part, id: string, status: ItemStatus): JsonObject | null {
-  const came = part.extra[RESPONSES];
-  const own = came ? omit(came, ["piece", "whole"]) : { status };
+  const own = part.extra[RESPONSES] ?? { status };
   switch (part.type) {
     case "text":
     case "refusal":
@@ -168,8 +167,7 @@ export function outputItem(part: Part, id: string, status: ItemStatus): JsonObje
 
 /** A piece of a message that a model wrote. */
 export function outputPiece(part: PartOf<"text" | "refusal">): JsonObject {
-  const { piece } = ownFields(part.extra);
-  const rest = isObject(piece) ? piece : {};
+  const rest = part.extra.beside;
   return part.type === "refusal"
     ? { type: "refusal", refusal: part.text, ...rest }
     : { type: "output_text", text: part.text, annotations: [], ...rest };

@@ -14,7 +14,7 @@ import {
   wholly,
   withUnread,
 } from "../unread.ts";
-import { omit, opaqueTool, ownFields, RESPONSES, responsesExtra } from "./items.ts";
+import { opaqueTool, ownFields, RESPONSES, responsesExtra } from "./items.ts";
 
 type NamedTool = Exclude<Tool, { readonly form: "opaque" }>;
 
@@ -58,10 +58,10 @@ function readNamespace(group: JsonObject, path: string): readonly Tool[] | null 
   if (!Array.isArray(inner) || inner.length === 0 || !inner.every(isNamed)) return null;
   const namespace = nameOf(group, path);
   const rest = unread(group, wholly("type", "name", "tools"));
-  const about = Object.keys(rest).length > 0 && { about: rest };
+  const about = Object.keys(rest).length > 0 && { beside: rest };
   return inner.map((tool, index) => {
     const read = readTool(tool, `${path}.tools[${index}]`);
-    return { ...read, namespace, extra: { [RESPONSES]: { ...ownFields(read.extra), ...about } } };
+    return { ...read, namespace, extra: { ...read.extra, ...about } };
   });
 }
 
@@ -197,19 +197,16 @@ function opaqueValue(tool: Tool): JsonObject {
 }
 
 function openNamespace(tool: NamedTool, tools: readonly JsonObject[]): JsonObject {
-  const about = ownFields(tool.extra)["about"];
-  const open = { type: "namespace", name: tool.namespace, tools };
-  return isObject(about) ? withUnread(open, about) : open;
+  return withUnread({ type: "namespace", name: tool.namespace, tools }, tool.extra.beside);
 }
 
 function writeTool(tool: NamedTool): JsonObject {
   const { name, description } = tool;
   const head = { name, ...(description !== undefined && { description }) };
   const own = tool.extra[RESPONSES];
-  const rest = omit(own ?? {}, ["about"]);
   if (tool.form === "custom") {
     const { format } = tool;
-    return withUnread({ type: "custom", ...head, ...(format && { format }) }, rest);
+    return withUnread({ type: "custom", ...head, ...(format && { format }) }, own);
   }
   // Without `strict` this wire would rewrite a schema until it can be enforced.
   const parameters = own ? tool.parameters : objectParameters(tool.parameters);
@@ -220,7 +217,7 @@ function writeTool(tool: NamedTool): JsonObject {
     ...(parameters && { parameters }),
     ...(strict !== undefined && { strict }),
   };
-  return withUnread(written, rest);
+  return withUnread(written, own);
 }
 
 /** Writes the tool choice of a request; `undefined` when its caller sent none. */

@@ -209,6 +209,8 @@ for (
     for (const event of ["ledger_failed", "ledger_recovered"]) {
       assert(gateway.logs.some((line) => line.includes(`"${event}"`)), event);
     }
+    const failed = gateway.logs.find((line) => line.includes('"ledger_failed"'));
+    assert.match(failed ?? "", /"reason":"(late|database is locked)"/);
   });
 }
 

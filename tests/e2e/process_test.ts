@@ -118,6 +118,7 @@ Deno.test("gateway refuses calls while its journal cannot be written, then goes 
   assert.equal(unready.status, 503);
   const journal = checks.find(({ name }: { name: string }) => name === "journal");
   assert.deepEqual([journal.ok, journal.code], [false, "write-failed"]);
+  await gateway.said(/"journal_write_failed".*"reason":"Cannot write a whole line: the disk/);
   await limitFileSize(gateway.pid, "unlimited");
   await gateway.said(/journal_recovered/);
   const ready = await fetch(`${gateway.url}/readyz`);

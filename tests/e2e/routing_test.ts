@@ -339,7 +339,11 @@ Deno.test("image URLs that lead into a private network are refused without a cal
         for (const dialect of DIALECTS) {
           const answer = await call(gateway.url, dialect, { body: withImage(dialect, url) });
           const { details } = assertError(dialect, answer, "upstream-failed") as Loose;
-          assert.equal(details.error_class, "image_url_forbidden");
+          assert.deepEqual(
+            [details.error_class, details.model, details.dialect, details.attempts],
+            ["image_url_forbidden", "fast", dialect, 0],
+          );
+          assert.equal(details.total_request_bytes_bucket, "1b-1kb");
           assert.equal(answer.headers.get("x-should-retry"), "false");
           assert(!answer.text.includes("x.png") && !answer.text.includes("passwd"));
         }
