@@ -1,3 +1,5 @@
+import { SlidingWindow } from "./sliding_window.ts";
+
 /** Limits that open and close a target's breaker; times in ms, `errorRate` 0..1. */
 export interface BreakerOptions {
   readonly enabled: boolean;
@@ -20,18 +22,12 @@ export type BreakerOutcome = "success" | "failure" | "opens" | "none";
 
 const SLICES = 10;
 
-interface Slice {
-  start: number;
-  requests: number;
-  failures: number;
-}
-
 /**
  * Opens after failures in a row, or after too large a share of failures in the window, or at once
  * when access is denied; then lets probes through. All times are ms of one monotonic clock.
  */
 export class Breaker {
-  #slices: Slice[] = [];
+  #attempts = newWindow();
   #consecutive = 0;
   #openings = 0;
   #openUntil: number | null = null;
@@ -80,22 +76,19 @@ export class Breaker {
     if (outcome === "success") return this.#succeed(probe, at);
     if (outcome === "opens") return this.#open(at.options.accessOpenMs, at);
     this.#consecutive += 1;
-    this.#count(at.options, at.now, true);
+    this.#count(at, true);
     const failing = probe || this.#consecutive >= at.options.consecutiveFailures ||
-      this.#tooMany(at.options, at.now);
+      this.#tooMany(at);
     return failing ? this.#open(this.#openTime(at.options, at.now), at) : null;
   }
 
-  #succeed(
-    probe: boolean,
-    { options, now }: { options: BreakerOptions; now: number },
-  ): "closed" | null {
+  #succeed(probe: boolean, at: At): "closed" | null {
     this.#consecutive = 0;
-    this.#count(options, now, false);
+    this.#count(at, false);
     if (!probe || this.#openUntil === null) return null;
     this.#openUntil = null;
     this.#openings = 0;
-    this.#slices = [];
+    this.#attempts = newWindow();
     return "closed";
   }
 
@@ -113,22 +106,25 @@ export class Breaker {
     return wasOpen ? null : "opened";
   }
 
-  #count(options: BreakerOptions, now: number, failed: boolean): void {
-    const width = options.windowMs / SLICES;
-    const start = Math.floor(now / width) * width;
-    let slice = this.#slices.at(-1);
-    if (slice?.start !== start) {
-      slice = { start, requests: 0, failures: 0 };
-      this.#slices = [...this.#slices.filter((old) => old.start > now - options.windowMs), slice];
-    }
-    slice.requests += 1;
-    if (failed) slice.failures += 1;
+  #count({ options, now }: At, failed: boolean): void {
+    const counts = this.#attempts.current(options.windowMs, now);
+    counts.requests += 1;
+    if (failed) counts.failures += 1;
   }
 
-  #tooMany(options: BreakerOptions, now: number): boolean {
-    const recent = this.#slices.filter((slice) => slice.start > now - options.windowMs);
-    const requests = recent.reduce((sum, slice) => sum + slice.requests, 0);
-    const failures = recent.reduce((sum, slice) => sum + slice.failures, 0);
+  #tooMany({ options, now }: At): boolean {
+    const recent = this.#attempts.counts(options.windowMs, now);
+    const requests = recent.reduce((sum, counts) => sum + counts.requests, 0);
+    const failures = recent.reduce((sum, counts) => sum + counts.failures, 0);
     return requests >= options.minRequests && failures / requests >= options.errorRate;
   }
+}
+
+interface At {
+  readonly options: BreakerOptions;
+  readonly now: number;
+}
+
+function newWindow() {
+  return new SlidingWindow(SLICES, () => ({ requests: 0, failures: 0 }));
 }

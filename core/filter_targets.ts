@@ -18,7 +18,7 @@ export function filterTargets(parts: Parts, call: Call): Filtered {
     unknownLimits: group.unknownLimits,
     costLimited: call.credential.caller.costLimited,
     now: call.ts,
-    signals: parts.health.signals,
+    signals: (target: Target) => parts.health.signals(target),
     decoded() {
       const decoded = readDecoded(call);
       return decoded instanceof GatewayError ? null : decoded;

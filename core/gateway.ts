@@ -7,7 +7,7 @@ import type { ConfigInForce } from "./config/reload.ts";
 import { ContractWatch } from "./contract_watch.ts";
 import { createDeadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
-import { createHealth } from "./health.ts";
+import { Health } from "./health.ts";
 import { createHedgeBudget } from "./hedge_budget.ts";
 import { CallerShapes } from "./limits/caller_shapes.ts";
 import { UpstreamShapes } from "./limits/upstream_shapes.ts";
@@ -138,7 +138,7 @@ function partsOf(options: GatewayOptions, decisions: DecisionLog): Parts {
     callerShapes: new CallerShapes({ clock, processes }),
     upstreamShapes: shapes,
     policies: options.policies,
-    health: createHealth({ now, clock, random, shapes, calibration, log }),
+    health: new Health({ now, clock, random, shapes, calibration, log }),
     calibration,
     proofs: createProofMemory(),
     affinity: new Affinity(clock),

@@ -1,4 +1,5 @@
 import { count, type Histogram, histogram, quantile } from "./histogram.ts";
+import { SlidingWindow } from "./sliding_window.ts";
 import type { TargetSignals } from "./strategy.ts";
 
 /** How one attempt went; times in ms. */
@@ -26,13 +27,11 @@ export type Observed = Omit<
 export const WINDOW_MS = 600_000;
 
 const SLICES = 12;
-const SLICE_MS = WINDOW_MS / SLICES;
 
 /** Summing up costs more than a decision: an answer may be this old, ms. */
 const FRESH_MS = 250;
 
-interface Slice {
-  readonly start: number;
+interface Counts {
   readonly latency: Histogram;
   readonly ttfb: Histogram;
   readonly rate: Histogram;
@@ -68,18 +67,18 @@ const NOTHING: Summary = { observed: NOTHING_OBSERVED, p95TtfbMs: null };
 
 /** The attempts of a target over a sliding window of ten minutes. All times are monotonic ms. */
 export class Observations {
-  #slices: Slice[] = [];
+  readonly #window = new SlidingWindow(SLICES, emptyCounts);
   #summary: Summary = NOTHING;
   #summedAt = -Infinity;
   #changed = false;
 
   /** Counts an attempt. */
   add(observation: Observation, now: number): void {
-    const slice = this.#sliceAt(now);
+    const counts = this.#window.current(WINDOW_MS, now);
     this.#changed = true;
-    if (observation.outcome === "success") return succeed(slice, observation);
-    if (observation.outcome === "timeout") slice.timeouts += 1;
-    slice.errors += 1;
+    if (observation.outcome === "success") return succeed(counts, observation);
+    if (observation.outcome === "timeout") counts.timeouts += 1;
+    counts.errors += 1;
   }
 
   /** What the window says; at most a quarter of a second old. */
@@ -93,29 +92,17 @@ export class Observations {
   }
 
   #summed(now: number): Summary {
-    const oldest = this.#slices[0];
-    const passed = oldest !== undefined && oldest.start <= now - WINDOW_MS;
+    const passed = this.#window.hasPassed(WINDOW_MS, now);
     if (!passed && (!this.#changed || now - this.#summedAt < FRESH_MS)) return this.#summary;
-    this.#slices = this.#slices.filter(({ start }) => start > now - WINDOW_MS);
-    this.#summary = summaryOf(this.#slices);
+    this.#summary = summaryOf(this.#window.counts(WINDOW_MS, now));
     this.#summedAt = now;
     this.#changed = false;
     return this.#summary;
   }
-
-  #sliceAt(now: number): Slice {
-    const start = Math.floor(now / SLICE_MS) * SLICE_MS;
-    const last = this.#slices.at(-1);
-    if (last?.start === start) return last;
-    const slice = emptySlice(start);
-    this.#slices = [...this.#slices.filter(({ start }) => start > now - WINDOW_MS), slice];
-    return slice;
-  }
 }
 
-function emptySlice(start: number): Slice {
+function emptyCounts(): Counts {
   return {
-    start,
     latency: histogram(),
     ttfb: histogram(),
     rate: histogram(),
@@ -129,20 +116,20 @@ function emptySlice(start: number): Slice {
   };
 }
 
-function succeed(slice: Slice, { latencyMs, ttfbMs, usage }: Observation): void {
-  slice.successes += 1;
-  count(slice.latency, latencyMs);
-  if (ttfbMs !== null) count(slice.ttfb, ttfbMs);
+function succeed(counts: Counts, { latencyMs, ttfbMs, usage }: Observation): void {
+  counts.successes += 1;
+  count(counts.latency, latencyMs);
+  if (ttfbMs !== null) count(counts.ttfb, ttfbMs);
   if (usage === null) return;
-  slice.reported += 1;
-  slice.input += usage.input;
-  slice.cachedInput += usage.cachedInput;
-  slice.output += usage.output;
+  counts.reported += 1;
+  counts.input += usage.input;
+  counts.cachedInput += usage.cachedInput;
+  counts.output += usage.output;
   const writingMs = latencyMs - (ttfbMs ?? 0);
-  if (usage.output > 0 && writingMs > 0) count(slice.rate, usage.output * 1_000 / writingMs);
+  if (usage.output > 0 && writingMs > 0) count(counts.rate, usage.output * 1_000 / writingMs);
 }
 
-function summaryOf(slices: readonly Slice[]): Summary {
+function summaryOf(slices: readonly Counts[]): Summary {
   const sum = (
     key: "successes" | "errors" | "timeouts" | "reported" | "input" | "cachedInput" | "output",
   ) => slices.reduce((total, slice) => total + slice[key], 0);

@@ -1,6 +1,7 @@
 import type { Arm } from "./decision.ts";
 import type { Log } from "./log.ts";
 import type { PolicyFault } from "./policy_fault.ts";
+import { SlidingWindow } from "./sliding_window.ts";
 import type { AutoRollback, Group } from "./snapshot.ts";
 import type { StateStore } from "./state_store.ts";
 
@@ -29,10 +30,7 @@ interface Tally {
   priced: number;
 }
 
-interface Slice {
-  readonly start: number;
-  readonly arms: Readonly<Record<Arm, Tally>>;
-}
+type Arms = Readonly<Record<Arm, Tally>>;
 
 /** What is counted and what a rollback holds for: another bundle or another block begins anew. */
 interface Subject {
@@ -43,10 +41,10 @@ interface Subject {
 /** A rollback, and whether the other processes can know of it. */
 type KnownRollback = Subject & { stored: boolean };
 
-/** What was counted of one subject, oldest first. */
+/** What was counted of one subject. */
 interface Counted {
   readonly of: Subject;
-  readonly slices: readonly Slice[];
+  readonly window: SlidingWindow<Arms>;
 }
 
 /** How a rollout stands: as `pointsman_rollout_state` says it. */
@@ -102,7 +100,9 @@ export class RolloutGuard implements Disposable {
   count(group: Group, arm: Arm, { fault, failed, costNusd }: ArmCall): void {
     const limits = group.rollout?.autoRollback;
     if (!limits || this.isRolledBack(group)) return;
-    const tally = this.#sliceOf(group, limits).arms[arm];
+    const window = this.#windowOf(group);
+    const now = this.#world.clock();
+    const tally = window.current(limits.windowMs, now)[arm];
     tally.decisions += 1;
     if (fault !== null) tally.faults += 1;
     if (fault !== null && TIMEOUTS.has(fault)) tally.timeouts += 1;
@@ -111,7 +111,7 @@ export class RolloutGuard implements Disposable {
       tally.priced += 1;
       tally.costNusd += costNusd;
     }
-    const reason = this.#breach(group.name, limits);
+    const reason = breach(window.counts(limits.windowMs, now), limits);
     if (reason !== null) this.#rollBack(group, reason);
   }
 
@@ -152,38 +152,13 @@ export class RolloutGuard implements Disposable {
     return { digest: this.#world.digestOf(name), block: rollout?.block ?? "" };
   }
 
-  #sliceOf(group: Group, { windowMs }: AutoRollback): Slice {
-    const now = this.#world.clock();
-    const width = windowMs / SLICES;
-    const start = Math.floor(now / width) * width;
+  #windowOf(group: Group): SlidingWindow<Arms> {
     const of = this.#subjectOf(group);
     const counted = this.#counted.get(group.name);
-    const slices = counted && isSame(counted.of, of) ? counted.slices : [];
-    const last = slices.at(-1);
-    if (last?.start === start) return last;
-    const slice = { start, arms: { base: emptyTally(), rollout: emptyTally() } };
-    const recent = slices.filter((old) => old.start > now - windowMs);
-    this.#counted.set(group.name, { of, slices: [...recent, slice] });
-    return slice;
-  }
-
-  /** Which limit the new arm broke; `null`: none, or too few decisions to tell. */
-  #breach(name: string, limits: AutoRollback): string | null {
-    const slices = this.#counted.get(name)?.slices ?? [];
-    const fresh = sum(slices.map(({ arms }) => arms.rollout));
-    if (fresh.decisions < limits.minDecisions) return null;
-    if (fresh.faults / fresh.decisions > limits.maxErrorRate) return "max_error_rate";
-    if (fresh.timeouts / fresh.decisions > limits.maxTimeoutRate) return "max_timeout_rate";
-    const base = sum(slices.map(({ arms }) => arms.base));
-    if (base.decisions < limits.minDecisions) return null;
-    // A base without a failure is no better than one whose next call may fail.
-    const failing = Math.max(1, base.failed) / base.decisions;
-    if (isAbove(fresh.failed / fresh.decisions, failing, limits.maxFailedCallRatio)) {
-      return "max_failed_call_ratio";
-    }
-    if (fresh.priced === 0 || base.priced === 0) return null;
-    const cost = ({ costNusd, priced }: Tally) => costNusd / priced;
-    return isAbove(cost(fresh), cost(base), limits.maxCostRatio) ? "max_cost_ratio" : null;
+    if (counted && isSame(counted.of, of)) return counted.window;
+    const window = new SlidingWindow(SLICES, () => ({ base: emptyTally(), rollout: emptyTally() }));
+    this.#counted.set(group.name, { of, window });
+    return window;
   }
 
   #rollBack(group: Group, reason: string): void {
@@ -212,6 +187,24 @@ export class RolloutGuard implements Disposable {
     await this.#world.state.set(rollbackKey(group.name), { digest, block });
     known.stored = true;
   }
+}
+
+/** Which limit the new arm broke; `null`: none, or too few decisions to tell. */
+function breach(arms: readonly Arms[], limits: AutoRollback): string | null {
+  const fresh = sum(arms.map(({ rollout }) => rollout));
+  if (fresh.decisions < limits.minDecisions) return null;
+  if (fresh.faults / fresh.decisions > limits.maxErrorRate) return "max_error_rate";
+  if (fresh.timeouts / fresh.decisions > limits.maxTimeoutRate) return "max_timeout_rate";
+  const base = sum(arms.map(({ base }) => base));
+  if (base.decisions < limits.minDecisions) return null;
+  // A base without a failure is no better than one whose next call may fail.
+  const failing = Math.max(1, base.failed) / base.decisions;
+  if (isAbove(fresh.failed / fresh.decisions, failing, limits.maxFailedCallRatio)) {
+    return "max_failed_call_ratio";
+  }
+  if (fresh.priced === 0 || base.priced === 0) return null;
+  const cost = ({ costNusd, priced }: Tally) => costNusd / priced;
+  return isAbove(cost(fresh), cost(base), limits.maxCostRatio) ? "max_cost_ratio" : null;
 }
 
 function isAbove(fresh: number, base: number, ratio: number | null): boolean {

@@ -4,7 +4,7 @@ import { type Arm, deciderOf, type Decision, type DecisionOutcome } from "./deci
 import { asGatewayError, type GatewayError } from "./errors.ts";
 import { filterTargets } from "./filter_targets.ts";
 import { noTarget } from "./no_target.ts";
-import { applyPasses } from "./passes/mod.ts";
+import { applyPasses } from "./passes.ts";
 import { checkPlan } from "./plan.ts";
 import { armOf } from "./rollout.ts";
 import { contextOf, givenContext } from "./route_context.ts";

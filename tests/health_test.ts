@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Calibration } from "@/core/calibration.ts";
-import { createHealth, type Health } from "@/core/health.ts";
+import { Health } from "@/core/health.ts";
 import type { LogEvent, LogFields } from "@/core/log_events.ts";
 import type { Target } from "@/core/snapshot.ts";
 import { failure, type UpstreamClass, type UpstreamError } from "@/core/upstream_error.ts";
@@ -20,7 +20,7 @@ function deferred(health: Health, target: Target): boolean {
 function healthAt({ random = 0.5 } = {}) {
   const clock = { now: 5_000 };
   const lines: { event: LogEvent; fields: LogFields }[] = [];
-  const health = createHealth({
+  const health = new Health({
     now: () => NOW + clock.now,
     clock: () => clock.now,
     random: () => random,

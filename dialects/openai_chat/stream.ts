@@ -1,4 +1,4 @@
-import type { FrameKind, ReplyFacts, Tap, TapOptions } from "@/core/dialect.ts";
+import type { FrameKind, Tap, TapOptions } from "@/core/dialect.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { encodeOpenAiError } from "../error_body.ts";
@@ -11,102 +11,128 @@ import { callsOf, chatUsage, messageBytes, textualBytes } from "./reply.ts";
 
 const NO_CALLS: readonly JsonObject[] = [];
 
+/** What a tap of Chat streams knows so far. */
+interface State {
+  readonly withholdUsage: boolean;
+  /** Calls by the index of their choice. */
+  readonly calls: Map<Json, ArrivingCalls>;
+  /** Choices without a finish reason. */
+  readonly open: Set<Json>;
+  usage: UsageReport | null;
+  bill: ReturnType<typeof upstreamBill>;
+  servedModel: string | null;
+  finishReason: string | null;
+  contentBytes: number;
+  fault: JsonObject | null;
+  done: boolean;
+}
+
 /**
  * Reads a stream of `chat.completion.chunk` frames as it passes.
  *
  * @see https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function tapChat({ withholdUsage }: TapOptions): Tap {
-  const calls = new Map<Json, ArrivingCalls>();
-  const open = new Set<Json>();
-  let usage: UsageReport | null = null;
-  let bill: ReturnType<typeof upstreamBill> = {};
-  let servedModel: string | null = null;
-  let finishReason: string | null = null;
-  let contentBytes = 0;
-  let fault: JsonObject | null = null;
-  let done = false;
-
-  function readChoice(choice: JsonObject): boolean {
-    const index = choice["index"] ?? 0;
-    const reason = choice["finish_reason"];
-    const delta = objectOrEmpty(choice["delta"]);
-    const called = delta["tool_calls"] || delta["function_call"] ? callsOf(delta) : NO_CALLS;
-    const before = contentBytes;
-    contentBytes += textualBytes(delta) + (called.length > 0 ? readCalls(index, called) : 0);
-    open.add(index);
-    if (isObject(choice["message"])) readWhole(index, choice["message"]);
-    // Some providers send an empty reason with every chunk.
-    if (typeof reason === "string" && reason !== "") {
-      finishReason = reason;
-      open.delete(index);
-    }
-    return contentBytes > before || called.length > 0;
-  }
-
-  function callsAt(choice: Json): ArrivingCalls {
-    const known = calls.get(choice) ?? new ArrivingCalls();
-    calls.set(choice, known);
-    return known;
-  }
-
-  function readCalls(choice: Json, fragments: readonly JsonObject[]): number {
-    const known = callsAt(choice);
-    return fragments.reduce((sum, call, place) => sum + utf8Bytes(known.add(call, place).text), 0);
-  }
-
-  /** A whole message says again what was streamed, or more. */
-  function readWhole(choice: Json, message: JsonObject): void {
-    const known = callsAt(choice);
-    callsOf(message).forEach((call, place) => known.addWhole(call, place));
-    contentBytes = Math.max(contentBytes, messageBytes(message));
-  }
-
-  function readChunk(chunk: JsonObject): FrameKind {
-    const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
-    const reported = isObject(chunk["usage"]);
-    if (reported) {
-      usage = chatUsage(chunk["usage"]) ?? usage;
-      bill = upstreamBill(chunk["usage"]);
-    }
-    // Azure begins with a chunk about the prompt, whose model is empty.
-    if (!servedModel && typeof chunk["model"] === "string") servedModel = chunk["model"];
-    let hasContent = false;
-    for (const choice of choices) if (isObject(choice) && readChoice(choice)) hasContent = true;
-    if (hasContent) return "content";
-    if (choices.length > 0) return finishReason === null ? "preamble" : "other";
-    if (!reported) return "preamble";
-    return withholdUsage ? "withheld" : "other";
-  }
-
+  const state: State = {
+    withholdUsage,
+    calls: new Map(),
+    open: new Set(),
+    usage: null,
+    bill: {},
+    servedModel: null,
+    finishReason: null,
+    contentBytes: 0,
+    fault: null,
+    done: false,
+  };
   return {
     read({ event, data }) {
-      if (done) return "other";
+      if (state.done) return "other";
       if (data === "") return "preamble";
       if (data.trim() === "[DONE]") {
-        done = true;
+        state.done = true;
         return "terminal";
       }
       const chunk = frameJson(data);
-      if (!chunk) return "other";
-      if ((chunk["error"] ?? null) === null && event !== "error") return readChunk(chunk);
-      fault = faultOf(chunk["error"] ?? chunk);
-      return "error";
+      return chunk ? readFrame(state, chunk, event) : "other";
     },
-    facts: (): ReplyFacts => ({
-      usage,
-      servedModel,
-      finishReason,
-      contentBytes,
-      toolCalls: [...calls.values()].reduce((sum, { list }) => sum + list.length, 0),
-      proofs: [...calls.values()].flatMap(({ list }) =>
-        list.flatMap(({ proof }) => proof?.value ?? [])
-      ),
-      ...bill,
-    }),
-    fault: () => fault,
-    complete: () => done || (finishReason !== null && open.size === 0),
+    facts() {
+      const calls = [...state.calls.values()].flatMap(({ list }) => list);
+      return {
+        usage: state.usage,
+        servedModel: state.servedModel,
+        finishReason: state.finishReason,
+        contentBytes: state.contentBytes,
+        toolCalls: calls.length,
+        proofs: calls.flatMap(({ proof }) => proof?.value ?? []),
+        ...state.bill,
+      };
+    },
+    fault: () => state.fault,
+    complete: () => state.done || (state.finishReason !== null && state.open.size === 0),
     errorFrame: (error, requestId) =>
       `data: ${JSON.stringify(encodeOpenAiError(error, requestId))}\n\n`,
   };
+}
+
+function readFrame(state: State, chunk: JsonObject, event: string): FrameKind {
+  if ((chunk["error"] ?? null) === null && event !== "error") return readChunk(state, chunk);
+  state.fault = faultOf(chunk["error"] ?? chunk);
+  return "error";
+}
+
+function readChunk(state: State, chunk: JsonObject): FrameKind {
+  const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
+  const reported = isObject(chunk["usage"]);
+  if (reported) {
+    state.usage = chatUsage(chunk["usage"]) ?? state.usage;
+    state.bill = upstreamBill(chunk["usage"]);
+  }
+  // Azure begins with a chunk about the prompt, whose model is empty.
+  if (!state.servedModel && typeof chunk["model"] === "string") state.servedModel = chunk["model"];
+  let hasContent = false;
+  for (const choice of choices) {
+    if (isObject(choice) && readChoice(state, choice)) hasContent = true;
+  }
+  if (hasContent) return "content";
+  if (choices.length > 0) return state.finishReason === null ? "preamble" : "other";
+  if (!reported) return "preamble";
+  return state.withholdUsage ? "withheld" : "other";
+}
+
+/** Reads a choice; tells whether it held content. */
+function readChoice(state: State, choice: JsonObject): boolean {
+  const index = choice["index"] ?? 0;
+  const reason = choice["finish_reason"];
+  const delta = objectOrEmpty(choice["delta"]);
+  const called = delta["tool_calls"] || delta["function_call"] ? callsOf(delta) : NO_CALLS;
+  const before = state.contentBytes;
+  state.contentBytes += textualBytes(delta) +
+    (called.length > 0 ? readCalls(state, index, called) : 0);
+  state.open.add(index);
+  if (isObject(choice["message"])) readWhole(state, index, choice["message"]);
+  // Some providers send an empty reason with every chunk.
+  if (typeof reason === "string" && reason !== "") {
+    state.finishReason = reason;
+    state.open.delete(index);
+  }
+  return state.contentBytes > before || called.length > 0;
+}
+
+function readCalls(state: State, choice: Json, fragments: readonly JsonObject[]): number {
+  const known = callsAt(state, choice);
+  return fragments.reduce((sum, call, place) => sum + utf8Bytes(known.add(call, place).text), 0);
+}
+
+/** A whole message says again what was streamed, or more. */
+function readWhole(state: State, choice: Json, message: JsonObject): void {
+  const known = callsAt(state, choice);
+  callsOf(message).forEach((call, place) => known.addWhole(call, place));
+  state.contentBytes = Math.max(state.contentBytes, messageBytes(message));
+}
+
+function callsAt({ calls }: State, choice: Json): ArrivingCalls {
+  const known = calls.get(choice) ?? new ArrivingCalls();
+  calls.set(choice, known);
+  return known;
 }
