@@ -5,7 +5,7 @@ import { GatewayError } from "./errors.ts";
 import type { Pass } from "./limits/upstream_shapes.ts";
 import { openBridge } from "./open_bridge.ts";
 import { openStream, type StreamReply } from "./open_stream.ts";
-import { parseJson, readUnary, readWhole, type UnaryReply } from "./read_unary.ts";
+import { readUnary, readWhole, replyJson, type UnaryReply } from "./read_unary.ts";
 import type { Target } from "./snapshot.ts";
 import { splice } from "./splice.ts";
 import { NetworkError, received } from "./upstream.ts";
@@ -313,7 +313,7 @@ async function readError(
   response: Response,
 ): Promise<UpstreamError> {
   const bytes = await readWhole(response, MAX_ERROR_BYTES);
-  const body = bytes === null ? undefined : parseJson(bytes);
+  const body = bytes === null ? undefined : replyJson(bytes);
   attempt.told = upstreamDetails(body);
   return classifyAnswer(response.status, body, retryAfterMs(response.headers, parts.now()));
 }

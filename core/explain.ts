@@ -4,6 +4,7 @@ import type { Endpoint, Visit } from "./endpoints.ts";
 import { tryCall } from "./engine.ts";
 import { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
+import { parseJson } from "./parse_json.ts";
 import { pause } from "./pause.ts";
 import { checkPlan } from "./plan.ts";
 import { planJson } from "./plan_json.ts";
@@ -89,7 +90,7 @@ async function explained(
     passes: decision.passes.map(({ pass, order }): JsonObject => ({ pass, order: [...order] })),
     ...(decision.runs.length > 0 ? { policyRuns: decision.runs.map(shownRun) } : {}),
     error: decision.error ? errorOf(decision.error) : null,
-    plan: plan && checked && JSON.parse(planJson(plan, checked)),
+    plan: plan && checked && parseJson(planJson(plan, checked)),
     ...(draws > 0 && group.policy === null && plan
       ? { draws: await drawn(call, group, context, { draws, asking, idOf: shown.idOf }) }
       : {}),
@@ -98,7 +99,7 @@ async function explained(
 
 /** A value as its JSON reads. */
 function plain(value: object): JsonObject {
-  return JSON.parse(JSON.stringify(value));
+  return parseJson(JSON.stringify(value));
 }
 
 /** What came of asking the policy: with `on_error: fallback` a fault is no error. */

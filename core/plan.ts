@@ -1,4 +1,5 @@
 import { GatewayError } from "./errors.ts";
+import { parseJson } from "./parse_json.ts";
 import type { CheckedPlan, Plan, PolicyOutcome, RouteContext, TargetSelector } from "./strategy.ts";
 
 const CLASS_LABEL = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -37,7 +38,7 @@ export function checkPlan(plan: Plan, context: RouteContext): CheckedPlan {
 
 /** Reads a plan that came as JSON, and checks it. */
 export function readPlan(text: string, context: RouteContext): PolicyOutcome {
-  return judged(() => JSON.parse(text), context);
+  return judged(() => parseJson(text), context);
 }
 
 /** Checks a plan that was made for an earlier context. */

@@ -3,6 +3,7 @@ import type { Attempt, Call, Parts } from "./call.ts";
 import type { Dialect, ReplyFacts } from "./dialect.ts";
 import { isObject, type Json } from "./json.ts";
 import { decodedRequest, replyContext, shownUsage } from "./open_bridge.ts";
+import { parseJson } from "./parse_json.ts";
 import { type OtherForm, type Reformed, replyOfStream } from "./reply_form.ts";
 import { isBounded } from "./scan.ts";
 import { received } from "./upstream.ts";
@@ -67,14 +68,14 @@ export function askedContext(call: Call, { bridge, estimate }: Attempt): OtherFo
 
 /** Why a success is no reply: some providers and brokers say so in its body. */
 export function noReply(attempt: Attempt, bytes: Uint8Array | null): UpstreamError {
-  const body = bytes === null ? undefined : parseJson(bytes);
+  const body = bytes === null ? undefined : replyJson(bytes);
   attempt.told = upstreamDetails(body);
   return classifyAnswer(attempt.status ?? 200, body, null);
 }
 
 /** A reply of the whole answer; `null` when it is none of the dialect. */
 export function wholeReply(dialect: Dialect, bytes: Uint8Array<ArrayBuffer>): Reformed | null {
-  const body = parseJson(bytes);
+  const body = replyJson(bytes);
   const facts = isObject(body) ? dialect.readReply(body) : null;
   return isObject(body) && facts ? { body, bytes, facts } : null;
 }
@@ -115,10 +116,10 @@ const decoder = new TextDecoder();
 const SMALL_BYTES = 1024 * 1024;
 
 /** `undefined` when it is no JSON, or so much of it that no reply has it. */
-export function parseJson(bytes: Uint8Array): Json | undefined {
+export function replyJson(bytes: Uint8Array): Json | undefined {
   if (bytes.length > SMALL_BYTES && !isBounded(bytes)) return undefined;
   try {
-    return JSON.parse(decoder.decode(bytes));
+    return parseJson(decoder.decode(bytes));
   } catch {
     return undefined;
   }

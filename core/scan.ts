@@ -1,6 +1,7 @@
 import { Buffer, isAscii } from "node:buffer";
 import { GatewayError } from "./errors.ts";
-import { foldedKey, isObject, type JsonObject } from "./json.ts";
+import { foldedKey, isObject, type Json, type JsonObject } from "./json.ts";
+import { endOfString, parseJson, skipSpace } from "./parse_json.ts";
 import type { Member, WireRequest } from "./wire.ts";
 
 /** Deepest nesting a body may have; the top-level object is 1. */
@@ -10,6 +11,8 @@ const MAX_DEPTH = 256;
  * of empty lists held the event loop for seconds, and gigabytes.
  */
 const MAX_VALUES = 250_000;
+/** Most members of an object that is looked into: a table of 250,000 names takes up to seconds to make. */
+const MAX_MEMBERS = 1_000;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const COMMA = 44;
@@ -25,7 +28,8 @@ export interface Span {
 
 /**
  * Reads a request body: UTF-8 without a byte order mark, one JSON object, no top-level key twice, not
- * in another case either, nesting of at most 256, at most 250,000 values. Only what passes is parsed.
+ * in another case either, at most 1,000 of them, nesting of at most 256, at most 250,000 values. Only what
+ * passes is parsed.
  *
  * @throws {GatewayError} `invalid-request`; `details.reason` is `utf-8`, `bom`, `json`, `not-object`,
  * `depth`, `values` or `duplicate-key`. The message never quotes the body.
@@ -44,9 +48,10 @@ export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
   const json = ascii ?? decodeUtf8(bytes);
   const text = ascii ?? oneByteText(bytes, 0, bytes.length);
   if (text.charCodeAt(skipSpace(text, 0)) !== OPEN_BRACE) throw notObject();
-  const members = membersIn(text, bytes, 0);
+  const walk = newWalk();
+  const members = membersIn(text, bytes, 0, walk);
   refuseOtherCase(members);
-  return new ReadRequest(bytes, members, objectIn(json));
+  return new ReadRequest(bytes, members, { walk, body: objectIn(json, walk) });
 }
 
 /**
@@ -61,18 +66,20 @@ function refuseOtherCase(members: ReadonlyMap<string, Member>): void {
 }
 
 class ReadRequest implements WireRequest {
+  readonly #walk: Walk;
   #body: JsonObject | null;
 
   constructor(
     readonly bytes: Uint8Array<ArrayBuffer>,
     readonly members: ReadonlyMap<string, Member>,
-    body: JsonObject,
+    { walk, body }: { readonly walk: Walk; readonly body: JsonObject },
   ) {
+    this.#walk = walk;
     this.#body = body;
   }
 
   get body(): JsonObject {
-    return this.#body ??= objectIn(asciiText(this.bytes) ?? decodeUtf8(this.bytes));
+    return this.#body ??= objectIn(asciiText(this.bytes) ?? decodeUtf8(this.bytes), this.#walk);
   }
 
   release(): void {
@@ -85,8 +92,8 @@ function asciiText(bytes: Uint8Array): string | null {
   return isAscii(bytes) ? oneByteText(bytes, 0, bytes.length) : null;
 }
 
-function objectIn(text: string): JsonObject {
-  const body = parse(text);
+function objectIn(text: string, walk: Walk): JsonObject {
+  const body = parse(text, walk);
   if (isObject(body)) return body;
   throw notObject();
 }
@@ -107,23 +114,29 @@ export function scanMembers(
   start: number,
   end: number,
 ): ReadonlyMap<string, Member> {
-  return membersIn(oneByteText(bytes, start, end), bytes, start);
+  return membersIn(oneByteText(bytes, start, end), bytes, start, newWalk());
 }
 
 /**
  * `text` holds the object's bytes, one character each; it begins at `start` of `bytes`. In what is no
  * JSON it finds anything, but it ends.
  */
-function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<string, Member> {
+function membersIn(
+  text: string,
+  bytes: Uint8Array,
+  start: number,
+  walk: Walk,
+): ReadonlyMap<string, Member> {
   const members = new Map<string, Member>();
-  const walk: Walk = { values: 0 };
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (text.charCodeAt(at) === QUOTE) {
-    const keyEnd = skipString(text, at);
+    const keyEnd = endOfString(text, at + 1);
+    noteKey(walk, text, at, keyEnd);
     const key = readKey(bytes, text, { start: at, end: keyEnd, base: start });
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const valueEnd = skipValue(text, valueStart, walk);
     if (members.has(key)) throw repeated(key);
+    if (members.size === MAX_MEMBERS) throw tooMany(MAX_MEMBERS, "members");
     members.set(key, {
       key,
       keyStart: start + at,
@@ -139,7 +152,7 @@ function membersIn(text: string, bytes: Uint8Array, start: number): ReadonlyMap<
 export function isBounded(bytes: Uint8Array): boolean {
   const text = oneByteText(bytes, 0, bytes.length);
   try {
-    skipValue(text, skipSpace(text, 0), { values: 0 });
+    skipValue(text, skipSpace(text, 0), newWalk());
     return true;
   } catch (error) {
     if (error instanceof GatewayError) return false;
@@ -170,7 +183,7 @@ export function numberIn(
 export function scanElements(bytes: Uint8Array, start: number, end: number): readonly Span[] {
   const text = oneByteText(bytes, start, end);
   const spans: Span[] = [];
-  const walk: Walk = { values: 0 };
+  const walk = newWalk();
   let at = skipSpace(text, skipSpace(text, 0) + 1);
   while (at < text.length && text[at] !== "]") {
     const valueEnd = skipValue(text, at, walk);
@@ -196,9 +209,9 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string, { hasEscapedKey }: Walk): Json {
   try {
-    return JSON.parse(text);
+    return hasEscapedKey ? parseJson(text) : JSON.parse(text);
   } catch {
     throw invalid("json", "Cannot read the body: it is not JSON");
   }
@@ -211,39 +224,31 @@ function readKey(
 ): string {
   const raw = text.slice(start + 1, end - 1);
   if (/^[^\\\x80-\xff]*$/.test(raw)) return raw;
-  const key = parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)));
+  const key = parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)), newWalk());
   return typeof key === "string" ? key : raw;
 }
 
-function skipSpace(text: string, from: number): number {
-  let at = from;
-  for (let code = text.charCodeAt(at); code === 32 || (code >= 9 && code <= 13);) {
-    code = text.charCodeAt(++at);
-  }
-  return at;
-}
-
-/** From an opening quote to the byte after the closing one: a quote after an even run of `\`. */
-function skipString(text: string, open: number): number {
-  for (let from = open + 1;;) {
-    const quote = text.indexOf('"', from);
-    if (quote < 0) return text.length;
-    let slash = quote - 1;
-    while (text.charCodeAt(slash) === BACKSLASH) slash--;
-    if ((quote - slash) % 2 === 1) return quote + 1;
-    from = quote + 1;
-  }
-}
-
-/** How many values were passed so far. */
+/** What was passed so far. */
 interface Walk {
   values: number;
+  /** `JSON.parse` alone may read such a key as another one. */
+  hasEscapedKey: boolean;
+}
+
+function newWalk(): Walk {
+  return { values: 0, hasEscapedKey: false };
+}
+
+function noteKey(walk: Walk, text: string, open: number, end: number): void {
+  for (let at = open; at < end; at++) {
+    if (text.charCodeAt(at) === BACKSLASH) walk.hasEscapedKey = true;
+  }
 }
 
 function skipValue(text: string, start: number, walk: Walk): number {
-  if (++walk.values > MAX_VALUES) throw tooMany();
+  if (++walk.values > MAX_VALUES) throw tooMany(MAX_VALUES, "values");
   const first = text.charCodeAt(start);
-  if (first === QUOTE) return skipString(text, start);
+  if (first === QUOTE) return endOfString(text, start + 1);
   if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, start, walk);
   let at = start;
   while (at < text.length && !isDelimiter(text.charCodeAt(at))) at++;
@@ -260,13 +265,15 @@ function skipNested(text: string, start: number, walk: Walk): number {
   for (let at = start; at < text.length;) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      at = skipString(text, at);
+      const end = endOfString(text, at + 1);
+      if (text.charCodeAt(skipSpace(text, end)) === COLON) noteKey(walk, text, at, end);
+      at = end;
       continue;
     }
     at++;
     if (code === COLON) continue;
     if (code === COMMA || code === OPEN_BRACE || code === OPEN_BRACKET) {
-      if (++walk.values > MAX_VALUES) throw tooMany();
+      if (++walk.values > MAX_VALUES) throw tooMany(MAX_VALUES, "values");
       if (code === COMMA) continue;
       depth++;
     } else if (code === 125 || code === 93) depth--;
@@ -279,8 +286,8 @@ function skipNested(text: string, start: number, walk: Walk): number {
   return text.length;
 }
 
-function tooMany(): GatewayError {
-  return invalid("values", `Cannot read the body: it has more than ${MAX_VALUES} values`);
+function tooMany(most: number, what: string): GatewayError {
+  return invalid("values", `Cannot read the body: it has more than ${most} ${what}`);
 }
 
 /** From the end of an item to the start of the next one, or to the closing bracket. */

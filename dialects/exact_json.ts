@@ -1,13 +1,10 @@
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 import type { WireRequest } from "@/core/wire.ts";
 
 declare global {
   interface JSON {
     /** @see https://github.com/tc39/proposal-json-parse-with-source */
-    parse(
-      text: string,
-      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-    ): Json;
     rawJSON(text: string): JsonObject;
   }
 }
@@ -22,8 +19,9 @@ const FRAGILE_NUMBER = /\d[.eE]|-0|\d{16}/;
  * @throws {SyntaxError} when the text is no JSON
  */
 export function parseExact(text: string): Json {
-  if (!FRAGILE_NUMBER.test(text)) return JSON.parse(text);
-  return JSON.parse(text, (_key, value, { source }) => {
+  if (!FRAGILE_NUMBER.test(text)) return parseJson(text);
+  return parseJson(text, (_key, value, context) => {
+    const source = context?.source;
     const kept = typeof value !== "number" || source === undefined || String(value) === source;
     return kept ? value : JSON.rawJSON(source);
   });

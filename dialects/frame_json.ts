@@ -1,10 +1,11 @@
 import { isObject, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 
 /** Reads the data of a frame; `null` when it is no JSON object. Never throws. */
 export function frameJson(data: string): JsonObject | null {
   if (data.charCodeAt(0) !== 123 && !data.trimStart().startsWith("{")) return null;
   try {
-    const value: unknown = JSON.parse(data);
+    const value: unknown = parseJson(data);
     return isObject(value) ? value : null;
   } catch {
     return null;

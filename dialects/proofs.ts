@@ -1,6 +1,7 @@
 import type { PartOf, Proof } from "@/core/chat.ts";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 import { type Shape, wholly } from "./unread.ts";
 
 /** How a proof is marked where it stands among those of another dialect: by whose it is, and its kind. */
@@ -68,7 +69,7 @@ export function callProof({ extra_content: attached }: JsonObject): Proof | null
 export function callMembers({ kind, value }: Proof): JsonObject | null {
   if (kind !== "call") return null;
   try {
-    const attached: unknown = JSON.parse(value);
+    const attached: unknown = parseJson(value);
     return isObject(attached) ? { extra_content: attached } : null;
   } catch {
     return null;

@@ -1,3 +1,4 @@
+import { parseJson } from "../core/parse_json.ts";
 import { sampleContexts } from "./sample_contexts.ts";
 import type { BundleFlaw } from "./sandbox/bundle.ts";
 import { faultOf, type HostAnswer } from "./sandbox/policy_host.ts";
@@ -73,6 +74,6 @@ function flawIn(
   };
   if (answer.kind === "lost") return flaw(faultOf(answer), null);
   if (answer.kind === "fault") return flaw(answer.fault, null, answer.detail);
-  const outcome = outcomeOf(JSON.parse(answer.text), context);
+  const outcome = outcomeOf(parseJson(answer.text), context);
   return "fault" in outcome ? flaw(outcome.fault, outcome.why) : null;
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { parseJson } from "../core/parse_json.ts";
 import { ENGINE } from "../core/telemetry/engine.ts";
 import type { BundleFlaw } from "./sandbox/bundle.ts";
 import { faultOf } from "./sandbox/policy_host.ts";
@@ -51,7 +52,7 @@ export async function runCases(
   { filter, folder, update }: CaseOptions,
 ): Promise<readonly CaseResult[]> {
   const cases = collected.split("\n").filter((line) => line.startsWith("["))
-    .flatMap((line): readonly PolicyCase[] => JSON.parse(line));
+    .flatMap((line): readonly PolicyCase[] => parseJson(line));
   const results: CaseResult[] = [];
   for (const stated of cases) {
     if (!stated.name.includes(filter)) continue;
@@ -70,7 +71,7 @@ export async function runCases(
 
 async function outcomeIn(policy: SandboxedPolicy, { given }: ReadCase): Promise<CaseOutcome> {
   const answer = await policy.decide(given);
-  if (answer.kind === "plan") return outcomeOf(JSON.parse(answer.text), given);
+  if (answer.kind === "plan") return outcomeOf(parseJson(answer.text), given);
   if (answer.kind === "lost") return { fault: faultOf(answer), why: null };
   return { fault: answer.fault, why: whyOf(policy.explain(answer)) };
 }
@@ -87,7 +88,7 @@ function updated(
   { bundle }: SandboxedPolicy,
 ): Fixture | null {
   if (recorded === null || JSON.stringify(recorded.plan) === json) return recorded;
-  return { ...recorded, plan: JSON.parse(json), policyDigest: bundle.digest, engine: ENGINE };
+  return { ...recorded, plan: parseJson(json), policyDigest: bundle.digest, engine: ENGINE };
 }
 
 /** Writes a fixture as the formatter of Deno leaves it. */

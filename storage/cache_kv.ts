@@ -1,5 +1,6 @@
 import type { CachedReply, CacheStore } from "../core/cache/entry.ts";
 import type { Log } from "../core/log.ts";
+import { parseJson } from "../core/parse_json.ts";
 import { within } from "../core/wait.ts";
 import { stateFault } from "./state_fault.ts";
 
@@ -83,7 +84,7 @@ function pack({ bytes, ...facts }: CachedReply): Uint8Array<ArrayBuffer> {
 
 function unpack(packed: Uint8Array<ArrayBuffer>): CachedReply {
   const length = new DataView(packed.buffer).getUint32(0);
-  const facts: Omit<CachedReply, "bytes"> = JSON.parse(
+  const facts: Omit<CachedReply, "bytes"> = parseJson(
     new TextDecoder().decode(packed.subarray(4, 4 + length)),
   );
   return { ...facts, bytes: packed.slice(4 + length) };

@@ -1,4 +1,5 @@
 import { newId } from "../core/new_id.ts";
+import { parseJson } from "../core/parse_json.ts";
 import { dirname, join } from "node:path";
 
 /** Longest line of a journal, its newline included, bytes. */
@@ -97,7 +98,7 @@ export function segmentsOf(journal: JournalFiles): Segment[] {
 /** Reads the `.state` file; `null` when it is missing or unreadable. */
 export function readState(journal: JournalFiles): JournalState | null {
   try {
-    const value: unknown = JSON.parse(Deno.readTextFileSync(statePath(journal)));
+    const value: unknown = parseJson(Deno.readTextFileSync(statePath(journal)));
     if (typeof value !== "object" || value === null) return null;
     const { journal_id, segment } = value as Record<string, unknown>;
     if (typeof journal_id !== "string" || !/^jrn_[0-9a-f]{32}$/.test(journal_id)) return null;

@@ -1,3 +1,4 @@
+import { parseJson } from "../core/parse_json.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
 
 /** What was found behind the last newline of a file and done about it. */
@@ -68,7 +69,7 @@ function readEnd(path: string, length: number): Part | null {
 
 function parses(bytes: Uint8Array): boolean {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const value: unknown = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     return typeof value === "object" && value !== null;
   } catch {
     return false;

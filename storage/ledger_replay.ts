@@ -1,5 +1,6 @@
 import type { Charge } from "../core/limits/charge.ts";
 import type { ScopeKind } from "../core/limits/limit.ts";
+import { parseJson } from "../core/parse_json.ts";
 import { type JournalFiles, MAX_LINE_BYTES } from "./journal_folder.ts";
 import { createSegmentReader, type Position } from "./segment_reader.ts";
 
@@ -57,7 +58,7 @@ function chargedLine(bytes: Uint8Array): ChargedLine | null {
 
 function membersOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
+    const value: unknown = parseJson(decoder.decode(bytes));
     return typeof value === "object" && value !== null ? { ...value } : {};
   } catch {
     return {};

@@ -1,4 +1,5 @@
 import { memoOfObject } from "../core/memo.ts";
+import { parseJson } from "../core/parse_json.ts";
 import type { CallRecord, DecisionRecord, Row } from "../core/record.ts";
 import { rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { MAX_LINE_BYTES } from "./journal_folder.ts";
@@ -78,7 +79,7 @@ const asItIs = (decision: DecisionRecord) => decision;
 /** With the rows that its reader would make. */
 function packed({ facts, ...decision }: DecisionRecord): DecisionRecord {
   if (facts === undefined) return decision;
-  const made = rowsOfFacts(JSON.parse(facts));
+  const made = rowsOfFacts(parseJson(facts));
   const own = (decision.rows[DECISIONS] ?? []).map((row) => ({ ...row, ...made.own }));
   return { ...decision, rows: { ...decision.rows, ...made.rows, [DECISIONS]: own } };
 }

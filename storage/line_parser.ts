@@ -1,3 +1,4 @@
+import { parseJson } from "../core/parse_json.ts";
 const INTEGER = /^-?\d+$/;
 
 /**
@@ -15,7 +16,7 @@ const INTEGER = /^-?\d+$/;
  * ```
  */
 export function parseExactly(text: string): unknown {
-  return JSON.parse(text, exact);
+  return parseJson(text, exact);
 }
 
 function exact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {

@@ -1,4 +1,5 @@
 import { type Json, textOrEmpty } from "../core/json.ts";
+import { parseJson } from "../core/parse_json.ts";
 import type { NewRow } from "./database.ts";
 import { type FactRows, rowsOfFacts } from "../core/telemetry/fact_rows.ts";
 import { parseExactly } from "./line_parser.ts";
@@ -95,13 +96,13 @@ export function createLineReader(): (text: string, now: number) => LineRows {
     rowsOfLine(parseExactly(text), {
       now,
       isExact: true,
-      facts: () => JSON.parse(text).facts,
+      facts: () => parseJson(text).facts,
     });
 
   return (text, now) => {
     if (text.includes(NUL)) return exactly(text, now);
     try {
-      const line = JSON.parse(text);
+      const line = parseJson(text);
       return rowsOfLine(line, { now, isExact: false, facts: () => line.facts });
     } catch (error) {
       // A number past the safe integers, or past its column, was refused: it is read again digit by digit.

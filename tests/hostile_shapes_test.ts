@@ -3,7 +3,7 @@ import { bridgeReasons } from "@/core/bridge_features.ts";
 import { DIALECT_NAMES } from "@/core/dialect_name.ts";
 import type { Json } from "@/core/json.ts";
 import { createProofMemory } from "@/core/proof_memory.ts";
-import { parseJson } from "@/core/read_unary.ts";
+import { replyJson } from "@/core/read_unary.ts";
 import { stepAll } from "@/core/stream.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { isStrictSchema } from "@/dialects/strict_schema.ts";
@@ -68,7 +68,7 @@ Deno.test("a turn of many pieces joins the one before it", () => {
 });
 
 Deno.test("an answer of many tiny values is no reply, and is not parsed to see that", () => {
-  const parsed = (text: string) => parseJson(new TextEncoder().encode(text));
+  const parsed = (text: string) => replyJson(new TextEncoder().encode(text));
   const long = "x".repeat(4 * MANY);
   assert.deepEqual(parsed(`{"a":["${long}"]}`), { a: [long] });
   assert.equal(parsed(`{"a":[${"[],".repeat(2 * MANY)}0]}`), undefined);

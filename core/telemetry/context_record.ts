@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { deflateRawSync, deflateSync, inflateRawSync, inflateSync } from "node:zlib";
+import { parseJson } from "../parse_json.ts";
 import type { GroupChoice, RouteContext, TargetView } from "../strategy.ts";
 import { isSeenContext } from "./context_shape.ts";
 import { namedContext, recordedContext, type SeenContext } from "./recorded_context.ts";
@@ -116,7 +117,7 @@ export function unpackStatics(z: string): GroupStatics {
 
 function parsed(json: string) {
   try {
-    return JSON.parse(json);
+    return parseJson(json);
   } catch (cause) {
     throw new RecordError("Cannot read a record: it is no JSON", { cause });
   }

@@ -1,5 +1,6 @@
 import { type BirpcReturn, createBirpc } from "birpc";
 import { z } from "zod";
+import { parseJson } from "../parse_json.ts";
 
 /** The two ends of a pipe, as seen from one side. */
 export interface Pipe {
@@ -71,7 +72,7 @@ function encode(value: unknown): Uint8Array<ArrayBuffer> {
 /** `null` for a line that is no message: a library may have printed something. */
 function decode(line: string): unknown {
   try {
-    return message.parse(JSON.parse(line, (_, part: unknown) => {
+    return message.parse(parseJson(line, (_, part: unknown) => {
       if (typeof part !== "object" || part === null) return part;
       if ("$bigint" in part) return BigInt(bigint.parse(part).$bigint);
       return "$error" in part ? new Error(failure.parse(part).$error) : part;

@@ -1,5 +1,6 @@
 import type { PartOf, Proof, ToolForm } from "@/core/chat.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 import { callProof } from "../proofs.ts";
 import { readReplyCall } from "./decode_response.ts";
 
@@ -111,7 +112,7 @@ function saysObjectAgain(known: string): boolean {
 
 function isWholeObject(text: string): boolean {
   try {
-    return isObject(JSON.parse(text));
+    return isObject(parseJson(text));
   } catch {
     return false;
   }

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { anthropicError } from "./anthropic_error.ts";
 import { readMessages } from "./anthropic_reader.ts";
@@ -120,7 +121,7 @@ function* deltas(part: Part): Iterable<JsonObject> {
 /** Arguments cut by the cap are no JSON any more; a unary reply can only leave them out. */
 function parsed(value: string): JsonObject {
   try {
-    const input: Json = JSON.parse(value);
+    const input: Json = parseJson(value);
     return isObject(input) ? input : {};
   } catch {
     return {};

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { parseJson } from "@/core/parse_json.ts";
 import type { BuiltinUpstream, UpstreamRequest } from "@/core/upstream.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { anthropicMessages } from "./anthropic_messages.ts";
@@ -132,7 +133,7 @@ function requestId(seed: string): string {
 
 function parseBody(bytes: Uint8Array): JsonObject | null {
   try {
-    const value: Json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const value: Json = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     return isObject(value) ? value : null;
   } catch {
     return null;

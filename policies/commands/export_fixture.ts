@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { ExitError, type World } from "../../core/command.ts";
 import type { RecordedDecision } from "../../core/decision_store.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import { RecordError } from "../../core/telemetry/context_record.ts";
 import { messageOf } from "../../core/thrown.ts";
 import { Deciders } from "../replay/deciders.ts";
@@ -63,5 +64,5 @@ function fixtureFrom(
   { record, context }: { record: RecordedDecision; context: Fixture["context"] },
 ): Fixture {
   const { planJson, policyDigest, engine } = record;
-  return { version: 1, context, plan: JSON.parse(planJson), policyDigest, engine };
+  return { version: 1, context, plan: parseJson(planJson), policyDigest, engine };
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Deadlines } from "../../core/deadlines.ts";
 import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import type { FeedbackCounts } from "../../core/policy_runner.ts";
 import type { FeedbackSettings } from "../../core/policy_settings.ts";
 import type { Spool, SpooledLine } from "../../core/spool.ts";
@@ -160,7 +161,7 @@ export class Feedback {
 /** Epoch ms; `null`: it cannot be read. */
 function completedAtOf(text: string): number | null {
   try {
-    const at: unknown = JSON.parse(text)?.completedAt;
+    const at: unknown = parseJson(text)?.completedAt;
     return typeof at === "number" ? at : null;
   } catch {
     return null;

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
 import { z } from "zod";
 import type { DecisionStore, RecordedDecision } from "../../core/decision_store.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Decide, Strategy, StrategyChoice } from "../../core/strategy.ts";
 import { type GroupStatics, unpackStatics } from "../../core/telemetry/context_record.ts";
@@ -113,7 +114,7 @@ const manifestSchema = z.object({
 /** A policy with a network grant decides by what others answered; `null`: nobody can tell. */
 function asksOthers(manifestJson: string): boolean | null {
   try {
-    const { permissions } = manifestSchema.parse(JSON.parse(manifestJson || "{}"));
+    const { permissions } = manifestSchema.parse(parseJson(manifestJson || "{}"));
     return permissions.net.length > 0;
   } catch {
     return null;

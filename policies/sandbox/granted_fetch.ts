@@ -3,6 +3,7 @@ import type { Deadlines } from "../../core/deadlines.ts";
 import { readAddress } from "../../core/address.ts";
 import type { EgressRules } from "../../core/egress.ts";
 import { type EgressAnswer, EgressClient, type ResolveHost } from "../../core/egress_client.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import type { ScriptHttpSettings } from "../../core/policy_settings.ts";
 import { within } from "../within.ts";
 
@@ -135,7 +136,7 @@ function told(id: number, answer: EgressAnswer | null): FetchAnswer {
 /** What is no JSON is `null`. */
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return null;
   }

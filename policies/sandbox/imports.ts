@@ -1,6 +1,7 @@
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exports as exportsOf, legacy } from "resolve.exports";
+import { parseJson } from "../../core/parse_json.ts";
 
 /** What authors import of ours. */
 const SDK: Readonly<Record<string, string>> = {
@@ -70,7 +71,7 @@ function findPackage(specifier: string, from: string, root: string): string | nu
     const home = join(folder, "node_modules", name);
     const manifest = join(home, "package.json");
     if (isFile(manifest)) {
-      return entryOf(home, JSON.parse(Deno.readTextFileSync(manifest)), subpath);
+      return entryOf(home, parseJson(Deno.readTextFileSync(manifest)), subpath);
     }
     if (folder === dirname(folder) || !contains(root, dirname(folder))) return null;
   }

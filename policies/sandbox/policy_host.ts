@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Deadline, Deadlines } from "../../core/deadlines.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import { POLICY_FAULTS, type PolicyFault } from "../../core/policy_fault.ts";
 import {
   DIFFERS,
@@ -176,7 +177,7 @@ export class PolicyHost {
    */
   async decideAll(contexts: readonly string[]): Promise<readonly (string | null)[]> {
     const answer = await this.#ask(FRAME.decideAll, `[${contexts.join()}]`, this.#timeoutMs);
-    const plans = answer.kind === "plan" ? plansSchema.parse(JSON.parse(answer.text)) : [];
+    const plans = answer.kind === "plan" ? plansSchema.parse(parseJson(answer.text)) : [];
     return contexts.map((_, index) => plans[index] ?? null);
   }
 
@@ -315,7 +316,7 @@ const faultSchema = z.object({ fault: z.enum(POLICY_FAULTS), detail: z.string().
 
 function answerOf(kind: number, payload: Uint8Array): HostAnswer | Pause {
   const text = decoder.decode(payload);
-  if (kind === FRAME.pause) return { kind: "pause", pause: pauseSchema.parse(JSON.parse(text)) };
+  if (kind === FRAME.pause) return { kind: "pause", pause: pauseSchema.parse(parseJson(text)) };
   if (TEXTS.has(kind)) return { kind: "plan", text };
-  return { kind: "fault", ...faultSchema.parse(JSON.parse(text)) };
+  return { kind: "fault", ...faultSchema.parse(parseJson(text)) };
 }

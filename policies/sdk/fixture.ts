@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/parse_json.ts";
 import type { Plan, RouteContext } from "../../core/strategy.ts";
 
 /** A recorded decision as a file; `pointsman policy export-fixture` writes it. */
@@ -18,7 +19,7 @@ export interface Fixture {
  * @throws {RangeError} when it is none
  */
 export function parseFixture(text: string, path: string): Fixture {
-  const fixture: Partial<Fixture> = JSON.parse(text);
+  const fixture: Partial<Fixture> = parseJson(text);
   if (fixture.version === 1 && fixture.context && fixture.plan) return fixture as Fixture;
   throw new RangeError(`Cannot read fixture "${path}": expected version 1, a context and a plan`);
 }

@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/parse_json.ts";
 import { checkPlan, PlanError } from "../../core/plan.ts";
 import { planJson } from "../../core/plan_json.ts";
 import type { Plan, RouteContext } from "../../core/strategy.ts";
@@ -73,7 +74,7 @@ export function differences(outcome: CaseOutcome, expected: ReadCase): readonly 
         ["fallbacks", expected.fallbacks, outcome.order.slice(1)],
         ["classLabel", expected.classLabel, outcome.plan.classLabel],
         ["metadata", expected.metadata, outcome.plan.metadata],
-        ["plan", recorded, recorded && JSON.parse(outcome.json)],
+        ["plan", recorded, recorded && parseJson(outcome.json)],
       ];
   return pairs.flatMap(([name, want, got]) => {
     if (want === undefined && name !== "fault") return [];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parseJson } from "../../core/parse_json.ts";
 import type { Plan, RouteContext } from "../../core/strategy.ts";
 import {
   type CaseOutcome,
@@ -47,7 +48,7 @@ function readBeside(path: string): string {
 async function decide(route: Route, given: RouteContext): Promise<Decided> {
   let plan: Plan;
   try {
-    plan = JSON.parse(JSON.stringify(await route(frozen(given))));
+    plan = parseJson(JSON.stringify(await route(frozen(given))));
   } catch (thrown) {
     return { outcome: { fault: "policy-threw", why: String(thrown) }, thrown };
   }

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson } from "../../core/config/canonical.ts";
+import { parseJson } from "../../core/parse_json.ts";
 import deno from "../../deno.json" with { type: "json" };
 import { type Bundle, MAX_BUNDLE_BYTES } from "../sandbox/bundle.ts";
 
@@ -35,7 +36,7 @@ export type ManifestResult =
 export function parseManifest(text: string): ManifestResult {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return { ok: false, message: "the manifest is no JSON" };
   }

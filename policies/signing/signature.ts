@@ -7,6 +7,7 @@ import {
   verify,
 } from "node:crypto";
 import { z } from "zod";
+import { parseJson } from "../../core/parse_json.ts";
 
 /** A signature over the bytes of a manifest; `signature` is base64. */
 const signatureSchema = z.strictObject({
@@ -48,7 +49,7 @@ export function signManifest(
 /** Reads a signature file; `null`: it is none. */
 export function parseSignature(text: string): Signature | null {
   try {
-    return signatureSchema.parse(JSON.parse(text));
+    return signatureSchema.parse(parseJson(text));
   } catch {
     return null;
   }

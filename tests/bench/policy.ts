@@ -104,7 +104,12 @@ async function sandbox(dir: string): Promise<void> {
   };
   const host = await start();
   const echo = startEcho(JSON.stringify(CONTEXTS[0]));
-  const floor = at((await measure(() => echo.ask(), 1)).times, 0.5);
+  const floor = await measure(() => echo.ask(), 1);
+  console.log(
+    `echo child  p50 ${us(at(floor.times, 0.5))}  p99 ${us(at(floor.times, 0.99))}  ` +
+      `this thread p50 ${at(floor.threadUs, 0.5).toFixed(0)} us  ` +
+      `p99 ${at(floor.threadUs, 0.99).toFixed(0)} us`,
+  );
   const print = async (name: string, given: RouteContext, width: number) => {
     // What the gateway does: the context is made into text for each decision.
     const took = await measure(() => host.decide(JSON.stringify(given)), width);
@@ -112,7 +117,7 @@ async function sandbox(dir: string): Promise<void> {
     console.log(
       `${name}, ${bytes} bytes, ${width} at once  p50 ${us(at(took.times, 0.5))}  ` +
         `p99 ${us(at(took.times, 0.99))}  ratio to an echo child ` +
-        `${(at(took.times, 0.5) / floor).toFixed(2)}  this thread p50 ` +
+        `${(at(took.times, 0.5) / at(floor.times, 0.5)).toFixed(2)}  this thread p50 ` +
         `${at(took.threadUs, 0.5).toFixed(0)} us  p99 ${at(took.threadUs, 0.99).toFixed(0)} us`,
     );
   };
