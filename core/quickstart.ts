@@ -68,8 +68,8 @@ function readIfThere(path: string): string | null {
 
 /** The text of the configuration: an in-process upstream for each dialect, one group, one caller. */
 function quickstartConfig(token: string): string {
-  return `# A configuration to begin with. Check a change with: pointsman config validate
-# Every key: docs/CONFIG.md. The running gateway takes changes by itself.
+  return `# A configuration to begin with. The running gateway takes changes by itself; to check one before:
+# deno task pointsman config validate. Every key: docs/CONFIG.md.
 server:
   listen: 127.0.0.1:8080
   default_model_group: ${GROUP}
@@ -94,7 +94,8 @@ models:
       - { provider: echo-responses, model: echo }
       - { provider: echo-messages, model: echo }
 
-# Who may call. Only the hash of a token is kept; another caller: pointsman tokens generate --help
+# Who may call. Only the hash of a token is kept; another caller:
+# deno task pointsman tokens generate --help
 callers:
   - id: demo
     environment: dev
@@ -112,7 +113,8 @@ export function quickstartBanner(address: string, token: string | null, group: s
   const header = `-H 'authorization: Bearer ${token}'`;
   const json = "-H 'content-type: application/json'";
   const turns = `"messages":[{"role":"user","content":"Hello"}]`;
-  return `Pointsman listens on ${address}. Try it:
+  return `Pointsman listens on ${address}. It serves config.yaml, and the token is in
+state/quickstart.token. Ctrl-C stops it. Try it:
 
 # Chat Completions
 curl ${address}/v1/chat/completions ${header} ${json} -d '{"model":"${group}",${turns}}'

@@ -1,19 +1,14 @@
 import { ExitError, type World } from "./command.ts";
 import { configPath, loadForCommand } from "./config_option.ts";
 import { parseDuration } from "./config/duration.ts";
-import {
-  addCaller,
-  callerAt,
-  type CallerEntry,
-  callerYaml,
-  changeCaller,
-} from "./config/edit_callers.ts";
+import { addCaller, callerAt, callerYaml, changeCaller } from "./config/edit_callers.ts";
 import { loadConfig, type LoadResult } from "./config/load.ts";
 import type { Parts } from "./config/parts.ts";
 import { formatProblems } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
 import type { CallerConfig } from "./config/schema_accounts.ts";
 import { diskSources } from "./config/sources.ts";
+import type { CallerEntry } from "./config/splice_callers.ts";
 import { replaceFile, writeNew } from "./config/write.ts";
 import { DAY_MS } from "./period.ts";
 import { makeToken, type Token, tokenKey } from "./tokens.ts";
@@ -55,6 +50,8 @@ interface Change {
   readonly token: Token | null;
   /** Of the caller among `callers`, once the change is made. */
   readonly index: number;
+  /** What it is, for people; the path of the configuration follows. */
+  readonly done: string;
   apply(text: string): string;
 }
 
@@ -75,7 +72,8 @@ export function generateToken(options: GenerateOptions, world: World, parts: Par
     allow: options.allow.split(",").map((group) => group.trim()).filter(Boolean),
   };
   const index = config.callers.length;
-  finish({ token, index, apply: (text) => addCaller(text, caller) }, options, world, parts);
+  const done = `Caller "${id}" added to`;
+  finish({ token, index, done, apply: (text) => addCaller(text, caller) }, options, world, parts);
 }
 
 /** Gives a caller a fresh token; the old one stays valid for the grace. */
@@ -86,24 +84,28 @@ export function rotateToken(options: RotateOptions, world: World, parts: Parts):
   }
   const { config } = loadForCommand(options.config, world, parts);
   const [index, caller] = findCaller(config, options.id);
+  const now = world.now();
   const { owner_user: user, project, environment } = caller;
   const token = freshToken(config, { user, project, environment }, world);
   const changes: CallerEntry = {
     token_sha256: token.tokenSha256,
     token_id: token.tokenId,
-    previous_tokens: previousTokens(caller, world.now(), grace),
+    previous_tokens: previousTokens(caller, now, grace),
   };
   const apply = (text: string) => changeCaller(text, index, changes);
-  finish({ token, index, apply }, options, world, parts);
+  const old = grace === 0 ? "no more" : `until ${new Date(now + grace).toISOString()}`;
+  const done = `Caller "${caller.id}" has a new token, and its old one ${old}, in`;
+  finish({ token, index, done, apply }, options, world, parts);
 }
 
 /** Disables a caller. */
 export function revokeToken(options: RevokeOptions, world: World, parts: Parts): void {
   const { config } = loadForCommand(options.config, world, parts);
-  const [index] = findCaller(config, options.id);
+  const [index, { id }] = findCaller(config, options.id);
   const changes: CallerEntry = { status: "disabled", previous_tokens: undefined };
   const apply = (text: string) => changeCaller(text, index, changes);
-  finish({ token: null, index, apply }, options, world, parts);
+  const done = `Caller "${id}" disabled in`;
+  finish({ token: null, index, done, apply }, options, world, parts);
 }
 
 /** The previous tokens that stay, with the current one in front for the grace. */
@@ -170,7 +172,10 @@ function finish(change: Change, options: ChangeOptions, world: World, parts: Par
   const { token } = change;
   const made = { token, caller: callerAt(text, change.index) };
   // Made first: what fails in between must not take the only copy of the token with it.
-  const said = options.json ? json(made, options) : prose(made, options, path);
+  const told = options.write ? `${change.done} ${path}` : null;
+  const said = options.json
+    ? json(made, options)
+    : prose(made, options, told ?? pasted(made, path));
   if (token && options.out !== undefined) writeToken(options.out, token);
   if (options.write) replaceFile(path, text);
   world.print(said);
@@ -208,14 +213,14 @@ function json({ token, caller }: Made, { out }: ChangeOptions): string {
   return JSON.stringify(facts, null, 2);
 }
 
-function prose({ token, caller }: Made, { out, write }: ChangeOptions, path: string): string {
-  const shown = token
-    ? [out === undefined ? `Token, shown only now: ${token.token}` : `Token written to ${out}`]
-    : [];
-  return [
-    ...shown,
-    ...(write
-      ? [`Caller "${caller["id"]}" written to ${path}`]
-      : [`Nothing is active yet. Put this into ${path}, or use --write:`, "", callerYaml(caller)]),
-  ].join("\n");
+function prose({ token }: Made, { out }: ChangeOptions, told: string): string {
+  if (!token) return told;
+  const shown = out === undefined
+    ? `Token, shown only now: ${token.token}`
+    : `Token written to ${out}`;
+  return `${shown}\n${told}`;
+}
+
+function pasted({ caller }: Made, path: string): string {
+  return `Nothing is active yet. Put this into ${path}, or use --write:\n\n${callerYaml(caller)}`;
 }

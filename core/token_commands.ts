@@ -3,6 +3,7 @@ import { keyError } from "./auth.ts";
 import { type AddCommands, ExitError, type World } from "./command.ts";
 import { loadForCommand, withConfigOption } from "./config_option.ts";
 import type { Parts } from "./config/parts.ts";
+import type { Credential } from "./snapshot.ts";
 import {
   type GenerateOptions,
   generateToken,
@@ -93,7 +94,7 @@ function addList(tokens: Command, world: World, parts: Parts): void {
         id: credential.caller.id,
         state: keyError(credential, world.now())?.type ?? "active",
         token_id: credential.tokenId || null,
-        expires_at: isoTime(credential.validUntil ?? credential.caller.expiresAt),
+        expires_at: expiryOf(credential),
         allow: [...credential.caller.allow],
       }));
       if (options.json) world.print(JSON.stringify(rows, null, 2));
@@ -127,8 +128,10 @@ function addVerify(tokens: Command, world: World, parts: Parts): void {
       if (!credential) throw new ExitError(1, "Cannot verify: no caller has this token");
       const state = keyError(credential, world.now())?.type ?? "active";
       const { caller, tokenId } = credential;
-      const facts = { caller: caller.id, state, token_id: tokenId || null };
-      world.print(options.json ? JSON.stringify(facts, null, 2) : `${caller.id}: ${state}`);
+      const expires = expiryOf(credential);
+      const facts = { caller: caller.id, state, token_id: tokenId || null, expires_at: expires };
+      const told = `${caller.id}: ${state}${expires === null ? "" : ` until ${expires}`}`;
+      world.print(options.json ? JSON.stringify(facts, null, 2) : told);
       if (state !== "active") throw new ExitError(1);
     });
 }
@@ -139,6 +142,8 @@ Exit code: 0 the token is accepted, 1 it is not.
 Example:
   pointsman tokens verify < ./ci.token`;
 
-function isoTime(moment: number | null): string | null {
+/** When a token ends; `null`: never. */
+function expiryOf({ validUntil, caller }: Credential): string | null {
+  const moment = validUntil ?? caller.expiresAt;
   return moment === null ? null : new Date(moment).toISOString();
 }

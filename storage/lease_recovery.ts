@@ -63,7 +63,9 @@ async function recover(
   for (;;) {
     const { entry, version } = await kv.read(id);
     if (entry === null) return;
-    const recovered = withoutSlot(entry, slot, lines, last);
+    // Written once already, perhaps: the answer may be all that was lost.
+    const behind = lines.filter(({ seq }) => seq > (entry.seqs[slot] ?? last));
+    const recovered = withoutSlot(entry, slot, behind, last);
     if (await kv.replace(id, recovered, version)) return;
   }
 }
@@ -82,7 +84,7 @@ function withoutSlot(
     const used = isRolling(key) ? 0 : usedBy(lines, key, window.start);
     windows[key] = { ...window, slots, used: window.used + used };
   }
-  return { windows, seqs: { ...entry.seqs, [slot]: seq } };
+  return { ...entry, windows, seqs: { ...entry.seqs, [slot]: seq } };
 }
 
 function usedBy(lines: readonly ChargedLine[], key: LimitKey, start: number): number {

@@ -47,6 +47,14 @@ interface Queue {
   running: boolean;
   /** The store has not answered for long: who comes now is not made to wait as well. */
   stuck: boolean;
+  /** A write that may have been done: what the store holds next time tells. */
+  unsure: Unsure | null;
+}
+
+/** A write whose answer says that it failed, or never came. */
+interface Unsure {
+  readonly synced: Synced;
+  readonly turn: number;
 }
 
 /**
@@ -117,7 +125,10 @@ export class LeaseStore implements LedgerStore, Sharer {
     clearTimeout(this.#flush);
     const last = async () => {
       await wait(FLUSH_MS);
-      for (const account of this.#queues.keys()) await this.#sync(account, []);
+      for (const account of this.#unreported()) {
+        while (this.#queueOf(account).running) await wait(LOOK_MS);
+        await this.#report(account);
+      }
       await this.#kv.leave(this.#slot);
     };
     await within(last(), CLOSE_MS).catch(() => {});
@@ -132,7 +143,7 @@ export class LeaseStore implements LedgerStore, Sharer {
   #queueOf(account: Account): Queue {
     return this.#queues.getOrInsertComputed(
       account,
-      () => ({ waiters: [], running: false, stuck: false }),
+      () => ({ waiters: [], running: false, stuck: false, unsure: null }),
     );
   }
 
@@ -212,21 +223,41 @@ export class LeaseStore implements LedgerStore, Sharer {
   async #sync(account: Account, waiting: readonly Waiting[]): Promise<readonly Verdict[]> {
     for (;;) {
       const { entry, version } = await this.#kv.read(account.id);
+      this.#makeSure(account, entry);
       const synced = this.#judge(account, entry, waiting);
-      let written = false;
-      try {
-        written = sameEntry(entry, synced.entry) ||
-          await this.#kv.replace(account.id, synced.entry, version);
-      } finally {
-        if (written) synced.apply();
-        else synced.undo();
-      }
-      if (written) {
+      if (sameEntry(entry, synced.entry) || await this.#write(account, synced, version)) {
+        synced.apply();
         see(account, synced);
         return synced.verdicts;
       }
       await wait(1 + 4 * Math.random());
     }
+  }
+
+  /**
+   * A server may have written and its answer be lost; a client that asks once more then hears that
+   * somebody came in between. So only an answer that says yes is believed.
+   */
+  async #write(account: Account, synced: Synced, version: string | null): Promise<boolean> {
+    const turn = Math.random();
+    const turns = { ...synced.entry.turns, [this.#slot]: turn };
+    let written = false;
+    try {
+      written = await this.#kv.replace(account.id, { ...synced.entry, turns }, version);
+    } finally {
+      if (!written) this.#queueOf(account).unsure = { synced, turn };
+    }
+    return written;
+  }
+
+  /** Until then nothing of it was given back or granted: what it withdrew was spent by nobody. */
+  #makeSure(account: Account, entry: Synced["entry"] | null): void {
+    const queue = this.#queueOf(account);
+    const { unsure } = queue;
+    queue.unsure = null;
+    if (unsure === null) return;
+    if (entry?.turns?.[this.#slot] === unsure.turn) unsure.synced.apply();
+    else unsure.synced.undo();
   }
 
   #judge(account: Account, entry: Synced["entry"] | null, waiting: readonly Waiting[]): Synced {
@@ -270,16 +301,25 @@ export class LeaseStore implements LedgerStore, Sharer {
     this.#flush = setTimeout(async () => {
       await this.#flushAll();
       this.#flush = undefined;
-      if ([...this.#queues.keys()].some(holdsUnits)) this.#flushSoon();
+      // What changed while others were reported has woken nobody.
+      if (this.#options.ledger.changes > 0 || this.#owing().length > 0) this.#flushSoon();
     }, FLUSH_MS);
     Deno.unrefTimer(this.#flush);
   }
 
   async #flushAll(): Promise<void> {
-    const changed = this.#options.ledger.takeChanged();
-    for (const account of changed) this.#queueOf(account);
-    const accounts = new Set([...changed, ...[...this.#queues.keys()].filter(holdsUnits)]);
-    for (const account of accounts) await this.#report(account);
+    for (const account of this.#unreported()) await this.#report(account);
+  }
+
+  #unreported(): ReadonlySet<Account> {
+    return new Set([...this.#options.ledger.takeChanged(), ...this.#owing()]);
+  }
+
+  /** Accounts of which something is to be given back or reported, or was and nobody knows. */
+  #owing(): readonly Account[] {
+    return [...this.#queues].flatMap(([account, { unsure }]) =>
+      unsure !== null || account.lease.holdsUnits() ? account : []
+    );
   }
 
   /** Writes own numbers and reads those of others; later, if somebody is at it. */
@@ -341,11 +381,6 @@ function see(account: Account, { entry: { windows }, foreign, shiftMs }: Synced)
   const minute = (key: RollingKey) => ({ seconds: windows[key]?.seconds ?? [], shiftMs });
   account.foreign = foreign;
   account.minutes = { rpm: minute("rpm"), tpm: minute("tpm") };
-}
-
-/** Whether something is to be given back or reported later. */
-function holdsUnits({ lease }: Account): boolean {
-  return lease.holdsUnits();
 }
 
 function sameEntry(before: unknown, after: unknown): boolean {

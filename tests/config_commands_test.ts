@@ -185,10 +185,77 @@ Deno.test("tokens generate --write adds the caller, and comments and mode stay",
     assert.ok(at.text().includes(comment), comment);
   }
   const verified = await at.run("tokens verify", `${written}\n`);
-  assert.deepEqual(verified, { out: "new: active", code: 0 });
+  assert.deepEqual(verified, { out: "new: active until 2027-01-01T00:00:00.000Z", code: 0 });
   const left = [...Deno.readDirSync(at.dir)].map(({ name }) => name).toSorted();
   assert.deepEqual(left, ["config.yaml", "new.token"]);
 });
+
+/** Lines of a text that another one does not have. */
+function linesBeyond(text: string, other: string): readonly string[] {
+  const known = other.split("\n");
+  return text.split("\n").filter((line) => !known.includes(line));
+}
+
+Deno.test("tokens commands leave every other line of the file as it is", async () => {
+  const before = Deno.readTextFileSync("config.example.yaml");
+  using at = shell(before);
+  const generate =
+    "tokens generate --owner-user ana --project shop --env prod --allow fast --write";
+  assert.match((await at.run(generate)).out, /\nCaller "shop-prod-2" added to DIR\/config\.yaml$/);
+  assert(at.text().startsWith(`${before}  - id: shop-prod-2\n    owner_user: ana\n`), at.text());
+  const added = at.text();
+  const rotated = await at.run("tokens rotate --id shop-prod --write");
+  assert.match(
+    rotated.out,
+    /\nCaller "shop-prod" has a new token, and its old one until 20.*Z, in DIR/,
+  );
+  const own = /^ {4,8}(?:- )?(?:token_(?:id|sha256)|previous_tokens|valid_until):/;
+  for (const line of linesBeyond(at.text(), added)) assert.match(line, own);
+  assert.equal(linesBeyond(added, at.text()).length, 2, "the token and its id");
+  const old = /token_sha256: (\w+)/.exec(added)![1]!;
+  assert(at.text().includes(`      - token_sha256: ${old}\n`));
+  const revoked = await at.run("tokens revoke --id shop-prod --write");
+  assert.equal(revoked.out, 'Caller "shop-prod" disabled in DIR/config.yaml');
+  assert.deepEqual(linesBeyond(at.text(), added).map((line) => line.trim().split(":")[0]), [
+    "token_id",
+    "token_sha256",
+    "status",
+  ]);
+});
+
+const WITHOUT = BASE.slice(0, BASE.indexOf("callers:"));
+for (
+  const [form, text] of [
+    ["is not there", WITHOUT.trimEnd()],
+    ["is empty", `${WITHOUT}callers: [] # none yet\n# Tail\n`],
+    [
+      "is written in a line",
+      `${WITHOUT}callers: [{ id: ci, token_sha256: "${"ab".repeat(32)}" }]\n`,
+    ],
+    ["ends without a newline", TEXT.replace("# Tail\n", "").trimEnd()],
+    [
+      "ends with a text of lines",
+      `${WITHOUT}callers:\n- id: ci\n  token_sha256: |-\n    ${"ab".repeat(32)}\n`,
+    ],
+  ] as const
+) {
+  Deno.test(`tokens commands edit a list of callers that ${form}`, async () => {
+    using at = shell(text);
+    const made = await at.run(
+      "tokens generate --owner-user ana --project shop --env new --allow demo --write",
+    );
+    assert.equal(made.code, 0, made.out);
+    const again = await at.run("tokens rotate --id shop-new --write");
+    assert.equal(again.code, 0, again.out);
+    assert.match(
+      (await at.run("tokens verify", tokenIn(made.out))).out,
+      /^shop-new: active until 20/,
+    );
+    assert.equal((await at.run("tokens verify", tokenIn(again.out))).out, "shop-new: active");
+    assert.equal((await at.run("tokens revoke --id shop-new --write")).code, 0);
+    assert.match(at.text(), /status: "?disabled/);
+  });
+}
 
 Deno.test("tokens generate never overwrites a file, and then changes nothing", async () => {
   using at = shell();
@@ -217,7 +284,7 @@ Deno.test("tokens rotate keeps the old token for the grace", async () => {
   const second = await at.run("tokens rotate --id shop-prod --grace 1h --write");
   assert.match(tokenIn(second.out), /_k20261120c_/);
   assert.deepEqual(await at.run("tokens verify", tokenIn(first.out)), {
-    out: "shop-prod: active",
+    out: "shop-prod: active until 2026-11-20T13:00:00.000Z",
     code: 0,
   });
   assert.match(at.text(), /valid_until: 2026-11-20T13:00:00\.000Z/);

@@ -461,7 +461,7 @@ const CASES: readonly Case[] = [
     name: "variables in a file that others can read",
     yaml: BASE,
     given: { envFile: "{}", envMode: 0o640 },
-    expected: ["env.json:1:1: expected mode 0600, found 0640"],
+    expected: ["env.json:1:1: expected mode 0600, found 0640; run: chmod 600 env.json"],
   },
   {
     name: "variables in a file that is not flat",

@@ -11,11 +11,14 @@ import type { Period } from "@/core/period.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
+import { createLeaseKv, type LeaseKv } from "@/storage/lease_kv.ts";
+import { recoverLeases } from "@/storage/lease_recovery.ts";
 import { openKv } from "@/storage/ledger_kv.ts";
 import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { caller, testConfig, TOKEN } from "./gateway_config.ts";
 import { type SharedStore, type StoreKind, STORES, TRIED } from "./shared_stores.ts";
+import { makePlace, record } from "./storage_fixture.ts";
 
 const MEMBERS = 4;
 
@@ -37,6 +40,7 @@ function limitsOf(key: LimitKey, limit: number): ScopeLimits {
 interface Member {
   readonly ledger: Ledger;
   readonly store: LedgerStore;
+  readonly kv: Deno.Kv;
   /** How far its wall is off, ms. */
   skewMs: number;
 }
@@ -76,7 +80,7 @@ async function startFleet(store: SharedStore, dir: string, count = MEMBERS): Pro
     const kv = await openKv(snapshot.server.ledger.path);
     databases.push(kv);
     const store = await openLedgerStore(kv, { snapshot, ledger, journal, log, now, clock });
-    members.push(Object.assign(world, { ledger, store }));
+    members.push(Object.assign(world, { ledger, store, kv }));
   }
   return {
     members,
@@ -259,6 +263,115 @@ for (const { name, open } of STORES) {
       assert((await Promise.all(waiting)).every((call) => call !== null));
     }));
 }
+
+/** What a process hears of a commit that was done and whose answer got lost. */
+const LOST = {
+  "never comes": () => Promise.reject(new Error("connection reset")),
+  "is that of a second try": () => Promise.resolve<Deno.KvCommitError>({ ok: false }),
+};
+
+/** From now on, commits are done and their answers lost; gives what ends that. */
+function loseAnswers({ kv }: Member, answer: () => Promise<Deno.KvCommitError>): () => void {
+  const atomic = kv.atomic.bind(kv);
+  kv.atomic = () => {
+    const operation = atomic();
+    const commit = operation.commit.bind(operation);
+    operation.commit = async () => {
+      await commit();
+      return await answer();
+    };
+    return operation;
+  };
+  return () => kv.atomic = atomic;
+}
+
+for (const [name, answer] of Object.entries(LOST)) {
+  const withFleet = (work: Work) => runWith(STORES[0]!.open, work);
+
+  Deno.test(`what a process used counts once when the answer of its store ${name}`, () =>
+    withFleet(async ({ members }) => {
+      const [first, second] = members as [Member, Member];
+      const call = await admit(first, limitsOf("day.tokens", 1_000), [["day.tokens", 700]]);
+      const find = loseAnswers(first, answer);
+      first.ledger.settle(call!, { ...NO_CHARGE, calls: 1, tokens: 300 });
+      await first.store.refresh([first.ledger.account("caller:ci")]);
+      find();
+      await first.store.refresh([first.ledger.account("caller:ci")]);
+      const account = second.ledger.account("caller:ci");
+      await until(async () => {
+        await second.store.refresh([account]);
+        return account.reserved("day.tokens", second.ledger.moment()) === 0;
+      });
+      assert.equal(account.taken("day.tokens", second.ledger.moment()), 300);
+    }));
+
+  Deno.test(`what a process gave back is nobody's twice when the answer of its store ${name}`, () =>
+    withFleet(async ({ members }) => {
+      const [first, second] = members as [Member, Member];
+      const limits = limitsOf("concurrent", 1);
+      const call = await admit(first, limits, [["concurrent", 1]]);
+      const find = loseAnswers(first, answer);
+      first.ledger.settle(call!, { ...NO_CHARGE, calls: 1 });
+      await until(async () => await admit(second, limits, [["concurrent", 1]]) !== null);
+      const again = admit(first, limits, [["concurrent", 1]]);
+      assert.equal(await again.catch(() => null), null);
+      find();
+    }));
+}
+
+Deno.test("what a process left is counted once when the answer of its store was lost", async () => {
+  using place = makePlace();
+  const journal = openJournal(place.logging, { log: place.log, now: Date.now, shipped: false });
+  const { journalId: slot } = journal.mark();
+  const charge = { charged_at: Date.now(), charged_requests: 1, charged_tokens: 300 };
+  journal.append(record(1, charge));
+  const { files, mark } = journal;
+  const { seq } = mark();
+  await journal.close();
+  using kv = await openKv(place.folder + "/router.kv");
+  const leases = createLeaseKv(kv);
+  const window = { start: 0, used: 500, seconds: [], slots: { [slot]: [700, 0] as const } };
+  await leases.replace(
+    "caller:ci",
+    { windows: { "lifetime.tokens": window }, seqs: { [slot]: 0 } },
+    null,
+  );
+  let lost = 0;
+  const forgetful: LeaseKv = {
+    ...leases,
+    async replace(...entry) {
+      return await leases.replace(...entry) && lost++ > 0;
+    },
+  };
+  await recoverLeases(forgetful, { slot, files, seq });
+  const { entry } = await leases.read("caller:ci");
+  assert.deepEqual(entry?.windows["lifetime.tokens"], { ...window, used: 800, slots: {} });
+});
+
+Deno.test("what is counted while others are reported is reported, too", () =>
+  runWith(STORES[0]!.open, async ({ members }) => {
+    const [first, second] = members as [Member, Member];
+    const of = (id: string) => ({ ...limitsOf("rpm", 0), name: id, id: `caller:${id}` });
+    const slow = Promise.withResolvers<void>();
+    const get = first.kv.get.bind(first.kv);
+    first.kv.get = async (key) => {
+      if (key.includes("caller:slow")) await slow.promise;
+      return await get(key);
+    };
+    const count = async (id: string) => {
+      const call = await admit(first, of(id), [["day.requests", 1]]);
+      first.ledger.settle(call!, { ...NO_CHARGE, calls: 1, requests: 1 });
+    };
+    await count("slow");
+    await until(() => Promise.resolve(first.ledger.changes === 0));
+    await count("late");
+    slow.resolve();
+    const late = second.ledger.account("caller:late");
+    await until(async () => {
+      await second.store.refresh([late]);
+      return late.taken("day.requests", second.ledger.moment()) === 1;
+    });
+  }));
 
 Deno.test(`shared counters were tried on ${TRIED}`, () => {
   assert(STORES.length > 0);

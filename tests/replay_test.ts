@@ -19,6 +19,7 @@ import {
 } from "./replay_calls.ts";
 import { onEachDriver } from "./storage_drivers.ts";
 import { makePlace, type Place, requestId } from "./storage_fixture.ts";
+import { openDecisionStore } from "./uneven_pages.ts";
 
 const ALL = { group: null, since: 0, until: Number.MAX_SAFE_INTEGER };
 
@@ -84,6 +85,24 @@ onEachDriver("replay gives the same bytes twice, and with any number of jobs", a
   const count = (side: "served" | "candidate") =>
     targets.reduce((sum: number, row: Record<string, number>) => sum + row[side]!, 0);
   assert.deepEqual([count("served"), count("candidate")], [400, 400]);
+});
+
+Deno.test("replay adds up pages in their order, whichever is done first", async () => {
+  const { damaged } = await runReplay({
+    archive: {
+      ...archive,
+      open: openDecisionStore,
+      module: import.meta.resolve("./uneven_pages.ts"),
+    },
+    place: 6,
+    strategies: import.meta.resolve("@/strategies/mod.ts"),
+    filter: ALL,
+    candidate: null,
+    jobs: 1,
+    limit: null,
+    onProgress() {},
+  });
+  assert.deepEqual(damaged, ["req_1", "req_2", "req_3", "req_4", "req_5", "req_6"]);
 });
 
 for (const column of ["context_z", "plan_json", "context_sha256"]) {

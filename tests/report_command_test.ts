@@ -40,8 +40,8 @@ onEachDriver("report shows all evidence of a call, and no content", async (place
       const said of [
         "# Call req_0",
         "Evidence: partial_missing; missing: errors",
-        "\\| field_value +\\| +overloaded \\|",
-        "\\| tool_count +\\| +3 \\|",
+        "\\| field_value +\\| overloaded +\\|",
+        "\\| tool_count +\\| 3 +\\|",
         "\\| total_cost_nusd +\\| +\\$0.000001 \\|",
         "## Captures",
       ]

@@ -223,6 +223,8 @@ Deno.test("retention that is off deletes nothing", async () => {
   const at = withRules(place, { usage_detail: {} }, { enabled: false });
   assert.equal((await runAt(NOW, at, "retention", "run")).code, 1);
   assert.equal(await count(place, "request_usage"), 60);
+  const { out } = await runAt(NOW, at, "retention", "status", "--class", "decision_telemetry");
+  assert.match(out, /^Nothing would be deleted: server\.retention\.classes has none/);
 });
 
 Deno.test("postgres: retention does not count the calls that another run deletes meanwhile", async () => {

@@ -29,7 +29,9 @@ export function readVariables(file: string, sources: Sources): Variables {
 function insecure(file: string, mode: number | null): readonly Problem[] {
   if (mode === null || (mode & 0o077) === 0) return [];
   const bits = (mode & 0o777).toString(8).padStart(4, "0");
-  return [fileProblem(file, "insecure-file", `expected mode 0600, found ${bits}`)];
+  return [
+    fileProblem(file, "insecure-file", `expected mode 0600, found ${bits}; run: chmod 600 ${file}`),
+  ];
 }
 
 function parse(file: string, text: string) {

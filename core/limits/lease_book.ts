@@ -86,6 +86,8 @@ export class LeaseBook {
   grant(key: LimitKey, units: number, at: { window: number; steady: number }): LeaseCell {
     const cells = this.#cells.get(key) ?? [];
     const last = cells.at(-1);
+    // Units of a period that is over are void.
+    if (last && !isRolling(key) && at.window < last.window) return last;
     if (last?.window === at.window && at.steady < last.expires) {
       last.granted += units;
       last.touched = at.steady;

@@ -6,6 +6,8 @@ export interface LeaseEntry {
   readonly windows: Partial<Record<LimitKey, LeaseWindow>>;
   /** Last line of each process's journal whose charges are in here. */
   readonly seqs: Readonly<Record<string, number>>;
+  /** A number of each process's last write, by which it knows one whose answer was lost. */
+  readonly turns?: Readonly<Record<string, number>>;
 }
 
 /** One limit of an account. */
@@ -111,7 +113,7 @@ export function syncEntry(
     steps.push({ apply: () => grantOwn(book, key, units, { window, world }), undo: () => {} });
   }
   return {
-    entry: { windows, seqs: { ...entry?.seqs, [world.slot]: world.seq } },
+    entry: { ...entry, windows, seqs: { ...entry?.seqs, [world.slot]: world.seq } },
     verdicts: grants.verdicts,
     foreign,
     shiftMs: world.steady - world.wall,

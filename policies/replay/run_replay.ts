@@ -126,10 +126,11 @@ class Sums implements Replay {
   }
 }
 
-/** A thread that decides about pages, one after the other. */
+/** A thread that decides about pages. */
 class Job {
   readonly #worker: Worker;
-  readonly #open: PromiseWithResolvers<PageOutcome>[] = [];
+  /** By the number of their page: a page may be done before one that it was given before. */
+  readonly #open = new Map<number, PromiseWithResolvers<PageOutcome>>();
   readonly #ended = Promise.withResolvers<void>();
   #pages = 0;
 
@@ -157,13 +158,14 @@ class Job {
 
   /** Pages it was given and has not answered. */
   get waiting(): number {
-    return this.#open.length;
+    return this.#open.size;
   }
 
   redecide(page: RecordPage): Promise<PageOutcome> {
     const answer = Promise.withResolvers<PageOutcome>();
-    this.#open.push(answer);
-    this.#tell({ kind: "page", number: this.#pages++, page });
+    const number = this.#pages++;
+    this.#open.set(number, answer);
+    this.#tell({ kind: "page", number, page });
     return answer.promise;
   }
 
@@ -184,7 +186,8 @@ class Job {
   #take(answer: JobAnswer): void {
     switch (answer.kind) {
       case "page":
-        return this.#open.shift()?.resolve(answer.outcome);
+        this.#open.get(answer.number)?.resolve(answer.outcome);
+        return void this.#open.delete(answer.number);
       case "ended":
         return this.#ended.resolve();
       case "failed":
@@ -193,7 +196,8 @@ class Job {
   }
 
   #fail(error: ReplayFailure): void {
-    for (const { reject } of this.#open.splice(0)) reject(error);
+    for (const { reject } of this.#open.values()) reject(error);
+    this.#open.clear();
     this.#ended.reject(error);
     this.#ended.promise.catch(() => {});
   }

@@ -30,6 +30,16 @@ const TITLES: Readonly<Record<string, string>> = {
   translationFields: "Translated fields",
   estimates: "Estimate",
   capture: "Captures",
+  request_routing_decisions: "Decision",
+  request_target_candidates: "Targets",
+  request_target_filter_reasons: "Why targets were left out",
+  request_dynamic_score_terms: "Terms of scores",
+  request_routing_signals: "Signals of targets",
+  request_decision_shape_features: "Features",
+  request_cache_reasons: "Cache",
+  request_policy_executions: "Policies",
+  request_shadow_results: "Shadow policies",
+  request_fallback_transitions: "From target to target",
 };
 
 function page(paper: Paper, { parts, rows, decisionTelemetry, ...rest }: Evidence): string {
@@ -54,7 +64,7 @@ function page(paper: Paper, { parts, rows, decisionTelemetry, ...rest }: Evidenc
 function told(paper: Paper, rows: readonly ReportRow[]): string {
   const columns = Object.keys(rows[0] ?? {})
     .filter((name) => rows.some((row) => says(row[name] ?? null)))
-    .map((name): ReportColumn => column(name, name, formatOf(name)));
+    .map((name): ReportColumn => column(name, name, formatOf(name, rows)));
   if (columns.length === 0) return "";
   if (rows.length > 1) return table(paper, columns, rows);
   return list(paper, columns, rows[0]!);
@@ -71,8 +81,9 @@ const ENDINGS: readonly (readonly [RegExp, Format])[] = [
   [/_us$/, "us"],
 ];
 
-function formatOf(name: string): Format {
-  return ENDINGS.find(([ending]) => ending.test(name))?.[1] ?? "count";
+function formatOf(name: string, rows: readonly ReportRow[]): Format {
+  const isText = rows.some((row) => typeof row[name] === "string");
+  return isText ? "text" : ENDINGS.find(([ending]) => ending.test(name))?.[1] ?? "count";
 }
 
 function json({ parts, rows, decisionTelemetry, presence, completeness }: Evidence): string {

@@ -38,6 +38,8 @@ const STATUS_HELP = examples(
   "pointsman retention status --class usage_diagnostics --config config.yaml",
 );
 
+const OFF = "Nothing would be deleted: server.retention.classes has none of these rows";
+
 const RUN_HELP = examples(
   "pointsman retention run",
   "pointsman retention run --class decision_telemetry --batches 20",
@@ -108,7 +110,8 @@ async function status(flags: RetentionFlags, surroundings: Surroundings): Promis
   await withDatabase(database(flags), { ...surroundings, purpose: "read" }, async (db) => {
     const { retentionStatus } = await import("./run_retention.ts");
     const dataClass = flags.class ?? null;
-    world.print(table(await retentionStatus(db, { settings, dataClass, now: world.now() })));
+    const states = await retentionStatus(db, { settings, dataClass, now: world.now() });
+    world.print(states.length === 0 ? OFF : table(states));
   });
 }
 
