@@ -282,6 +282,7 @@ for (const [what, target, body, label] of NOT_ELIGIBLE) {
         "target_count",
       ]);
       assert(details.hint.includes(label), details.hint);
+      assert(answer.json()["error"].message.endsWith(` (${details.hint})`), answer.text);
       assert.equal(upstream.requests.length, 0);
       const [row] = await gateway.settled(1);
       assert.deepEqual([row?.["status"], row?.["attempts"]], [502, 0]);
