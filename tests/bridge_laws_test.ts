@@ -12,7 +12,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, wireOf } from "./dialect_target.ts";
 import { assertEvents, type Said, saidBy } from "./neutral_grammar.ts";
 import { type Recording, recordings } from "./recordings.ts";
-import { assertWireGrammar } from "./wire_grammar.ts";
+import { assertStreamGrammar } from "./stream_grammar.ts";
 
 const CALL_ID = "0123456789abcdef0123456789abcdef";
 
@@ -140,7 +140,7 @@ function testStream({ title, from, caller, recording, request }: Subject): void 
       assert.doesNotMatch(frames.map(({ event, data }) => event + data).join(), TERMINAL);
       return;
     }
-    assertWireGrammar(caller, frames);
+    assertStreamGrammar(caller, frames);
     const read = responseOf(stepAll(frames, to.decodeStream()))!;
     assert.deepEqual(saidBy(read), sayable(saidBy(reply), caller));
     assert.deepEqual(endOf(read), {

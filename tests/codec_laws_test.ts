@@ -16,7 +16,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, wireOf } from "./dialect_target.ts";
 import { assertEvents, saidBy } from "./neutral_grammar.ts";
 import { drip, type Recording, recordings } from "./recordings.ts";
-import { assertWireGrammar } from "./wire_grammar.ts";
+import { assertStreamGrammar } from "./stream_grammar.ts";
 
 const CALL_ID = "0123456789abcdef0123456789abcdef";
 const CHUNK_SIZES = [1, 2, 3, 7, 64] as const;
@@ -191,7 +191,7 @@ function testStream({ title, dialect, recording }: Subject): void {
       const end = stepAll(failed, dialect.decodeStream()).at(-1);
       return assert(end?.type === "message_end" && end.finish.error, "a failure is one");
     }
-    assertWireGrammar(dialect.name, written);
+    assertStreamGrammar(dialect.name, written);
     const again = responseOf(stepAll(written, dialect.decodeStream()));
     assert(again);
     assert.deepEqual(saidBy(again), saidBy(whole));
