@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { childrenOf, policyCode, startHost, until } from "./policy_support.ts";
+import { childrenOf, policyCode, startHost } from "./policy_support.ts";
+import { until } from "./until.ts";
 
 /** What a process has open: the same files, pipes and sockets give the same texts. */
 function openOf(pid: number): readonly string[] {

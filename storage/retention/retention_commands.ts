@@ -2,7 +2,12 @@ import { type Command, Option } from "commander";
 import { examples, ExitError, type World } from "../../core/command.ts";
 import { withConfigOption } from "../../core/config_option.ts";
 import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
-import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
+import {
+  type DatabaseFlags,
+  flagsOk,
+  type StorageCommandOptions,
+  type Surroundings,
+} from "../database_flags.ts";
 import { table } from "../reports/render_table.ts";
 import { column, type ReportColumn } from "../reports/report.ts";
 import { parseTime } from "../time_window.ts";
@@ -31,8 +36,6 @@ interface HoldFlags extends DatabaseFlags {
 }
 
 type ReleaseFlags = DatabaseFlags & Pick<HoldFlags, "actor" | "reason">;
-type Surroundings = StorageCommandOptions & { readonly world: World };
-
 const classOption = () => new Option("--class <class>", "which rows").choices(DATA_CLASSES);
 
 const STATUS_HELP = examples(
