@@ -17,17 +17,17 @@ export function noTarget(call: Call, { group, features, rejected }: Filtered): G
     reasons.filter((reason) => reason.startsWith("contract-") || reason === BUDGET_PRESSURE)
   );
   const requirements = [...requirementsOf(features), ...new Set(promised)];
-  const reasons = new Set(rejected.flatMap((target) => target.reasons.slice(0, 1)));
+  const hint = sorted(rejected.flatMap(({ reasons }) => reasons.slice(0, 1)));
   return new GatewayError(
     "no-eligible-target",
     `Cannot route: no target of group "${group.name}" takes this request on ${call.dialect.name}` +
-      bridgeNote(rejected),
+      whyNot(rejected, hint),
     {
       model: group.name,
       dialect: call.dialect.name,
       requirements,
       target_count: group.targets.length,
-      hint: [...reasons].sort().join(", "),
+      hint: hint.join(", "),
       ...(call.snapshot.server.exposeRejections
         ? {
           rejections: rejected.map(({ provider, model, reasons }) => ({
@@ -40,11 +40,17 @@ export function noTarget(call: Call, { group, features, rejected }: Filtered): G
   );
 }
 
-/** Names what bridges could not carry: mostly one field in the way of an answer. */
-function bridgeNote(rejected: readonly RejectedTarget[]): string {
-  const reasons = rejected.flatMap(({ reasons }) => reasons)
+/** SDKs show the message alone: it names the hint, and what bridges could not carry. */
+function whyNot(rejected: readonly RejectedTarget[], hint: readonly string[]): string {
+  const bridges = rejected.flatMap(({ reasons }) => reasons)
     .filter((reason) => reason.startsWith("bridge-"));
-  return reasons.length === 0 ? "" : ` (${[...new Set(reasons)].sort().join(", ")})`;
+  const reasons = sorted([...hint, ...bridges]);
+  return reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
+}
+
+/** Each once. */
+function sorted(reasons: readonly string[]): readonly string[] {
+  return [...new Set(reasons)].sort();
 }
 
 /** The prompt is too long for every target; the words are those agents look for. */

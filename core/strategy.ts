@@ -233,6 +233,15 @@ export type PolicyVerdict = PolicyOutcome & {
   readonly cost: PolicyCost;
 };
 
+/** What becomes of a decision of a group whose policy does not run. */
+export const UNAVAILABLE: PolicyVerdict = {
+  kind: "fault",
+  fault: "policy-unavailable",
+  problem: null,
+  digest: null,
+  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
+};
+
 /** One run of a policy: what metrics and records tell of it. */
 export interface PolicyRun {
   readonly role: PolicyRole;

@@ -1,5 +1,5 @@
 import type { ErrorType } from "./errors.ts";
-import { isObject, type Json, type JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "./json.ts";
 import { CONTEXT_TEXT, KNOWN_CODES } from "./upstream_details.ts";
 
 /** Why an attempt failed; a closed list, used in rows, headers and metrics. */
@@ -67,8 +67,6 @@ interface WireError {
   readonly message: string;
 }
 
-const text = (value: unknown): string => typeof value === "string" ? value : "";
-
 /** Reads `{error:{..}}`, `{error:".."}`, `{message}`, `{detail}`, a bare error, or one of these in an array. */
 function readWireError(body: Json | undefined): WireError {
   const value = Array.isArray(body) ? body[0] : body;
@@ -78,9 +76,9 @@ function readWireError(body: Json | undefined): WireError {
   const source: JsonObject = isObject(error) ? error : value;
   const { code, type } = source;
   return {
-    codes: [text(code), text(type)].filter((word) => word !== ""),
+    codes: [textOrEmpty(code), textOrEmpty(type)].filter((word) => word !== ""),
     number: typeof code === "number" ? code : null,
-    message: text(source["message"]) || text(value["detail"]),
+    message: textOrEmpty(source["message"]) || textOrEmpty(value["detail"]),
   };
 }
 

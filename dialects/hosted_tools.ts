@@ -1,5 +1,5 @@
 import { GatewayError } from "@/core/errors.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 
 /** Tools that a provider would run against other systems; refused whatever the target. */
 const FORBIDDEN = /^(mcp|sse|file_search|code_interpreter|programmatic_tool_calling|mcp_toolset)$/;
@@ -18,8 +18,7 @@ export const isHostedAnthropicTool = (type: string): boolean =>
 
 /** Type of a tool or a tool choice; empty when it has none. */
 export function typeOf(value: Json | undefined): string {
-  const type = isObject(value) ? value["type"] : undefined;
-  return typeof type === "string" ? type : "";
+  return textOrEmpty(objectOrEmpty(value)["type"]);
 }
 
 /**

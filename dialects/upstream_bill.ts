@@ -1,6 +1,5 @@
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import type { UpstreamBill } from "@/core/usage.ts";
-import { objectOrEmpty } from "./usage_report.ts";
 
 const NANO = 1e9;
 /** xAI counts in units of 1e-10 USD. */

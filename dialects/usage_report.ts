@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import type { Json } from "@/core/json.ts";
 import { tokenCount, type UsageReport } from "@/core/usage.ts";
 
 /**
@@ -23,11 +23,6 @@ export function usageReport(
     reasoning: capped(tokenCount(wire.reasoning), output),
   };
   return Object.values(report).every((count) => count === null) ? null : report;
-}
-
-/** An object that may be missing, to read members from. */
-export function objectOrEmpty(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {};
 }
 
 function capped(part: number | null, whole: number | null): number | null {

@@ -11,10 +11,14 @@ import type {
 } from "../core/policy_runner.ts";
 import { type PolicyStanding, type PolicyState, worstState } from "../core/policy_standing.ts";
 import type { OpenSpool } from "../core/spool.ts";
-import type { Asking, PolicyVerdict, RouteContext } from "../core/strategy.ts";
+import {
+  type Asking,
+  type PolicyVerdict,
+  type RouteContext,
+  UNAVAILABLE,
+} from "../core/strategy.ts";
 import type { ExternalPolicies } from "./external/external_policies.ts";
 import type { ScriptRunner } from "./sandbox/runner.ts";
-import { UNAVAILABLE } from "./unavailable.ts";
 
 /** What a runner needs; `clock` is monotonic ms, `now` epoch ms. */
 export interface RunnerOptions {

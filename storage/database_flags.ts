@@ -20,6 +20,9 @@ export interface StorageCommandOptions {
   readonly routerVersion: string;
 }
 
+/** What a command is made with, and runs in. */
+export type Surroundings = StorageCommandOptions & { readonly world: World };
+
 /** How a command is told which database; without any, the configuration says. */
 export interface DatabaseFlags {
   readonly config?: string;

@@ -1,4 +1,4 @@
-import type { Json } from "../core/json.ts";
+import { type Json, textOrEmpty } from "../core/json.ts";
 import { parseJson } from "../core/parse_json.ts";
 import type { NewRow } from "./database.ts";
 import { type FactRows, rowsOfFacts } from "../core/telemetry/fact_rows.ts";
@@ -87,8 +87,8 @@ export function createLineReader(): (text: string, now: number) => LineRows {
       rows: ownRows(line, reading),
       ts: numberOf(own.settled_at ?? own.ts),
       seq: numberOf(line.seq),
-      gatewayId: textOf(own.gateway_id),
-      replica: textOf(own.replica),
+      gatewayId: textOrEmpty(own.gateway_id),
+      replica: textOrEmpty(own.replica),
     };
   }
 
@@ -175,8 +175,4 @@ function isObject(value: unknown): value is Members {
 
 function numberOf(value: unknown): number {
   return typeof value === "number" && Number.isSafeInteger(value) ? value : 0;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -8,6 +8,7 @@ import {
   databaseOf,
   orDatabaseError,
   type StorageCommandOptions,
+  type Surroundings,
   withDatabaseFlags,
 } from "./database_flags.ts";
 import { migrate } from "./migrate.ts";
@@ -73,8 +74,6 @@ export function addMigrateCommands(
     .addHelpText("after", STATUS_HELP)
     .action((flags: Flags) => orDatabaseError(() => status(flags, surroundings)));
 }
-
-type Surroundings = StorageCommandOptions & { readonly world: World };
 
 async function plan({ json, ...flags }: Flags, surroundings: Surroundings): Promise<void> {
   const place = await databaseOf(flags, surroundings);

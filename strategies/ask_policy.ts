@@ -1,5 +1,11 @@
 import { GatewayError } from "../core/errors.ts";
-import type { Decide, PolicyRun, PolicyVerdict, StrategyServices } from "../core/strategy.ts";
+import {
+  type Decide,
+  type PolicyRun,
+  type PolicyVerdict,
+  type StrategyServices,
+  UNAVAILABLE,
+} from "../core/strategy.ts";
 
 /** What is done when a policy fails. */
 export type OnError = "fail_closed" | "fallback";
@@ -26,14 +32,6 @@ export function askPolicy(
     throw policyError(group, verdict);
   };
 }
-
-const UNAVAILABLE: PolicyVerdict = {
-  kind: "fault",
-  fault: "policy-unavailable",
-  problem: null,
-  digest: null,
-  cost: { durationUs: 0, queueUs: 0, hostId: null, responseBytes: null },
-};
 
 /** What is only looked at asks no other server, unless it is to. */
 function notAsked(group: string): GatewayError {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { wait } from "@/core/wait.ts";
 import { DATA_CLASSES } from "../core/snapshot.ts";
 import { type ChoreOptions, doChores } from "../storage/chores.ts";
 import type { Queries } from "../storage/database.ts";
@@ -127,7 +128,7 @@ onEachDriver("a purge lets lines be shipped between its batches", async (place) 
   const chores = options({ rollups: { auto: false, finalizeAfterDays: 0 }, retention });
   const purge = doChores(inTurns(db, inTurn), chores, MONDAY + 100 * DAY_MS);
   // The job has begun when its first batch is deleted.
-  while (await inTurn(old) === all) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (await inTurn(old) === all) await wait(1);
   await inTurn(() => shipper.step());
   const left = await inTurn(old);
   assert(left > 0 && left < all, `${left} of ${all} rows are left`);

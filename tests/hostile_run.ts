@@ -1,4 +1,5 @@
 import { randomFrom } from "@/core/random.ts";
+import { wait } from "@/core/wait.ts";
 import { caller, TOKEN } from "./gateway.ts";
 import { type Answer, call } from "./gateway_client.ts";
 import { makeFolder, spawnGateway } from "./gateway_process.ts";
@@ -98,8 +99,6 @@ export async function runHostile(
   return { ends, wrong, others, memoryMb: { before, after }, idleCores };
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 const ask = (url: string, cap: number) =>
   call(url, "openai-chat", { body: { model: "policed", max_tokens: cap } });
 
@@ -108,7 +107,7 @@ async function endAt(url: string, cap: number): Promise<string> {
   for (;;) {
     const end = endOf(await ask(url, cap));
     if (!NOT_MADE.includes(end)) return end;
-    await pause(PAUSE_MS);
+    await wait(PAUSE_MS);
   }
 }
 
@@ -142,7 +141,7 @@ async function watchOthers(
     if (answer.status !== 200 || model !== "echo-reasoning") {
       wrong.push(`the other group answered ${answer.status} by ${model}`);
     }
-    await pause(PAUSE_MS);
+    await wait(PAUSE_MS);
   }
 }
 
@@ -151,7 +150,7 @@ async function idleCoresOf(pid: number): Promise<number> {
   let least = Infinity;
   for (let second = 0; second < 20 && least > QUIET_CORES; second++) {
     const before = cpuTicksOf([pid, ...hostsOf(pid)]);
-    await pause(1_000);
+    await wait(1_000);
     least = Math.min(least, (cpuTicksOf([pid, ...hostsOf(pid)]) - before) / 100);
   }
   return least;
@@ -161,7 +160,7 @@ async function idleCoresOf(pid: number): Promise<number> {
 async function memoryBelow(pid: number, mark: number): Promise<number> {
   let held = residentMb(pid);
   for (let look = 0; look < LOOKS && held >= mark; look++) {
-    await pause(100);
+    await wait(100);
     held = residentMb(pid);
   }
   return held;

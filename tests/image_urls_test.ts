@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { GatewayError } from "@/core/errors.ts";
 import { admitImages } from "@/core/image_urls.ts";
+import { nextTurn } from "@/core/wait.ts";
 
 const PUBLIC = ["203.0.114.7", "2606:2800:220:1::1"];
 
@@ -219,7 +220,7 @@ Deno.test("host names of a call are looked up a few at a time, and none after a 
     const admitting = admitImages(urls, resolve);
     if (known === PUBLIC) await admitting;
     else await assert.rejects(admitting, GatewayError);
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
     assert(asked <= most && together <= 8, `${asked} asked, ${together} at a time`);
     if (known === PUBLIC) assert.equal(asked, 1_000);
   }

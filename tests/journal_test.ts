@@ -5,7 +5,8 @@ import { type AppendFile, openAppendFile } from "../storage/append_file.ts";
 import { openJournal } from "../storage/journal.ts";
 import { readState } from "../storage/journal_folder.ts";
 import { journalsOf } from "../storage/journal_folder.ts";
-import { linesOf, makePlace, type Place, record, requestId, until } from "./storage_fixture.ts";
+import { linesOf, makePlace, type Place, record, requestId } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 function open(place: Place, changes: Partial<Parameters<typeof openJournal>[1]> = {}) {
   return openJournal(place.logging, {

@@ -8,6 +8,7 @@ import type { LedgerStore } from "@/core/limits/ledger_store.ts";
 import { LIMIT_KEYS, type LimitKey, type Need, type ScopeLimits } from "@/core/limits/limit.ts";
 import { createLog } from "@/core/log.ts";
 import type { Period } from "@/core/period.ts";
+import { wait } from "@/core/wait.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
@@ -19,6 +20,7 @@ import { strategies } from "@/strategies/mod.ts";
 import { caller, testConfig, TOKEN } from "./gateway_config.ts";
 import { type SharedStore, type StoreKind, STORES, TRIED } from "./shared_stores.ts";
 import { makePlace, record } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 const MEMBERS = 4;
 
@@ -258,7 +260,7 @@ for (const { name, open } of STORES) {
       using database = new DatabaseSync(file);
       database.exec("BEGIN IMMEDIATE");
       const waiting = members.map((member) => admit(member, limits, [["day.requests", 1]]));
-      await new Promise((done) => setTimeout(done, 50));
+      await wait(50);
       database.exec("ROLLBACK");
       assert((await Promise.all(waiting)).every((call) => call !== null));
     }));
@@ -380,11 +382,4 @@ Deno.test(`shared counters were tried on ${TRIED}`, () => {
 /** Nothing, and too late. */
 function after(ms: number): Promise<null> {
   return new Promise((done) => setTimeout(done, ms, null).unref());
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !await holds(); tries++) {
-    assert(tries < 100, "it never came true");
-    await new Promise((done) => setTimeout(done, 50));
-  }
 }

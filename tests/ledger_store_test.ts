@@ -7,6 +7,7 @@ import type { Account } from "@/core/limits/account.ts";
 import { Ledger } from "@/core/limits/ledger.ts";
 import { LIMIT_KEYS, type ScopeLimits } from "@/core/limits/limit.ts";
 import type { Snapshot } from "@/core/snapshot.ts";
+import { wait } from "@/core/wait.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { upstreams } from "@/plugins/mod.ts";
 import { openJournal } from "@/storage/journal.ts";
@@ -15,7 +16,8 @@ import { openLedgerStore } from "@/storage/ledger_store.ts";
 import { stateFault } from "@/storage/state_fault.ts";
 import { strategies } from "@/strategies/mod.ts";
 import { ECHO, testConfig } from "./gateway_config.ts";
-import { makePlace, type Place, record, until } from "./storage_fixture.ts";
+import { makePlace, type Place, record } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 const CALLERS = 1_000;
 const UNLIMITED = Object.fromEntries(LIMIT_KEYS.map((key) => [key, 0])) as ScopeLimits["max"];
@@ -136,7 +138,7 @@ Deno.test("a store that is slow to take the counters of a thousand callers is no
   const states = new Set<string>();
   let commits = 0;
   life.onCommit = async () => {
-    await new Promise((done) => setTimeout(done, 250));
+    await wait(250);
     states.add(life.store.state);
     commits += 1;
   };

@@ -7,7 +7,8 @@ import { openDatabase } from "../storage/open_database.ts";
 import { openUsageStore } from "../storage/store.ts";
 import { validateSchema } from "../storage/validate_schema.ts";
 import { onEachDriver } from "./storage_drivers.ts";
-import { makePlace, type Place, until } from "./storage_fixture.ts";
+import { makePlace, type Place } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 function worldOf(place: Place): { world: World; said: string[] } {
   const said: string[] = [];

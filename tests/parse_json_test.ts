@@ -64,6 +64,7 @@ const tricky = fc.string({ unit: fc.constantFrom('"', "\\", "u", "0", "6", ":", 
 /** As JSON, with every character of a key escaped where `picks` says so. */
 function spelled(value: unknown, picks: () => boolean): string {
   if (Array.isArray(value)) return `[${value.map((item) => spelled(item, picks)).join(" ,")}]`;
+  if (Object.is(value, -0)) return "-0";
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const key = (text: string) => {
     if (!picks()) return JSON.stringify(text);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { nextTurn } from "@/core/wait.ts";
 import type { Bundle } from "@/policies/sandbox/bundle.ts";
 import { createBundler } from "@/policies/sandbox/bundler.ts";
 import { flawOf } from "@/policies/sandbox/source_position.ts";
@@ -139,7 +140,7 @@ Deno.test("bundler starts another thread after one that failed before anything w
     globalThis.Worker = Thread;
   }
   await failed.promise;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await nextTurn();
   const result = await bundler.bundle(join(dir, "a.ts"), dir);
   assert(result.ok);
 });

@@ -5,7 +5,8 @@ import type { HostAnswer } from "@/policies/sandbox/policy_host.ts";
 import { openRealm } from "@/policies/sandbox/realm.ts";
 import { contextOf, targetsWeighing } from "./builders.ts";
 import { HOSTILE } from "./policy_cases.ts";
-import { isRunning, policyCode, startHost, until } from "./policy_support.ts";
+import { isRunning, policyCode, startHost } from "./policy_support.ts";
+import { until } from "./until.ts";
 
 const CONTEXT = contextOf(targetsWeighing([1, 1]));
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { childrenOf, policyCode, startHost } from "./policy_support.ts";
+import { until } from "./until.ts";
 
 /** What a process has open: the same files, pipes and sockets give the same texts. */
 function openOf(pid: number): readonly string[] {
@@ -14,6 +15,18 @@ function openOf(pid: number): readonly string[] {
   }).filter((target) => target !== `/proc/${pid}/statm`).sort();
 }
 
+/**
+ * Whether the main thread is done with its start, while another one may decide already: the last that the
+ * runtime opens is for the thread that waits for signals, which has the name of the process.
+ */
+function hasStarted(pid: number): boolean {
+  const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
+  const names = threads.map(({ name }) =>
+    Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`).trim()
+  );
+  return names.filter((name) => name === names[0]).length === 2;
+}
+
 const TRIES = policyCode(`
   if (ctx.tries === 1) return import("node:fs");
   if (ctx.tries === 2) return import("https://localhost/");
@@ -26,6 +39,7 @@ Deno.test("policy host opens nothing and starts nothing once it decides", async 
   await using test = await startHost(TRIES, { timeoutMs: 1_000 });
   const pid = test.host.pid!;
   await test.decide();
+  await until(() => hasStarted(pid));
   const before = openOf(pid);
   // More than 200: a second realm decides, too.
   for (let round = 0; round < 250; round++) await test.decide({ tries: round % 6 });

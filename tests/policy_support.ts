@@ -1,8 +1,10 @@
 import { createDeadlines } from "@/core/deadlines.ts";
+import { wait } from "@/core/wait.ts";
 import type { HostAnswer } from "@/policies/sandbox/policy_host.ts";
 import { PolicyHost } from "@/policies/sandbox/policy_host.ts";
 import { openProcess } from "@/policies/sandbox/process_link.ts";
 import type { LoadMessage } from "@/policies/sandbox/messages.ts";
+import { until } from "./until.ts";
 
 const clock = () => performance.now();
 
@@ -65,11 +67,6 @@ export function residentMb(pid: number): number {
   return pages.reduce((sum, count) => sum + count, 0) * 4_096 / 2 ** 20;
 }
 
-/** Ends when a condition holds; a test that waits in vain is ended by its runner. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
 /** Two processes for the one policy of a gateway, and the spare. */
 const HOSTS = 3;
 
@@ -77,7 +74,7 @@ const HOSTS = 3;
 export async function settledHosts(pid: number): Promise<void> {
   let before = NaN;
   await until(async () => {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await wait(100);
     const hosts = hostsOf(pid);
     const ticks = cpuTicksOf(hosts);
     const idle = ticks - before < 5;

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { wait } from "@/core/wait.ts";
 import type { Loose, TestGateway } from "./gateway.ts";
 
 /** Rows of a table of the usage database in the order of their calls, when there are so many. */
@@ -13,6 +14,6 @@ export async function rowsOf(
     using db = new DatabaseSync(join(gateway.dir, "state", "usage.sqlite"), { readOnly: true });
     const rows: Loose[] = db.prepare(`SELECT * FROM ${table} ORDER BY 1`).all();
     if (rows.length >= count) return rows;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await wait(10);
   }
 }

@@ -53,6 +53,10 @@ const TOLERATED: readonly (readonly [string, readonly Event[], unknown])[] = [
     at("output_text.done", { output_index: 0, content_index: 0, text: "hi" }),
     completed(),
   ], ["hi"]],
+  ["an item at the end in the place of one that nothing closed", [
+    at("output_text.delta", { output_index: 0, content_index: 0, delta: "hi" }),
+    completed({ ...CALL, id: undefined }),
+  ], ["hi", ["call_1", "f", "{}"]]],
   ["the rest of a text in the done event", [
     at("output_text.delta", { output_index: 0, delta: "h" }),
     at("output_text.done", { output_index: 0, text: "hi" }),

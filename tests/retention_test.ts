@@ -5,9 +5,9 @@ import { runRollups } from "../storage/rollups/run_rollup.ts";
 import { windowsOf } from "../storage/rollups/window.ts";
 import { DAY_MS, MONDAY, shipCalls, someCalls } from "./report_calls.ts";
 import { runAt } from "./storage_commands.ts";
-import { until } from "./policy_support.ts";
 import { countRows, onEachDriver, onPostgres, openPlace } from "./storage_drivers.ts";
 import { makePlace, type Place, record, requestId } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 /** 100 days after the week of the test calls. */
 const NOW = MONDAY + 107 * DAY_MS;

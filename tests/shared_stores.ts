@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { wait } from "@/core/wait.ts";
 
 /** Where processes count together in a test. */
 export interface SharedStore extends AsyncDisposable {
@@ -47,7 +48,7 @@ const SERVER: StoreKind = {
     };
     for (let tries = 0; !await answers(store.path); tries++) {
       if (tries === 100) throw new Error("Cannot start denokv: it does not listen");
-      await new Promise((done) => setTimeout(done, 50));
+      await wait(50);
     }
     return store;
   },

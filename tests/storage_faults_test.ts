@@ -17,7 +17,8 @@ import {
   shippedIds,
   writeRecords,
 } from "./storage_drivers.ts";
-import { idsBetween, makePlace, type Place, record, until } from "./storage_fixture.ts";
+import { idsBetween, makePlace, type Place, record } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 /** What `record(1)` to `record(last)` come to in a database, whatever happened on the way. */
 async function assertExact(db: Queries, last: number): Promise<void> {

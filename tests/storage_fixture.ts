@@ -90,15 +90,6 @@ export function idsBetween(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, n) => requestId(first + n));
 }
 
-/** Waits until something is so; rejects after `ms`. */
-export async function until(isSo: () => boolean, ms = 10_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!isSo()) {
-    if (Date.now() > deadline) throw new Error("Cannot wait any longer");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** Texts of the whole lines of a file. */
 export function linesOf(path: string): string[] {
   return Deno.readTextFileSync(path).split("\n").slice(0, -1);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { nextTurn } from "@/core/wait.ts";
 import { openJournal } from "../storage/journal.ts";
 import { openDatabase } from "../storage/open_database.ts";
 import {
@@ -10,7 +11,8 @@ import {
   shipAll,
   shippedIds,
 } from "./storage_drivers.ts";
-import { idsBetween, linesOf, makePlace, type Place, record, until } from "./storage_fixture.ts";
+import { idsBetween, linesOf, makePlace, type Place, record } from "./storage_fixture.ts";
+import { until } from "./until.ts";
 
 async function readIds(place: Place): Promise<string[]> {
   await using db = await openDatabase(place.usageDb, "read");
@@ -141,7 +143,7 @@ onEachDriver("usage store follows a journal that rotates all the time", async (p
   const { journal, store } = openStores(fast);
   for (let n = 1; n <= 1_500; n += 1) {
     journal.append(record(n));
-    if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    if (n % 3 === 0) await nextTurn();
   }
   await journal.close();
   await store.close(20_000);

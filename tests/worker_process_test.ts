@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Log } from "@/core/log.ts";
 import { Slot } from "@/core/workers/slot.ts";
 import { WorkerProcess } from "@/core/workers/worker_process.ts";
+import { until } from "./until.ts";
 
 /** A worker that says once that it lives, and then only answers what it is asked first. */
 const SILENT = `
@@ -50,7 +51,7 @@ const START = {
 
 Deno.test("worker that comes up may be silent for long, one that serves may not", async () => {
   const process = new WorkerProcess(commandOf(SILENT), DESK);
-  while (process.counts.length === 0) await new Promise((done) => setTimeout(done, 10));
+  await until(() => process.counts.length > 0);
   for (let beats = 0; beats < 20; beats++) process.beat();
   assert.equal(await process.start(START), "http://here");
   for (let beats = 0; beats < 4; beats++) process.beat();

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../json.ts";
-import type { Finding } from "./diagnose.ts";
+import { conflict, type Finding } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 import { idOf, itemsOf, member } from "./view.ts";
@@ -62,8 +62,7 @@ function* account(
   yield* known(noun, accounts, id, path);
   const status = accounts.get(id) ?? "active";
   if (status === "active") return;
-  const message = `${noun} "${id}" is ${status}, and the caller is active`;
-  yield { code: "conflict", path, at: "value", message };
+  yield conflict(path, `${noun} "${id}" is ${status}, and the caller is active`);
 }
 
 function* membership(
@@ -77,7 +76,7 @@ function* membership(
   const message = status === undefined
     ? `user "${user}" is no member of project "${project}"`
     : `membership of user "${user}" in project "${project}" is ${status}`;
-  yield { code: "conflict", path, at: "value", message };
+  yield conflict(path, message);
 }
 
 function membershipOf(item: JsonObject): string | null {

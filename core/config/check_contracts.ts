@@ -2,7 +2,7 @@ import type { Contract } from "../contract_terms.ts";
 import { keepsContract } from "../contract.ts";
 import { takesCallersOf } from "../eligibility.ts";
 import type { Group, Snapshot, Target } from "../snapshot.ts";
-import type { Finding } from "./diagnose.ts";
+import { conflict, type Finding } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";
 
 /** Contracts that cannot hold, and evaluations of a day to come. */
@@ -12,7 +12,7 @@ export function* contractErrors({ groups, loadedAt }: Snapshot): Iterable<Findin
     for (const { validation, groupIndex } of group.targets) {
       if ((validation?.validatedAt ?? 0) <= loadedAt) continue;
       const at = [...path, "targets", groupIndex, "validation", "validated_at"];
-      yield finding(at, "the day is still to come");
+      yield conflict(at, "the day is still to come");
     }
     if (!group.contract) continue;
     const at = [...path, "contract"];
@@ -21,7 +21,7 @@ export function* contractErrors({ groups, loadedAt }: Snapshot): Iterable<Findin
     if (broken.length > 0 || isKept({ ...group, contract: ageless(group.contract) }, loadedAt)) {
       continue;
     }
-    yield finding(at, "no target keeps it");
+    yield conflict(at, "no target keeps it");
   }
 }
 
@@ -31,7 +31,7 @@ export function* contractWarnings({ groups, loadedAt }: Snapshot): Iterable<Find
     const { name, contract } = group;
     if (!contract || isKept(group, loadedAt)) continue;
     if (!isKept({ ...group, contract: ageless(contract) }, loadedAt)) continue;
-    yield finding(["models", name, "contract"], "the evaluation of every target is too old");
+    yield conflict(["models", name, "contract"], "the evaluation of every target is too old");
   }
 }
 
@@ -52,18 +52,14 @@ function* brokenPromises(
   const has = (holds: (target: Target) => boolean) => targets.some(holds);
   for (const tag of contract.floor.requireTags) {
     if (has(({ tags }) => tags.includes(tag))) continue;
-    yield finding([...path, "quality_floor", "require_tags"], `no target has the tag "${tag}"`);
+    yield conflict([...path, "quality_floor", "require_tags"], `no target has the tag "${tag}"`);
   }
   for (const region of contract.regions ?? []) {
     if (has((target) => target.region === region)) continue;
-    yield finding([...path, "allowed_regions"], `no target is in the region "${region}"`);
+    yield conflict([...path, "allowed_regions"], `no target is in the region "${region}"`);
   }
   for (const shape of contract.shapes ?? []) {
     if (has((target) => takesCallersOf(target, shape))) continue;
-    yield finding([...path, "supported_api_shapes"], `no target takes callers of "${shape}"`);
+    yield conflict([...path, "supported_api_shapes"], `no target takes callers of "${shape}"`);
   }
-}
-
-function finding(path: ConfigPath, message: string): Finding {
-  return { code: "conflict", path, at: "value", message };
 }

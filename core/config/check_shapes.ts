@@ -1,5 +1,5 @@
 import type { Json } from "../json.ts";
-import type { Finding } from "./diagnose.ts";
+import { conflict, type Finding } from "./diagnose.ts";
 import type { ConfigPath } from "./problem.ts";
 import { entriesOf, itemsOf, member } from "./view.ts";
 
@@ -63,10 +63,6 @@ function* shapesOf(root: Json): Iterable<readonly [ConfigPath, Json]> {
 /** Only calls of callers may stand in a queue. */
 function isCallers([first]: ConfigPath): boolean {
   return first === "callers" || first === "server";
-}
-
-function conflict(path: ConfigPath, message: string): Finding {
-  return { code: "conflict", path, at: "value", message };
 }
 
 function isPositive(value: Json | undefined): boolean {

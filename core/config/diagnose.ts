@@ -16,6 +16,11 @@ export interface Finding {
   readonly suggestion?: string | null;
 }
 
+/** A value that contradicts another one. */
+export function conflict(path: ConfigPath, message: string): Finding {
+  return { code: "conflict", path, at: "value", message };
+}
+
 type Issue = z.core.$ZodIssue;
 type Schema = z.core.$ZodTypes;
 

@@ -1,9 +1,8 @@
 import type { ChatResponse, Part } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { WireBody } from "@/core/wire.ts";
 import { holdsNumber, parseExact } from "../exact_json.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, refusalText } from "./finish.ts";
 import { unread } from "../unread.ts";
 import { decodeBlock, ownExtra } from "./parts.ts";

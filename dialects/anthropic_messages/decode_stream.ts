@@ -1,5 +1,5 @@
 import type { PartHead, Proof, StreamEvent } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
 import { NO_USAGE } from "@/core/usage.ts";
@@ -7,7 +7,6 @@ import type { SseFrame } from "@/core/wire.ts";
 import { argumentsText, holdsNumber, parseExact } from "../exact_json.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { anthropicProof, proofOfRedacted } from "../proofs.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { decodeFinish, isCut, refusalText } from "./finish.ts";
 import { unread, wholly } from "../unread.ts";
 import { ownExtra } from "./parts.ts";
@@ -120,8 +119,8 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
     const { id, model } = message;
     return [{
       type: "message_start",
-      id: typeof id === "string" ? id : "",
-      model: typeof model === "string" ? model : "",
+      id: textOrEmpty(id),
+      model: textOrEmpty(model),
       createdAt: 0,
       usage: messageUsage(this.#usage) ?? NO_USAGE,
       extra: ownExtra(unread(message, MESSAGE_MEMBERS)),
@@ -138,7 +137,7 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
     const block: Block = {
       index: this.#parts++,
       kind: kindOf(wire),
-      proof: stringOf(wire["data"]) || stringOf(wire["signature"]),
+      proof: textOrEmpty(wire["data"]) || textOrEmpty(wire["signature"]),
       input: wire["type"] === "tool_use" ? startInput(wire, data) : "",
       fed: false,
     };
@@ -153,13 +152,13 @@ class MessagesDecoder implements Stepper<SseFrame, StreamEvent> {
   }
 
   #delta(wireIndex: unknown, delta: JsonObject): readonly StreamEvent[] {
-    const type = stringOf(delta["type"]);
+    const type = textOrEmpty(delta["type"]);
     const known = Object.hasOwn(DELTAS, type) ? DELTAS[type] : undefined;
     const block = this.#blocks.get(wireIndex);
     if (!known || !block || block.kind !== known.kind) return NOTHING;
     const text = delta[known.member];
     if (type === "signature_delta") {
-      block.proof += stringOf(text);
+      block.proof += textOrEmpty(text);
       return NOTHING;
     }
     const out: StreamEvent[] = [];
@@ -253,7 +252,7 @@ function headOf(kind: Kind, wire: JsonObject): PartHead {
   if (kind === "opaque") return { type: "opaque", dialect: "anthropic", value: wire };
   if (kind !== "tool_use") return { type: "reasoning", summary: false };
   const { id, name } = wire;
-  return { type: "tool_call", id: stringOf(id), name: stringOf(name), form: "function" };
+  return { type: "tool_call", id: textOrEmpty(id), name: textOrEmpty(name), form: "function" };
 }
 
 /** The arguments a call starts with, numbers as they were spelled. */
@@ -268,8 +267,4 @@ function proofOf({ kind, proof }: Block): Proof | null {
   if (proof === "") return null;
   if (kind === "redacted_thinking") return proofOfRedacted(proof);
   return kind === "thinking" ? anthropicProof("signature", proof) : null;
-}
-
-function stringOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

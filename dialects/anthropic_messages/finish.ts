@@ -1,5 +1,5 @@
 import type { Finish } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { failure } from "@/core/upstream_error.ts";
 import type { UsageReport } from "@/core/usage.ts";
 
@@ -52,7 +52,7 @@ export function decodeFinish(stop: JsonObject, held: Held): Finish {
 export function refusalText(stop: JsonObject): string {
   const details = stop["stop_details"];
   if (stop["stop_reason"] !== "refusal" || !isObject(details)) return "";
-  return typeof details["explanation"] === "string" ? details["explanation"] : "";
+  return textOrEmpty(details["explanation"]);
 }
 
 /**

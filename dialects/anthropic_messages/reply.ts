@@ -1,9 +1,9 @@
 import type { ReplyFacts } from "@/core/dialect.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import { tokenCount, type UsageReport } from "@/core/usage.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { wholly } from "../unread.ts";
-import { objectOrEmpty, usageReport } from "../usage_report.ts";
+import { usageReport } from "../usage_report.ts";
 
 /** Members of a `message` that have a neutral meaning, or say what it is. */
 export const MESSAGE_MEMBERS = wholly(
@@ -37,12 +37,8 @@ export function readMessage(body: Json): ReplyFacts | null {
 
 /** The proof of a reasoning block, empty when it has none; `null` for other blocks. */
 export function proofOf(block: JsonObject): string | null {
-  if (block["type"] === "thinking") return textOf(block["signature"]);
-  return block["type"] === "redacted_thinking" ? textOf(block["data"]) : null;
-}
-
-function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
+  if (block["type"] === "thinking") return textOrEmpty(block["signature"]);
+  return block["type"] === "redacted_thinking" ? textOrEmpty(block["data"]) : null;
 }
 
 /** Reads `usage`: `input_tokens` leaves out what was read from or written to the cache. */

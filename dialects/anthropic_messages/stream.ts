@@ -1,8 +1,7 @@
 import type { FrameKind, Tap } from "@/core/dialect.ts";
-import type { JsonObject } from "@/core/json.ts";
+import { type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { encodeMessagesError } from "./errors.ts";
 import { blockBytes, isCall, mergedUsage, messageUsage, proofOf } from "./reply.ts";
 

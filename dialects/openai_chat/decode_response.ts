@@ -1,9 +1,8 @@
 import type { ChatResponse, Finish, Part, PartOf } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { WireBody } from "@/core/wire.ts";
 import { wholly } from "../unread.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { readChatFinish } from "./finish.ts";
 import { callProof } from "../proofs.ts";
 import { CHAT, chatExtra } from "./parts.ts";
@@ -29,8 +28,8 @@ export function decodeChatResponse({ body }: WireBody): ChatResponse {
     any: parts.some(({ type }) => type !== "opaque"),
   });
   return {
-    id: textOf(body["id"]),
-    model: textOf(body["model"]),
+    id: textOrEmpty(body["id"]),
+    model: textOrEmpty(body["model"]),
     createdAt: secondsOf(body["created"]),
     parts: parts.map((part) =>
       part.type === "tool_call" && isBareCall(part, finish) ? { ...part, input: "{}" } : part
@@ -46,7 +45,7 @@ function readReplyParts(message: JsonObject): readonly Part[] {
   return [
     ...textPart("reasoning", reasoningText(message)),
     ...textPart("text", contentText(message["content"])),
-    ...textPart("refusal", textOf(message["refusal"]) || refusalText(message["content"])),
+    ...textPart("refusal", textOrEmpty(message["refusal"]) || refusalText(message["content"])),
     ...callsOf(message).flatMap((call) => [...proofParts(call), readReplyCall(call)]),
     ...opaqueParts(message),
   ];
@@ -102,11 +101,11 @@ export function readReplyCall(call: JsonObject): PartOf<"tool_call"> {
   const input = custom ? inner["input"] : inner["arguments"];
   return {
     type: "tool_call",
-    id: textOf(call["id"]),
-    name: textOf(inner["name"]),
+    id: textOrEmpty(call["id"]),
+    name: textOrEmpty(inner["name"]),
     form: custom ? "custom" : "function",
     // Some providers send arguments as the object that they mean.
-    input: isObject(input) ? JSON.stringify(input) : textOf(input),
+    input: isObject(input) ? JSON.stringify(input) : textOrEmpty(input),
     extra: {},
   };
 }
@@ -131,12 +130,7 @@ export function refusalText(content: Json | undefined): string {
 
 function partTexts(content: Json | undefined, member: "refusal" | "text"): string {
   if (!Array.isArray(content)) return "";
-  return content.map((part) => isObject(part) ? textOf(part[member]) : "").join("");
-}
-
-/** A text; anything else is empty. */
-export function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
+  return content.map((part) => isObject(part) ? textOrEmpty(part[member]) : "").join("");
 }
 
 /** Unix seconds; 0 when there are none. */

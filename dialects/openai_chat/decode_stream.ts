@@ -1,19 +1,12 @@
 import type { Proof, StreamEvent } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
 import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { type Arrival, type ArrivingCall, ArrivingCalls } from "./arriving_calls.ts";
-import {
-  contentText,
-  isBareCall,
-  ownContent,
-  refusalText,
-  secondsOf,
-  textOf,
-} from "./decode_response.ts";
+import { contentText, isBareCall, ownContent, refusalText, secondsOf } from "./decode_response.ts";
 import { readChatFinish } from "./finish.ts";
 import { CHAT } from "./parts.ts";
 import { callsOf, chatUsage, reasoningText } from "./reply.ts";
@@ -86,7 +79,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
 
   #readChunk(chunk: JsonObject): void {
     this.#garbage = 0;
-    if (!this.#started && textOf(chunk["id"]) !== "") this.#start(chunk);
+    if (!this.#started && textOrEmpty(chunk["id"]) !== "") this.#start(chunk);
     if (isObject(chunk["usage"])) this.#usage = chatUsage(chunk["usage"]) ?? this.#usage;
     const { choices } = chunk;
     if (!Array.isArray(choices)) return;
@@ -107,7 +100,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     const { content } = delta;
     this.#addText("reasoning", reasoningText(delta), chunk);
     this.#addText("text", contentText(content), chunk);
-    this.#addText("refusal", textOf(delta["refusal"]) || refusalText(content), chunk);
+    this.#addText("refusal", textOrEmpty(delta["refusal"]) || refusalText(content), chunk);
     this.#addOwn(delta, chunk);
     if (!delta["tool_calls"] && !delta["function_call"]) return;
     callsOf(delta).forEach((call, place) => this.#addCall(this.#calls.add(call, place), chunk));
@@ -116,7 +109,7 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
   /** A message at the end says again what was streamed, or more: the rest is a delta. */
   #readWhole(message: JsonObject, chunk: JsonObject): void {
     const { content } = message;
-    const refusal = textOf(message["refusal"]) || refusalText(content);
+    const refusal = textOrEmpty(message["refusal"]) || refusalText(content);
     this.#addText("reasoning", this.#rest(reasoningText(message), this.#said.reasoning), chunk);
     this.#addText("text", this.#rest(contentText(content), this.#said.text), chunk);
     this.#addText("refusal", this.#rest(refusal, this.#said.refusal), chunk);
@@ -198,8 +191,8 @@ class ChatStreamReader implements Stepper<SseFrame, StreamEvent> {
     this.#started = true;
     this.#out.push({
       type: "message_start",
-      id: textOf(chunk["id"]),
-      model: textOf(chunk["model"]),
+      id: textOrEmpty(chunk["id"]),
+      model: textOrEmpty(chunk["model"]),
       createdAt: secondsOf(chunk["created"]),
       usage: NO_USAGE,
       extra: {},

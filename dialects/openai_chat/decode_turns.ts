@@ -1,5 +1,5 @@
 import type { Message, Part, PartOf, ToolForm } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { MARKERS } from "../cache_marker.ts";
 import { invalidField, objectListField, textField } from "../fields.ts";
 import { detailShape, reasoningOfDetails } from "../proofs.ts";
@@ -89,8 +89,7 @@ function readAssistant(message: JsonObject, path: string, history: History): Mes
  * without one stands in the first part.
  */
 function readReasoning(message: JsonObject): readonly Part[] {
-  const shown = message["reasoning_content"] ?? message["reasoning"];
-  const text = typeof shown === "string" ? shown : "";
+  const text = textOrEmpty(message["reasoning_content"] ?? message["reasoning"]);
   const proven = reasoningOfDetails(message["reasoning_details"]);
   if (text === "" || proven.some((part) => part.text !== "")) return proven;
   const [first, ...others] = proven;

@@ -1,10 +1,10 @@
 import type { ReplyFacts } from "@/core/dialect.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import { tokenCount, type UsageReport } from "@/core/usage.ts";
 import { textBytes, utf8Bytes } from "../content_bytes.ts";
 import { callProof } from "../proofs.ts";
 import { upstreamBill } from "../upstream_bill.ts";
-import { objectOrEmpty, usageReport } from "../usage_report.ts";
+import { usageReport } from "../usage_report.ts";
 
 /**
  * Reads a `chat.completion`.
@@ -73,11 +73,8 @@ export function reasoningText(message: JsonObject): string {
 /** Mistral's models think in parts: `{type: "thinking", thinking: [{type: "text", text}]}`. */
 function thoughtOf(part: Json): string {
   const thinking = isObject(part) && part["type"] === "thinking" ? part["thinking"] : null;
-  if (!Array.isArray(thinking)) return typeof thinking === "string" ? thinking : "";
-  return thinking.map((piece) => {
-    const text = isObject(piece) ? piece["text"] : null;
-    return typeof text === "string" ? text : "";
-  }).join("");
+  if (!Array.isArray(thinking)) return textOrEmpty(thinking);
+  return thinking.map((piece) => textOrEmpty(objectOrEmpty(piece)["text"])).join("");
 }
 
 /** The tool calls of a message or a delta, the legacy function call included. */

@@ -1,10 +1,9 @@
 import type { FrameKind, Tap, TapOptions } from "@/core/dialect.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { encodeOpenAiError } from "../error_body.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { upstreamBill } from "../upstream_bill.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { ArrivingCalls } from "./arriving_calls.ts";
 import { callsOf, chatUsage, messageBytes, textualBytes } from "./reply.ts";

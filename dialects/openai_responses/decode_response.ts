@@ -1,8 +1,8 @@
 import type { ChatResponse } from "@/core/chat.ts";
-import { isObject, type JsonObject } from "@/core/json.ts";
+import { isObject, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { WireBody } from "@/core/wire.ts";
-import { omit, readModelItem, RESPONSES, textOf } from "./items.ts";
+import { omit, readModelItem, RESPONSES } from "./items.ts";
 import { readFinish, responseUsage } from "./reply.ts";
 
 /** Members of a response that have a neutral meaning, or follow from those that have. */
@@ -29,8 +29,8 @@ export function decodeResponsesResponse({ body }: WireBody): ChatResponse {
   const parts = output.flatMap(readModelItem);
   const createdAt = body["created_at"];
   return {
-    id: textOf(body["id"]),
-    model: textOf(body["model"]),
+    id: textOrEmpty(body["id"]),
+    model: textOrEmpty(body["model"]),
     createdAt: typeof createdAt === "number" ? Math.trunc(createdAt) : 0,
     parts,
     finish: readFinish(body, {

@@ -1,11 +1,10 @@
 import type { PartHead, StreamEvent } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import type { Stepper } from "@/core/stream.ts";
 import { classifyEvent, failure, type UpstreamError } from "@/core/upstream_error.ts";
 import { NO_USAGE } from "@/core/usage.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { readResponseExtra } from "./decode_response.ts";
 import {
   beginItem,
@@ -15,7 +14,7 @@ import {
   type OpenItem,
   type PartSink,
 } from "./item_stream.ts";
-import { RESPONSES, textOf } from "./items.ts";
+import { RESPONSES } from "./items.ts";
 import { type Held, readFinish, responseUsage } from "./reply.ts";
 
 /** Frames in a row that may be no JSON. */
@@ -78,7 +77,7 @@ export function decodeResponsesStream(): Stepper<SseFrame, StreamEvent> {
       if (value === null) readGarbage(state);
       else {
         state.badFrames = 0;
-        readEvent(state, sink, value, textOf(value["type"]) || event);
+        readEvent(state, sink, value, textOrEmpty(value["type"]) || event);
       }
       return state.events;
     },
@@ -129,8 +128,8 @@ function start(state: State, response: JsonObject): void {
   const createdAt = response["created_at"];
   state.events.push({
     type: "message_start",
-    id: textOf(response["id"]),
-    model: textOf(response["model"]),
+    id: textOrEmpty(response["id"]),
+    model: textOrEmpty(response["model"]),
     createdAt: typeof createdAt === "number" ? Math.trunc(createdAt) : 0,
     usage: responseUsage(response["usage"]) ?? NO_USAGE,
     extra: {},
@@ -149,17 +148,20 @@ function startPart(state: State, part: PartHead): number {
 /** The item an event is about, opened when it is new. */
 function itemOf(state: State, sink: PartSink, value: JsonObject, type: string): OpenItem {
   const item = objectOrEmpty(value["item"]);
-  const id = textOf(value["item_id"]) || textOf(item["id"]);
+  const id = textOrEmpty(value["item_id"]) || textOrEmpty(item["id"]);
   const key = value["output_index"] ?? id;
   const known = state.items.get(key) ?? state.byId.get(id);
   return known ?? openItem(state, sink, { key, id, item, type });
 }
 
+/** One that comes in the place of another, as a terminal event may state it, ends that. */
 function openItem(
   state: State,
   sink: PartSink,
   at: { key: Json; id: string; item: JsonObject; type: string },
 ): OpenItem {
+  const before = state.items.get(at.key);
+  if (before) endItem(before, sink);
   const open = beginItem(sink, at.item, at.type);
   state.items.set(at.key, open);
   if (at.id !== "") state.byId.set(at.id, open);
@@ -170,7 +172,7 @@ function finish(state: State, sink: PartSink, response: JsonObject): void {
   const output = response["output"];
   if (Array.isArray(output)) {
     output.filter(isObject).forEach((item, index) => {
-      const id = textOf(item["id"]);
+      const id = textOrEmpty(item["id"]);
       const atIndex = state.items.get(index);
       const known = state.byId.get(id) ?? (atIndex?.type === item["type"] ? atIndex : undefined);
       finishItem(

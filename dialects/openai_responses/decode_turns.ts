@@ -1,6 +1,6 @@
 import type { BridgeFeature } from "@/core/bridge_features.ts";
 import type { CacheMarker, Extra, Message, Part, PartOf } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { MARKERS, readCacheMarker } from "../cache_marker.ts";
 import { invalidField, objectListField } from "../fields.ts";
 import { imageAt, imageBarrier } from "../image_source.ts";
@@ -15,7 +15,6 @@ import {
   readReasoningItem,
   RESPONSES,
   responsesExtra,
-  textOf,
 } from "./items.ts";
 
 type Barriers = Set<BridgeFeature>;
@@ -74,7 +73,7 @@ export function readTurns(body: JsonObject, barriers: Barriers): readonly Messag
 }
 
 function readItem(item: JsonObject, path: string, barriers: Barriers): Turn {
-  const type = textOf(item["type"]) || "message";
+  const type = textOrEmpty(item["type"]) || "message";
   if (type === "message") return readMessage(item, path, barriers);
   if (type === "reasoning") return modelTurn(readReasoningItem(item));
   if (type === "function_call" || type === "custom_tool_call") {
@@ -135,7 +134,7 @@ function readContent(content: Json, reading: Reading): readonly Part[] {
 function readPiece(piece: Json, reading: Reading): Part {
   if (typeof piece === "string") return { ...plainText(piece), extra: reading.extra };
   if (!isObject(piece)) throw invalidField(reading.path, "an object");
-  const type = textOf(piece["type"]);
+  const type = textOrEmpty(piece["type"]);
   const cache = readCacheMarker(piece);
   switch (type) {
     case "input_text":
@@ -165,7 +164,7 @@ function readImage(piece: JsonObject, { path, barriers, extra }: Reading): Part 
   }
   const source = typeof url === "string"
     ? imageAt(url)
-    : { kind: "file", fileId: textOf(fileId) } as const;
+    : { kind: "file", fileId: textOrEmpty(fileId) } as const;
   const barrier = imageBarrier(source);
   if (barrier) barriers.add(barrier);
   const detail = DETAILS.find((known) => known === piece["detail"]);

@@ -1,8 +1,8 @@
 import type { ChatResponse, Part, PartOf } from "@/core/chat.ts";
 import type { ReplyContext } from "@/core/dialect.ts";
-import type { JsonObject } from "@/core/json.ts";
+import { type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { replyIds } from "../reply_id.ts";
-import { ownFields, textOf } from "./items.ts";
+import { ownFields } from "./items.ts";
 import { closeResponse, isCut, itemId, openResponse, outputItem, outputPiece } from "./output.ts";
 
 /**
@@ -30,7 +30,7 @@ function outputOf({ id, parts, finish }: ChatResponse, callId: string): readonly
   let calls = 0;
   for (const [index, given] of parts.entries()) {
     const part = given.type === "tool_call" ? { ...given, id: ids.call(given.id, calls++) } : given;
-    const ownId = textOf(ownFields(part.extra)["id"]);
+    const ownId = textOrEmpty(ownFields(part.extra)["id"]);
     if (isPiece(part) && ownId !== "" && addPiece(items.at(-1), ownId, part)) continue;
     const status = isCut(finish) && index === parts.length - 1 ? "incomplete" : "completed";
     const item = outputItem(part, ownId || itemId(ids, part, items.length), status);

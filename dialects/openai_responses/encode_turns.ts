@@ -1,12 +1,12 @@
 import type { CacheMarker, ChatRequest, Message, Part, PartOf } from "@/core/chat.ts";
 import { GatewayError } from "@/core/errors.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import type { FieldEvent } from "@/core/wire.ts";
 import { markerMember, type MarkerSpelling } from "../cache_marker.ts";
 import { imageUrl } from "../image_source.ts";
 import { encryptedContent, proofStanding } from "../proofs.ts";
 import { withUnread } from "../unread.ts";
-import { omit, ownFields, RESPONSES, textOf } from "./items.ts";
+import { omit, ownFields, RESPONSES } from "./items.ts";
 import { callItem, outputPiece } from "./output.ts";
 
 /** Marks a result that failed; this wire has no other place to say so. */
@@ -97,7 +97,7 @@ class TurnWriter {
     let open: Writable[] | null = null;
     let openId = "";
     for (const part of parts) {
-      const id = textOf(ownFields(part.extra)["id"]);
+      const id = textOrEmpty(ownFields(part.extra)["id"]);
       if (isPiece(part)) {
         const joins = open !== null &&
           (message.role !== "assistant" || (id !== "" && id === openId));

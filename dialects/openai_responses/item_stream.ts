@@ -1,7 +1,6 @@
 import type { Extra, PartHead, Proof } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { objectOrEmpty } from "../usage_report.ts";
-import { readCallItem, readModelItem, readModelPiece, reasoningSections, textOf } from "./items.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
+import { readCallItem, readModelItem, readModelPiece, reasoningSections } from "./items.ts";
 
 /** Where the parts of a stream go; indexes count over the whole stream. */
 export interface PartSink {
@@ -42,7 +41,7 @@ const TYPES: readonly (readonly [string, string])[] = [
 
 /** Opens an item; what it holds already is a delta. */
 export function beginItem(sink: PartSink, item: JsonObject, event: string): OpenItem {
-  const type = textOf(item["type"]) ||
+  const type = textOrEmpty(item["type"]) ||
     (TYPES.find(([prefix]) => event.startsWith(prefix))?.[1] ?? "message");
   const call = type === "function_call" || type === "custom_tool_call";
   const open: OpenItem = {
@@ -83,7 +82,7 @@ export function feedItem(item: OpenItem, sink: PartSink, value: JsonObject, type
 
 /** The value that a closing event or a piece states. */
 function stated(value: JsonObject): string {
-  return textOf(value["text"] ?? value["refusal"] ?? value["arguments"] ?? value["input"]);
+  return textOrEmpty(value["text"] ?? value["refusal"] ?? value["arguments"] ?? value["input"]);
 }
 
 function feedReasoning(item: OpenItem, sink: PartSink, value: JsonObject, type: string): void {

@@ -1,5 +1,5 @@
 import type { Extra, Part, PartOf, Tool } from "@/core/chat.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "@/core/json.ts";
 import { MARKERS } from "../cache_marker.ts";
 import { proofOfEncrypted } from "../proofs.ts";
 import { isText, type Shape, unread, wholly } from "../unread.ts";
@@ -90,11 +90,15 @@ export function readModelPiece(piece: Json, extra: Extra): Part {
   const value = isObject(piece) ? piece : {};
   switch (value["type"]) {
     case "refusal":
-      return { type: "refusal", text: textOf(value["refusal"]), extra: pieceExtra(value, extra) };
+      return {
+        type: "refusal",
+        text: textOrEmpty(value["refusal"]),
+        extra: pieceExtra(value, extra),
+      };
     case "output_text":
     case "input_text":
     case "text":
-      return { type: "text", text: textOf(value["text"]), extra: pieceExtra(value, extra) };
+      return { type: "text", text: textOrEmpty(value["text"]), extra: pieceExtra(value, extra) };
     default:
       return opaquePiece(value, extra);
   }
@@ -124,19 +128,19 @@ export function readCallItem(item: JsonObject): PartOf<"tool_call"> {
   const namespace = item["namespace"];
   return {
     type: "tool_call",
-    id: textOf(item["call_id"]),
-    name: textOf(item["name"]),
+    id: textOrEmpty(item["call_id"]),
+    name: textOrEmpty(item["name"]),
     ...(typeof namespace === "string" && { namespace }),
     form: custom ? "custom" : "function",
-    input: textOf(custom ? item["input"] : item["arguments"]),
+    input: textOrEmpty(custom ? item["input"] : item["arguments"]),
     extra: itemExtra(item, custom ? "custom_tool_call" : "function_call"),
   };
 }
 
 /** Reads a `reasoning` item: its summaries and its texts are one text, joined by blank lines. */
 export function readReasoningItem(item: JsonObject): PartOf<"reasoning"> {
-  const encrypted = textOf(item["encrypted_content"]);
-  const id = textOf(item["id"]);
+  const encrypted = textOrEmpty(item["encrypted_content"]);
+  const id = textOrEmpty(item["id"]);
   const proof = encrypted === "" ? null : proofOfEncrypted(encrypted, id === "" ? undefined : id);
   return {
     type: "reasoning",
@@ -155,13 +159,8 @@ export function reasoningSections(item: JsonObject): readonly (readonly [string,
     return Array.isArray(list)
       ? list.map((piece, index) => {
         const text = isObject(piece) ? piece["text"] : piece;
-        return [`${field}${index}`, textOf(text)] as const;
+        return [`${field}${index}`, textOrEmpty(text)] as const;
       })
       : [];
   });
-}
-
-/** A text; anything else is empty. */
-export function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
 }

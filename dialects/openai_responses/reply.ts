@@ -1,11 +1,11 @@
 import type { Finish } from "@/core/chat.ts";
 import type { ReplyFacts } from "@/core/dialect.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import { failure } from "@/core/upstream_error.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { textBytes, utf8Bytes } from "../content_bytes.ts";
 import { upstreamBill } from "../upstream_bill.ts";
-import { objectOrEmpty, usageReport } from "../usage_report.ts";
+import { usageReport } from "../usage_report.ts";
 
 /**
  * Reads a `response` object.
@@ -35,9 +35,7 @@ export function proofsOf(items: readonly JsonObject[]): readonly string[] {
 
 /** The proof of a reasoning item, empty when it has none; `null` for other items. */
 export function proofOf(item: JsonObject): string | null {
-  if (item["type"] !== "reasoning") return null;
-  const proof = item["encrypted_content"];
-  return typeof proof === "string" ? proof : "";
+  return item["type"] === "reasoning" ? textOrEmpty(item["encrypted_content"]) : null;
 }
 
 /** Reads a `usage` object. */

@@ -1,11 +1,10 @@
 import type { FrameKind, Tap } from "@/core/dialect.ts";
 import type { GatewayError } from "@/core/errors.ts";
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import type { UsageReport } from "@/core/usage.ts";
 import { utf8Bytes } from "../content_bytes.ts";
 import { faultOf, frameJson } from "../frame_json.ts";
 import { upstreamBill } from "../upstream_bill.ts";
-import { objectOrEmpty } from "../usage_report.ts";
 import { responseErrorCode } from "./errors.ts";
 import { finishOf, isCall, itemBytes, itemsBytes, proofsOf, responseUsage } from "./reply.ts";
 

@@ -1,4 +1,5 @@
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
+import { Buffer } from "node:buffer";
+import { isObject, type Json, type JsonObject, textOrEmpty } from "@/core/json.ts";
 
 /** What the scripts need to know of a request, whatever its wire format. */
 export interface Ask {
@@ -55,12 +56,15 @@ export interface AskParts {
 export function makeAsk({ body, turns, cap, tools, allowed, schema }: AskParts): Ask {
   const user = turns.findLast((turn) => turn.role === "user" && (turn.text || turn.images > 0));
   return {
-    model: textOf(body["model"]),
+    model: textOrEmpty(body["model"]),
     stream: body["stream"] === true,
     text: user?.text ?? "",
     images: user?.images ?? 0,
     toolResult: turns.at(-1)?.result ?? null,
-    inputBytes: turns.reduce((sum, turn) => sum + byteLength(turn.text + (turn.result ?? "")), 0),
+    inputBytes: turns.reduce(
+      (sum, turn) => sum + Buffer.byteLength(turn.text + (turn.result ?? "")),
+      0,
+    ),
     cap: typeof cap === "number" && cap >= 1 ? Math.floor(cap) : null,
     tools: allowedTools(tools, allowed),
     schema: schema ?? null,
@@ -73,29 +77,12 @@ function allowedTools(tools: readonly Tool[], allowed: Allowed): readonly Tool[]
   return tools.filter((tool) => allowed.includes(tool.name));
 }
 
-/** A string, or the empty one in place of anything else. */
-export function textOf(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
-}
-
 /** The `text` of the parts that have any, a line each. */
 export function textsOf(parts: readonly JsonObject[]): string {
-  return parts.map((part) => textOf(part["text"])).filter(Boolean).join("\n");
+  return parts.map((part) => textOrEmpty(part["text"])).filter(Boolean).join("\n");
 }
 
 /** The objects of a list; nothing in place of anything else. */
 export function objectsOf(value: Json | undefined): readonly JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-/** An object, or the empty one in place of anything else. */
-export function objectOf(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {};
-}
-
-const encoder = new TextEncoder();
-
-/** UTF-8 bytes of a text. */
-export function byteLength(text: string): number {
-  return encoder.encode(text).length;
 }

@@ -1,6 +1,6 @@
-import type { JsonObject } from "@/core/json.ts";
+import { type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import type { SseFrame } from "@/core/wire.ts";
-import { objectOf, type Tool } from "./ask.ts";
+import { type Tool } from "./ask.ts";
 import { readChat } from "./openai_chat_reader.ts";
 import { openaiError } from "./openai_error.ts";
 import { type Part, type Reply, type Usage, valueOf } from "./reply.ts";
@@ -12,7 +12,7 @@ export const openaiChat: WireFormat = {
   read: readChat,
   write: writeChat,
   *stream(reply, body) {
-    const withUsage = objectOf(body["stream_options"])["include_usage"] === true;
+    const withUsage = objectOrEmpty(body["stream_options"])["include_usage"] === true;
     for (const chunk of chunks(reply, withUsage && reply.usage)) {
       yield { event: "", data: JSON.stringify(chunk) };
     }

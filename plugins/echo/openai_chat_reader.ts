@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from "@/core/json.ts";
-import { type Allowed, type Ask, makeAsk, objectOf, objectsOf, textOf } from "./ask.ts";
+import { type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
+import { type Allowed, type Ask, makeAsk, objectsOf } from "./ask.ts";
 import { textsOf, type Tool, type Turn } from "./ask.ts";
 
 /** Reads a Chat Completions request. */
@@ -10,17 +10,18 @@ export function readChat(body: JsonObject): Ask {
     cap: body["max_completion_tokens"] ?? body["max_tokens"],
     tools: objectsOf(body["tools"]).flatMap(readTool),
     allowed: readChoice(body["tool_choice"]),
-    schema: readSchema(objectOf(body["response_format"])),
+    schema: readSchema(objectOrEmpty(body["response_format"])),
   });
 }
 
 function readTurn(message: JsonObject): Turn {
-  const role = textOf(message["role"]);
+  const role = textOrEmpty(message["role"]);
   const parts = objectsOf(message["content"]);
   const calls = objectsOf(message["tool_calls"]).map((call) =>
-    textOf(objectOf(call["function"])["arguments"]) + textOf(objectOf(call["custom"])["input"])
+    textOrEmpty(objectOrEmpty(call["function"])["arguments"]) +
+    textOrEmpty(objectOrEmpty(call["custom"])["input"])
   );
-  const content = textOf(message["content"]) + textsOf(parts);
+  const content = textOrEmpty(message["content"]) + textsOf(parts);
   return {
     role,
     text: role === "tool" ? "" : content + calls.join(""),
@@ -32,21 +33,22 @@ function readTurn(message: JsonObject): Turn {
 function readTool(tool: JsonObject): readonly Tool[] {
   const type = tool["type"];
   if (type !== "function" && type !== "custom") return [];
-  const { name, parameters } = objectOf(tool[type]);
+  const { name, parameters } = objectOrEmpty(tool[type]);
   const schema = parameters ?? { type: "object" };
-  return [{ type, name: textOf(name), namespace: null, schema }];
+  return [{ type, name: textOrEmpty(name), namespace: null, schema }];
 }
 
 function readChoice(choice: Json | undefined): Allowed {
   if (choice === "none") return "none";
-  const chosen = objectOf(choice);
-  const named = (tool: JsonObject) => textOf(objectOf(tool["function"] ?? tool["custom"])["name"]);
+  const chosen = objectOrEmpty(choice);
+  const named = (tool: JsonObject) =>
+    textOrEmpty(objectOrEmpty(tool["function"] ?? tool["custom"])["name"]);
   if (chosen["type"] === "allowed_tools") {
-    return objectsOf(objectOf(chosen["allowed_tools"])["tools"]).map(named);
+    return objectsOf(objectOrEmpty(chosen["allowed_tools"])["tools"]).map(named);
   }
   return chosen["type"] === "function" || chosen["type"] === "custom" ? [named(chosen)] : "all";
 }
 
 function readSchema(format: JsonObject): Json | undefined {
-  return objectOf(format["json_schema"])["schema"];
+  return objectOrEmpty(format["json_schema"])["schema"];
 }

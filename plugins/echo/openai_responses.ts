@@ -1,6 +1,5 @@
-import type { JsonObject } from "@/core/json.ts";
+import { type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
 import type { SseFrame } from "@/core/wire.ts";
-import { objectOf, textOf } from "./ask.ts";
 import { openaiError } from "./openai_error.ts";
 import { fullItem, openItem, type Place, placesOf } from "./openai_responses_items.ts";
 import { summaryPart, textPart } from "./openai_responses_items.ts";
@@ -25,7 +24,7 @@ export const openaiResponses: WireFormat = {
 };
 
 function frame(event: JsonObject): SseFrame {
-  return { event: textOf(event["type"]), data: JSON.stringify(event) };
+  return { event: textOrEmpty(event["type"]), data: JSON.stringify(event) };
 }
 
 function errorEvent(fault: Fault, position: number): JsonObject {
@@ -45,7 +44,7 @@ function* events(reply: Reply, body: JsonObject): Iterable<JsonObject> {
     yield { type: "response.output_item.done", output_index: place.index, item };
   }
   const response = writeResponse(reply, body);
-  yield { type: `response.${textOf(response["status"])}`, response };
+  yield { type: `response.${textOrEmpty(response["status"])}`, response };
 }
 
 /** What stands between the two ends of an item; `whole`: its closing events come too. */
@@ -116,11 +115,11 @@ function skeleton(reply: Reply, body: JsonObject): JsonObject {
     output: [],
     parallel_tool_calls: body["parallel_tool_calls"] ?? true,
     previous_response_id: body["previous_response_id"] ?? null,
-    reasoning: { effort: null, summary: null, ...objectOf(body["reasoning"]) },
+    reasoning: { effort: null, summary: null, ...objectOrEmpty(body["reasoning"]) },
     service_tier: "default",
     store: body["store"] ?? true,
     temperature: body["temperature"] ?? 1,
-    text: { format: { type: "text" }, ...objectOf(body["text"]) },
+    text: { format: { type: "text" }, ...objectOrEmpty(body["text"]) },
     tool_choice: body["tool_choice"] ?? "auto",
     tools: body["tools"] ?? [],
     top_p: body["top_p"] ?? 1,

@@ -1,16 +1,16 @@
-import type { Json, JsonObject } from "@/core/json.ts";
-import { type Allowed, type Ask, makeAsk, objectOf, objectsOf, textOf } from "./ask.ts";
+import { type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
+import { type Allowed, type Ask, makeAsk, objectsOf } from "./ask.ts";
 import { textsOf, type Tool, type Turn } from "./ask.ts";
 
 /** Reads a Responses request. */
 export function readResponses(body: JsonObject): Ask {
   return makeAsk({
     body,
-    turns: [turn("system", textOf(body["instructions"])), ...readInput(body["input"])],
+    turns: [turn("system", textOrEmpty(body["instructions"])), ...readInput(body["input"])],
     cap: body["max_output_tokens"],
     tools: objectsOf(body["tools"]).flatMap((tool) => readTool(tool, null)),
     allowed: readChoice(body["tool_choice"]),
-    schema: objectOf(objectOf(body["text"])["format"])["schema"],
+    schema: objectOrEmpty(objectOrEmpty(body["text"])["format"])["schema"],
   });
 }
 
@@ -27,25 +27,25 @@ function readItem(item: JsonObject): Turn {
   switch (item["type"] ?? "message") {
     case "message":
       return {
-        ...turn(textOf(item["role"]), textOf(item["content"]) + textsOf(parts)),
+        ...turn(textOrEmpty(item["role"]), textOrEmpty(item["content"]) + textsOf(parts)),
         images: parts.filter((part) => part["type"] === "input_image").length,
       };
     case "function_call_output":
     case "custom_tool_call_output":
       return {
         ...turn("tool", ""),
-        result: textOf(item["output"]) + textsOf(objectsOf(item["output"])),
+        result: textOrEmpty(item["output"]) + textsOf(objectsOf(item["output"])),
       };
     case "reasoning":
       return turn("assistant", textsOf(objectsOf(item["summary"])));
     default:
-      return turn("assistant", textOf(item["arguments"]) + textOf(item["input"]));
+      return turn("assistant", textOrEmpty(item["arguments"]) + textOrEmpty(item["input"]));
   }
 }
 
 function readTool(tool: JsonObject, namespace: string | null): readonly Tool[] {
   const { type, parameters } = tool;
-  const name = textOf(tool["name"]);
+  const name = textOrEmpty(tool["name"]);
   if (type === "namespace") return objectsOf(tool["tools"]).flatMap((one) => readTool(one, name));
   if (type !== "function" && type !== "custom") return [];
   return [{ type, name, namespace, schema: parameters ?? { type: "object" } }];
@@ -53,7 +53,7 @@ function readTool(tool: JsonObject, namespace: string | null): readonly Tool[] {
 
 function readChoice(choice: Json | undefined): Allowed {
   if (choice === "none") return "none";
-  const { type, name, tools } = objectOf(choice);
-  if (type === "allowed_tools") return objectsOf(tools).map((tool) => textOf(tool["name"]));
-  return type === "function" || type === "custom" ? [textOf(name)] : "all";
+  const { type, name, tools } = objectOrEmpty(choice);
+  if (type === "allowed_tools") return objectsOf(tools).map((tool) => textOrEmpty(tool["name"]));
+  return type === "function" || type === "custom" ? [textOrEmpty(name)] : "all";
 }

@@ -1,5 +1,6 @@
+import { Buffer } from "node:buffer";
 import type { Json } from "@/core/json.ts";
-import { type Ask, byteLength, type Tool } from "./ask.ts";
+import { type Ask, type Tool } from "./ask.ts";
 import type { Script } from "./script.ts";
 import { smallest } from "./smallest.ts";
 
@@ -95,7 +96,7 @@ function spoken(ask: Ask): string {
 }
 
 function thought(ask: Ask): string {
-  return `The caller sent ${byteLength(ask.text)} bytes of text, so they go back.`;
+  return `The caller sent ${Buffer.byteLength(ask.text)} bytes of text, so they go back.`;
 }
 
 function toolCall(ask: Ask, seed: string): readonly Part[] | null {
@@ -118,14 +119,14 @@ function slices(value: string): readonly string[] {
 
 /** The first `maxBytes` of the parts; the very list when all of it fits. */
 function cut(parts: readonly Part[], maxBytes: number): readonly Part[] {
-  if (byteLength(parts.map(valueOf).join("")) <= maxBytes) return parts;
+  if (Buffer.byteLength(parts.map(valueOf).join("")) <= maxBytes) return parts;
   const kept: Part[] = [];
   let left = maxBytes;
   for (const part of parts) {
     const frames = prefix(part.frames, left);
     if (frames.length === 0) break;
     kept.push({ ...part, frames });
-    left -= byteLength(frames.join(""));
+    left -= Buffer.byteLength(frames.join(""));
   }
   return kept;
 }
@@ -135,7 +136,7 @@ function prefix(frames: readonly string[], maxBytes: number): readonly string[] 
   const kept: string[] = [];
   let left = maxBytes;
   for (const frame of frames) {
-    const bytes = byteLength(frame);
+    const bytes = Buffer.byteLength(frame);
     const piece = bytes <= left ? frame : frame.slice(0, fitting(frame, left));
     if (piece !== "") kept.push(piece);
     if (bytes > left) break;
@@ -148,7 +149,7 @@ function fitting(value: string, maxBytes: number): number {
   let left = maxBytes;
   let units = 0;
   for (const character of value) {
-    left -= byteLength(character);
+    left -= Buffer.byteLength(character);
     if (left < 0) break;
     units += character.length;
   }
@@ -165,8 +166,8 @@ function usageOf(ask: Ask, parts: readonly Part[]): Usage {
   const thoughts = parts.filter((part) => part.type === "reasoning");
   return {
     input: Math.max(1, tokens(ask.inputBytes)),
-    output: tokens(byteLength(parts.map(valueOf).join(""))),
-    reasoning: tokens(byteLength(thoughts.map(valueOf).join(""))),
+    output: tokens(Buffer.byteLength(parts.map(valueOf).join(""))),
+    reasoning: tokens(Buffer.byteLength(thoughts.map(valueOf).join(""))),
   };
 }
 

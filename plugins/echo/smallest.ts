@@ -1,5 +1,5 @@
-import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { objectOf, objectsOf, textOf } from "./ask.ts";
+import { isObject, type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
+import { objectsOf } from "./ask.ts";
 import { nearestZero } from "./smallest_number.ts";
 
 const MAX_DEPTH = 32;
@@ -87,7 +87,7 @@ function ofType(type: string, schema: JsonObject, inner: Inner): Json | undefine
 function typesOf(schema: JsonObject): readonly string[] {
   const { type } = schema;
   if (typeof type === "string") return [type];
-  if (Array.isArray(type) && type.length > 0) return type.map(textOf);
+  if (Array.isArray(type) && type.length > 0) return type.map(textOrEmpty);
   const has = (...keys: string[]) => keys.some((key) => schema[key] !== undefined);
   if (has("properties", "required")) return ["object"];
   if (has("items", "prefixItems", "minItems")) return ["array"];
@@ -97,7 +97,7 @@ function typesOf(schema: JsonObject): readonly string[] {
 }
 
 function smallestObject(schema: JsonObject, inner: Inner): JsonObject | undefined {
-  const properties = objectOf(schema["properties"]);
+  const properties = objectOrEmpty(schema["properties"]);
   const value: Record<string, Json> = {};
   for (const key of namesOf(schema["required"])) {
     const member = inner(properties[key] ?? {});
@@ -121,7 +121,7 @@ function smallestArray(schema: JsonObject, inner: Inner): readonly Json[] | unde
 
 function smallestString(schema: JsonObject): string {
   const least = typeof schema["minLength"] === "number" ? schema["minLength"] : 0;
-  return (FORMATS[textOf(schema["format"])] ?? "").padEnd(least, "a");
+  return (FORMATS[textOrEmpty(schema["format"])] ?? "").padEnd(least, "a");
 }
 
 function shortest(values: readonly (Json | undefined)[]): Json | undefined {
@@ -136,19 +136,22 @@ function shortest(values: readonly (Json | undefined)[]): Json | undefined {
 function lookUp(ref: string, root: Json): Json {
   const keys = ref.split("/").slice(1);
   const unescaped = keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
-  return unescaped.reduce((at: Json, key) => objectOf(at)[key] ?? {}, root);
+  return unescaped.reduce((at: Json, key) => objectOrEmpty(at)[key] ?? {}, root);
 }
 
 function resolved(schema: JsonObject, root: Json, depth: number): JsonObject {
   const ref = schema["$ref"];
   if (typeof ref !== "string" || depth <= 0) return schema;
-  return resolved(objectOf(lookUp(ref, root)), root, depth - 1);
+  return resolved(objectOrEmpty(lookUp(ref, root)), root, depth - 1);
 }
 
 function merge(left: JsonObject, right: JsonObject): JsonObject {
   const both: Record<string, Json | undefined> = { ...left, ...right };
   if (left["properties"] && right["properties"]) {
-    both["properties"] = { ...objectOf(left["properties"]), ...objectOf(right["properties"]) };
+    both["properties"] = {
+      ...objectOrEmpty(left["properties"]),
+      ...objectOrEmpty(right["properties"]),
+    };
   }
   if (left["required"] && right["required"]) {
     both["required"] = [...new Set([...namesOf(left["required"]), ...namesOf(right["required"])])];
@@ -157,5 +160,5 @@ function merge(left: JsonObject, right: JsonObject): JsonObject {
 }
 
 function namesOf(value: Json | undefined): readonly string[] {
-  return Array.isArray(value) ? value.map(textOf) : [];
+  return Array.isArray(value) ? value.map(textOrEmpty) : [];
 }

@@ -13,10 +13,14 @@ import type {
 } from "../../core/policy_runner.ts";
 import type { ScriptPolicySettings } from "../../core/policy_settings.ts";
 import { type PolicyStanding, type PolicyState, worstState } from "../../core/policy_standing.ts";
-import type { Asking, PolicyVerdict, RouteContext } from "../../core/strategy.ts";
+import {
+  type Asking,
+  type PolicyVerdict,
+  type RouteContext,
+  UNAVAILABLE,
+} from "../../core/strategy.ts";
 import { messageOf } from "../../core/thrown.ts";
 import { readPolicy } from "../policy_source.ts";
-import { UNAVAILABLE } from "../unavailable.ts";
 import { isManifest } from "../signing/built_policy.ts";
 import { storedBundle } from "../signing/stored_bundle.ts";
 import type { BundleFlaw } from "./bundle.ts";

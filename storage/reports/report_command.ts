@@ -2,13 +2,10 @@ import type { Command } from "commander";
 import { ExitError, fileError, type World } from "../../core/command.ts";
 import { suggest } from "../../core/config/suggest.ts";
 import type { UsageDatabase } from "../database.ts";
-import { flagsOk, type StorageCommandOptions } from "../database_flags.ts";
+import { flagsOk, type StorageCommandOptions, type Surroundings } from "../database_flags.ts";
 import { withDatabase } from "../with_database.ts";
 import type { Report, ReportFilter } from "./report.ts";
 import { filterOf, needsSettings, type ReportFlags, withReportFlags } from "./report_flags.ts";
-
-/** What the command is given. */
-type Surroundings = StorageCommandOptions & { readonly world: World };
 
 const HELP = `
 Sections: pointsman report --list.

@@ -2,7 +2,14 @@ import { type Command, Option } from "commander";
 import { examples, ExitError, type World } from "../../core/command.ts";
 import { withConfigOption } from "../../core/config_option.ts";
 import { DATA_CLASSES, type DataClass } from "../../core/snapshot.ts";
-import { type DatabaseFlags, flagsOk, type StorageCommandOptions } from "../database_flags.ts";
+import {
+  type DatabaseFlags,
+  flagsOk,
+  type StorageCommandOptions,
+  type Surroundings,
+} from "../database_flags.ts";
+import { table } from "../reports/render_table.ts";
+import { column, type ReportColumn } from "../reports/report.ts";
 import { parseTime } from "../time_window.ts";
 import { withDatabase } from "../with_database.ts";
 import type { NewHold } from "./holds.ts";
@@ -29,8 +36,6 @@ interface HoldFlags extends DatabaseFlags {
 }
 
 type ReleaseFlags = DatabaseFlags & Pick<HoldFlags, "actor" | "reason">;
-type Surroundings = StorageCommandOptions & { readonly world: World };
-
 const classOption = () => new Option("--class <class>", "which rows").choices(DATA_CLASSES);
 
 const STATUS_HELP = examples(
@@ -111,7 +116,7 @@ async function status(flags: RetentionFlags, surroundings: Surroundings): Promis
     const { retentionStatus } = await import("./run_retention.ts");
     const dataClass = flags.class ?? null;
     const states = await retentionStatus(db, { settings, dataClass, now: world.now() });
-    world.print(states.length === 0 ? OFF : table(states));
+    world.print(states.length === 0 ? OFF : shown(states, world));
   });
 }
 
@@ -126,7 +131,7 @@ async function run(flags: RunFlags, surroundings: Surroundings): Promise<void> {
     const { runRetention } = await import("./run_retention.ts");
     const dataClass = flags.class ?? null;
     const options = { settings, dataClass, batches, requestedBy: "command line" };
-    world.print(table(await runRetention(db, { ...options, now: world.now() })));
+    world.print(shown(await runRetention(db, { ...options, now: world.now() }), world));
     if (settings.dryRun) world.print("Dry run: nothing was deleted (server.retention.dry_run)");
   });
 }
@@ -205,21 +210,21 @@ function parseBatches(text: string | undefined): number | null {
   throw new RangeError(`Cannot read batches "${text}": expected a whole number`);
 }
 
-const COLUMNS = ["candidates", "held", "blocked", "eligible", "deleted"] as const;
+const COLUMNS: readonly ReportColumn[] = [
+  column("table", "table", "text"),
+  column("class", "class", "text"),
+  column("before", "before", "text"),
+  ...["candidates", "held", "blocked", "eligible", "deleted"].map((name) =>
+    column(name, name, "count")
+  ),
+];
 
-function table(states: readonly TableState[]): string {
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, place) => place < 3 ? cell.padEnd([33, 24, 12][place]!) : cell.padStart(11))
-      .join("").trimEnd();
-  return [
-    line(["table", "class", "before", ...COLUMNS]),
-    ...states.map((state) =>
-      line([
-        state.table,
-        state.rule.dataClass,
-        new Date(state.cutoff).toISOString().slice(0, 10),
-        ...COLUMNS.map((name) => String(state[name])),
-      ])
-    ),
-  ].join("\n");
+function shown(states: readonly TableState[], { width = Infinity }: World): string {
+  const rows = states.map(({ table, rule, cutoff, ...counts }) => ({
+    table,
+    class: rule.dataClass,
+    before: new Date(cutoff).toISOString().slice(0, 10),
+    ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, BigInt(count)])),
+  }));
+  return table({ format: "table", width }, COLUMNS, rows).trimEnd();
 }

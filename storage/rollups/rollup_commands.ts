@@ -4,6 +4,7 @@ import {
   type DatabaseFlags,
   flagsOk,
   type StorageCommandOptions,
+  type Surroundings,
   withDatabaseFlags,
 } from "../database_flags.ts";
 import { withDatabase } from "../with_database.ts";
@@ -18,8 +19,6 @@ interface RunFlags extends DatabaseFlags {
   readonly force?: true;
   readonly actor: string;
 }
-
-type Surroundings = StorageCommandOptions & { readonly world: World };
 
 const RUN_HELP = examples(
   "pointsman rollup run --type hourly --from 2026-11-20 --to 2026-11-21",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { JsonObject } from "@/core/json.ts";
+import { type JsonObject, objectOrEmpty } from "@/core/json.ts";
 import { codexCatalog } from "@/dialects/openai_responses/codex_catalog.ts";
-import { objectOf, objectsOf } from "@/plugins/echo/ask.ts";
+import { objectsOf } from "@/plugins/echo/ask.ts";
 import { programOf } from "./installed.ts";
 
 const PLAIN = {
@@ -68,7 +68,7 @@ async function read(models: readonly JsonObject[]): Promise<Reading> {
     }).output();
     const decoder = new TextDecoder();
     const known = code === 0
-      ? objectsOf(objectOf(JSON.parse(decoder.decode(stdout)))["models"])
+      ? objectsOf(objectOrEmpty(JSON.parse(decoder.decode(stdout)))["models"])
       : null;
     return { models: known, told: decoder.decode(stderr) };
   } finally {

@@ -1,5 +1,5 @@
-import { isObject, type Json } from "@/core/json.ts";
-import { objectOf, type Tool } from "@/plugins/echo/ask.ts";
+import { isObject, type Json, objectOrEmpty } from "@/core/json.ts";
+import { type Tool } from "@/plugins/echo/ask.ts";
 import type { Heard } from "./heard.ts";
 import type { Said } from "./model.ts";
 
@@ -109,6 +109,6 @@ function call(tools: readonly Tool[], uses: readonly Use[]): Said {
 
 /** Whether a tool's schema has a property, of a type if one is given. */
 function takes({ schema }: Tool, property: string, type?: string): boolean {
-  const found = isObject(schema) ? objectOf(schema["properties"])[property] : undefined;
+  const found = isObject(schema) ? objectOrEmpty(schema["properties"])[property] : undefined;
   return isObject(found) && (type === undefined || found["type"] === type);
 }

@@ -1,6 +1,7 @@
+import { Buffer } from "node:buffer";
 import type { DialectName } from "@/core/dialect_name.ts";
-import type { Json, JsonObject } from "@/core/json.ts";
-import { type Ask, byteLength, objectOf, objectsOf, textOf, textsOf } from "@/plugins/echo/ask.ts";
+import { type Json, type JsonObject, objectOrEmpty, textOrEmpty } from "@/core/json.ts";
+import { type Ask, objectsOf, textsOf } from "@/plugins/echo/ask.ts";
 import { WIRE_FORMATS } from "@/plugins/echo/upstream.ts";
 import type { WireFormat } from "@/plugins/echo/wire_format.ts";
 import type { SeenRequest } from "../upstream.ts";
@@ -35,7 +36,7 @@ export function hear(request: SeenRequest): Heard {
   const path = request.path.split("?", 1)[0]!;
   const wire = WIRE_FORMATS.find((format) => path.endsWith(format.path));
   if (!wire) throw new Error(`Cannot hear ${path}`);
-  const body = objectOf(JSON.parse(new TextDecoder().decode(request.body)));
+  const body = objectOrEmpty(JSON.parse(new TextDecoder().decode(request.body)));
   const dialect = DIALECT_OF[wire.path]!;
   return { dialect, wire, body, ask: wire.read(body), ...HISTORIES[dialect](body) };
 }
@@ -54,27 +55,31 @@ const HISTORIES: Readonly<Record<DialectName, (body: JsonObject) => History>> = 
   "anthropic": anthropicHistory,
 };
 
-const joined = (content: Json | undefined) => textOf(content) + textsOf(objectsOf(content));
+const joined = (content: Json | undefined) => textOrEmpty(content) + textsOf(objectsOf(content));
 
 function chatHistory(body: JsonObject): History {
   const messages = objectsOf(body["messages"]);
   return {
     calls: messages.flatMap(({ tool_calls }) => objectsOf(tool_calls)).map((call) => {
-      const { name, arguments: text, input } = objectOf(call["function"] ?? call["custom"]);
-      return { id: textOf(call["id"]), name: textOf(name), input: textOf(text ?? input) };
+      const { name, arguments: text, input } = objectOrEmpty(call["function"] ?? call["custom"]);
+      return {
+        id: textOrEmpty(call["id"]),
+        name: textOrEmpty(name),
+        input: textOrEmpty(text ?? input),
+      };
     }),
     results: messages.filter(({ role }) => role === "tool").map((message) => ({
-      callId: textOf(message["tool_call_id"]),
+      callId: textOrEmpty(message["tool_call_id"]),
       text: joined(message["content"]),
     })),
     images: messages.flatMap(({ content }) => objectsOf(content))
       .filter(({ type }) => type === "image_url")
-      .map((part) => textOf(objectOf(part["image_url"])["url"])),
+      .map((part) => textOrEmpty(objectOrEmpty(part["image_url"])["url"])),
     signatures: messages.flatMap(({ tool_calls }) => objectsOf(tool_calls)).flatMap((call) => {
-      const { google } = objectOf(call["extra_content"]);
-      return textOf(objectOf(google)["thought_signature"]) || [];
+      const { google } = objectOrEmpty(call["extra_content"]);
+      return textOrEmpty(objectOrEmpty(google)["thought_signature"]) || [];
     }),
-    reasoning: messages.flatMap(({ reasoning_content }) => textOf(reasoning_content) || []),
+    reasoning: messages.flatMap(({ reasoning_content }) => textOrEmpty(reasoning_content) || []),
   };
 }
 
@@ -85,18 +90,18 @@ function responsesHistory(body: JsonObject): History {
     ...objectsOf(output),
   ]);
   return {
-    calls: items.filter(({ type }) => /^(function|custom_tool)_call$/.test(textOf(type)))
+    calls: items.filter(({ type }) => /^(function|custom_tool)_call$/.test(textOrEmpty(type)))
       .map((item) => ({
-        id: textOf(item["call_id"]),
-        name: textOf(item["name"]),
-        input: textOf(item["arguments"] ?? item["input"]),
+        id: textOrEmpty(item["call_id"]),
+        name: textOrEmpty(item["name"]),
+        input: textOrEmpty(item["arguments"] ?? item["input"]),
       })),
-    results: items.filter(({ type }) => /_call_output$/.test(textOf(type))).map((item) => ({
-      callId: textOf(item["call_id"]),
+    results: items.filter(({ type }) => /_call_output$/.test(textOrEmpty(type))).map((item) => ({
+      callId: textOrEmpty(item["call_id"]),
       text: joined(item["output"]),
     })),
     images: parts.filter(({ type }) => type === "input_image")
-      .map(({ image_url }) => textOf(image_url)),
+      .map(({ image_url }) => textOrEmpty(image_url)),
     signatures: [],
     reasoning: items.filter(({ type }) => type === "reasoning")
       .map(({ summary }) => textsOf(objectsOf(summary))),
@@ -109,23 +114,25 @@ function anthropicHistory(body: JsonObject): History {
   const ofType = (wanted: string) => all.filter(({ type }) => type === wanted);
   return {
     calls: ofType("tool_use").map(({ id, name, input }) => ({
-      id: textOf(id),
-      name: textOf(name),
+      id: textOrEmpty(id),
+      name: textOrEmpty(name),
       input: JSON.stringify(input),
     })),
     results: ofType("tool_result").map(({ tool_use_id, content }) => ({
-      callId: textOf(tool_use_id),
+      callId: textOrEmpty(tool_use_id),
       text: joined(content),
     })),
-    images: ofType("image").map(({ source }) => imageUrl(objectOf(source))),
-    signatures: ofType("thinking").map(({ signature }) => textOf(signature)),
-    reasoning: ofType("thinking").map(({ thinking }) => textOf(thinking)),
+    images: ofType("image").map(({ source }) => imageUrl(objectOrEmpty(source))),
+    signatures: ofType("thinking").map(({ signature }) => textOrEmpty(signature)),
+    reasoning: ofType("thinking").map(({ thinking }) => textOrEmpty(thinking)),
   };
 }
 
 function imageUrl({ url, media_type, data }: JsonObject): string {
-  return url === undefined ? `data:${textOf(media_type)};base64,${textOf(data)}` : textOf(url);
+  return url === undefined
+    ? `data:${textOrEmpty(media_type)};base64,${textOrEmpty(data)}`
+    : textOrEmpty(url);
 }
 
 /** Bytes of a request, four to a token. */
-export const tokensOf = (heard: Heard) => byteLength(JSON.stringify(heard.body)) >> 2;
+export const tokensOf = (heard: Heard) => Buffer.byteLength(JSON.stringify(heard.body)) >> 2;

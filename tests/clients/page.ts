@@ -1,5 +1,6 @@
 import { parse } from "yaml";
-import { objectOf, objectsOf } from "@/plugins/echo/ask.ts";
+import { objectOrEmpty } from "@/core/json.ts";
+import { objectsOf } from "@/plugins/echo/ask.ts";
 import { type ConfigTree, TOKEN } from "../gateway.ts";
 
 /** Where the pages say the gateway is. */
@@ -26,7 +27,7 @@ export function at(url: string, block: string): string {
 /** What a page says of a target, whoever provides it. */
 export function targetOn(page: string): ConfigTree {
   const [yaml] = blocksOf(page, "yaml");
-  const group = objectOf(objectOf(parse(yaml ?? "")["models"])["fast"]);
+  const group = objectOrEmpty(objectOrEmpty(parse(yaml ?? "")["models"])["fast"]);
   const { provider: _provider, model: _model, ...target } = objectsOf(group["targets"])[0]!;
   return target;
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
-import type { Json } from "@/core/json.ts";
-import { objectOf } from "@/plugins/echo/ask.ts";
+import { type Json, objectOrEmpty } from "@/core/json.ts";
 import { assertStreamGrammar, readFrames } from "../stream_grammar.ts";
 import type { Agent, Run } from "./agent.ts";
 import type { Heard } from "./heard.ts";
@@ -116,6 +115,6 @@ const isMarker = (key: string) => key === "cache_control" || key === "prompt_cac
 
 function bare(value: Json): Json {
   if (!Array.isArray(value) || value.length !== 1) return value;
-  const { text } = objectOf(value[0]);
+  const { text } = objectOrEmpty(value[0]);
   return text ?? value;
 }

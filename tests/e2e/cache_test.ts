@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { wait } from "@/core/wait.ts";
 import { bridgeConfig, groupOf, PAIRS } from "../bridge_groups.ts";
 import { caller, type ConfigTree, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
 import { type Answer, call, type CallOptions } from "../gateway_client.ts";
@@ -150,7 +151,7 @@ Deno.test("entries belong to a caller, unless the project or the group shares th
 Deno.test("entry ends with its time, and never outgrows its room", async () => {
   await using place = await cached({ group: { ttl: "30ms" } });
   await call(place.url, "openai-chat", COLD);
-  await new Promise((done) => setTimeout(done, 40));
+  await wait(40);
   assert.equal(state(await call(place.url, "openai-chat", COLD)), "miss");
   await using small = await cached({ cache: { max_entry_bytes: 10 } });
   await call(small.url, "openai-chat", COLD);
@@ -206,7 +207,7 @@ Deno.test("second level outlives the process, encrypted, and only under its key"
     }
     found.push(states.includes("hit"));
     // The next process must find what this one wrote behind the answer.
-    await new Promise((done) => setTimeout(done, 100));
+    await wait(100);
     gateway.kill("SIGTERM");
     await gateway.ended;
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { DialectName } from "@/core/dialect_name.ts";
+import { wait } from "@/core/wait.ts";
 import {
   CALL_PATH,
   caller,
@@ -162,7 +163,7 @@ function meteredFlood(): { readonly behaviour: Behaviour; sent(): number } {
 async function standsStill(sent: () => number): Promise<void> {
   for (let before = -1; before !== sent() || before === 0;) {
     before = sent();
-    await new Promise((resolve) => setTimeout(resolve, 2 * IDLE_MS));
+    await wait(2 * IDLE_MS);
   }
 }
 
@@ -229,10 +230,10 @@ Deno.test("a caller that leaves while shared counters are asked is sent nowhere 
   const stop = new AbortController();
   const sent = send(gateway.url, "openai-chat", { signal: stop.signal });
   await upstream.request(1);
-  await new Promise((done) => setTimeout(done, 200));
+  await wait(200);
   stop.abort();
   await assert.rejects(sent);
-  await new Promise((done) => setTimeout(done, 100));
+  await wait(100);
   counters.exec("ROLLBACK");
   const [row] = await gateway.settled(1);
   assert.equal(row?.["status"], 499);

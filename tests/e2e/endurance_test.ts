@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomFrom } from "@/core/random.ts";
+import { wait } from "@/core/wait.ts";
 import type { DatabasePlace } from "@/storage/database.ts";
 import { openDatabase } from "@/storage/open_database.ts";
 import { startCutProxy } from "../cut_proxy.ts";
@@ -161,14 +162,14 @@ async function survivesOutage(): Promise<void> {
       const answer = await call(gateway.url, "openai-chat", { stream: answered.size % 2 === 0 });
       assert.equal(answer.status, 200, answer.text);
       answered.add(answer.id);
-      await pause(PACE_MS);
+      await wait(PACE_MS);
     }
   })();
   const metric = async (name: string) =>
     (await metricsOf(gateway.url, TOKEN)).get(`pointsman_${name}`)!.samples[0]!.value;
-  while (answered.size < 20) await pause(PACE_MS);
+  while (answered.size < 20) await wait(PACE_MS);
   await database.server.crash();
-  await pause(OUTAGE_MS);
+  await wait(OUTAGE_MS);
   assert.equal(await metric("usage_db_up"), 0);
   assert(await metric("journal_lag_seconds") >= OUTAGE_MS / 1_000 - 1);
   assert.equal((await (await fetch(`${gateway.url}/readyz`)).json()).status, "ready");
@@ -177,19 +178,17 @@ async function survivesOutage(): Promise<void> {
   const headers = { authorization: `Bearer ${TOKEN}` };
   while (await metric("usage_db_up") === 0) {
     await (await fetch(`${gateway.url}/v1/usage`, { headers })).body?.cancel();
-    await pause(PACE_MS);
+    await wait(PACE_MS);
   }
   loading = false;
   await callers;
-  while (await metric("journal_lag_seconds") > 0) await pause(PACE_MS);
+  while (await metric("journal_lag_seconds") > 0) await wait(PACE_MS);
   gateway.kill("SIGTERM");
   assert.equal(await gateway.ended, 0, gateway.output());
   const rows = await rowsOf(database.place);
   assert.equal(rows.length, upstream.requests.length);
   assertExact(rows, meter, answered);
 }
-
-const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** Makes many calls, some at once. */
 async function inLanes(calls: number, make: (ordinal: number) => Promise<void>): Promise<void> {

@@ -5,7 +5,7 @@ import { call } from "../gateway_client.ts";
 import { ECHO } from "../gateway_config.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { connectRaw, requestHead } from "../gateway_raw.ts";
-import { until } from "../storage_fixture.ts";
+import { until } from "../until.ts";
 import { hang, startUpstream } from "../upstream.ts";
 
 /** A gateway with a group whose policy's server never answers; `work` stops it. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
+import { wait } from "@/core/wait.ts";
 import { DIALECTS } from "../gateway.ts";
 import {
   caller,
@@ -338,7 +339,7 @@ Deno.test("explain that its caller left while a policy was asked keeps what it t
   leaving.abort();
   assert.equal(await left, null);
   assert.equal(await asked.ended, "aborted");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await wait(50);
   assertError("openai-chat", await ask(gateway, { path: "/v1/route/explain" }), "traffic-shaped");
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { wait } from "@/core/wait.ts";
 import { sumOf } from "../exposition.ts";
 import { caller, type ConfigOptions, providerName, TOKEN } from "../gateway.ts";
 import { call, metricsOf } from "../gateway_client.ts";
@@ -48,7 +49,7 @@ Deno.test("a hedge is no probe of a target that was failing", async () => {
   };
   await inGateway(script, { group }, async (gateway, upstream) => {
     await call(gateway.url, CHAT);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await wait(30);
     const answer = await call(gateway.url, CHAT);
     assert.equal(answer.headers.get("x-router-model"), "up-3");
     assert.deepEqual(called(upstream).slice(3), ["up-1", "up-3"]);
@@ -61,7 +62,7 @@ Deno.test("after_ms p95 goes by what was measured of the first target", async ()
     await call(gateway.url, CHAT);
     assert.deepEqual(called(upstream), ["up-1"], "nothing was measured yet");
     // Figures are a quarter of a second old at most.
-    await new Promise((resolve) => setTimeout(resolve, 260));
+    await wait(260);
     const from = performance.now();
     const answer = await call(gateway.url, CHAT);
     assert.equal(answer.headers.get("x-router-model"), "up-2");
@@ -104,7 +105,7 @@ for (const [why, options] of FORBIDDEN) {
     await inGateway(script, options, async (gateway, upstream) => {
       const answering = call(gateway.url, CHAT, { body: { max_tokens: 1_024 } });
       await upstream.request(1);
-      await new Promise((resolve) => setTimeout(resolve, 10 * SOON));
+      await wait(10 * SOON);
       served.resolve();
       await answering;
       const models = called(upstream);

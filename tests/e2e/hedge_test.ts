@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { wait } from "@/core/wait.ts";
 import { caller, DIALECTS, type Loose, providerName, type TestGateway, TOKEN } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
 import { call, send } from "../gateway_client.ts";
@@ -286,7 +287,7 @@ Deno.test("a caller that leaves after the hedge failed ends the first target", a
       const left = send(gateway.url, CHAT, { signal: stop.signal });
       await (await upstream.request(2)).ended;
       // What was sent is read soon after.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await wait(100);
       stop.abort();
       await assert.rejects(left);
       assert.equal(await upstream.requests[0]!.ended, "aborted");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { JsonObject } from "@/core/json.ts";
 import { registry } from "@/core/registry.ts";
 import type { BuiltinUpstream } from "@/core/upstream.ts";
+import { wait } from "@/core/wait.ts";
 import { sumOf } from "../exposition.ts";
 import { caller, type ConfigOptions, startTestGateway, TOKEN } from "../gateway.ts";
 import { call, metricsOf } from "../gateway_client.ts";
@@ -68,7 +69,7 @@ function heldStream() {
   };
 }
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, 2));
+const pause = () => wait(2);
 
 /** How the first target ends without a reply. */
 const FAILURES: readonly (readonly [string, (answer: Answer) => void])[] = [

@@ -9,6 +9,7 @@ import {
 } from "../gateway.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { burst, LIMITS, OUTPUT, usageOf, USED } from "../limited_calls.ts";
+import { until } from "../until.ts";
 import { after, startUpstream, type TestUpstream } from "../upstream.ts";
 
 const PROCESSES = 4;
@@ -95,10 +96,3 @@ Deno.test("four processes agree on what was used, and a killed one takes nothing
   const counts = await burst(urls(next), 120);
   assert.equal(counts.get("ok"), 40, JSON.stringify([...counts]));
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !await holds(); tries++) {
-    assert(tries < 200, "it never came true");
-    await new Promise((done) => setTimeout(done, 25));
-  }
-}

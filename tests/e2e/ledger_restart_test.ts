@@ -15,6 +15,7 @@ import {
 import { assertError } from "../gateway_answers.ts";
 import { call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
+import { until } from "../until.ts";
 
 const LIMITS = {
   rate: { rpm: 500, tpm: 400_000, concurrent: 40 },
@@ -229,8 +230,4 @@ function lockFile(path: string): Disposable {
 async function ledgerCheck(url: string): Promise<string> {
   const { checks } = await (await fetch(`${url}/readyz`)).json();
   return checks.find(({ name }: Loose) => name === "ledger").code;
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((done) => setTimeout(done, 20));
 }

@@ -14,6 +14,7 @@ import { makeFolder, runServe } from "../gateway_process.ts";
 import { exchangeRaw, requestHead } from "../gateway_raw.ts";
 import { type Families, parseExposition, sumOf } from "../exposition.ts";
 import { CALLER_FAMILIES, FAMILIES } from "../metric_families.ts";
+import { until } from "../until.ts";
 import {
   closedPort,
   echo,
@@ -326,9 +327,4 @@ const ECHO = {
 /** An address on this machine that nobody has. */
 async function freeAddress(): Promise<string> {
   return new URL(await closedPort()).host;
-}
-
-/** Asks until it is so. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -5,7 +5,7 @@ import { caller, type ConfigOptions, type ConfigTree, type Loose, TOKEN } from "
 import { startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
 import { makeFolder, spawnGateway } from "../gateway_process.ts";
-import { until } from "../policy_support.ts";
+import { until } from "../until.ts";
 import { hang, reply, type SeenRequest, startUpstream } from "../upstream.ts";
 
 const TARGETS = ["echo-reasoning", "echo"].map((model) => ({

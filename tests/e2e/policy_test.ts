@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { wait } from "@/core/wait.ts";
 import {
   caller,
   type ConfigOptions,
@@ -14,9 +15,10 @@ import { assertError } from "../gateway_answers.ts";
 import { type Answer, call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
 import { HOSTILE, HOSTILE_BY_CAP, HOSTILE_POLICY } from "../policy_cases.ts";
+import { until } from "../until.ts";
 import { reply, startUpstream } from "../upstream.ts";
 import { runPolicy } from "../policy_commands.ts";
-import { hostsOf, isRunning, residentMb, settledHosts, until } from "../policy_support.ts";
+import { hostsOf, isRunning, residentMb, settledHosts } from "../policy_support.ts";
 
 /** A policy that chooses a target, and writes a label. */
 const choosing = (label: string) => `
@@ -280,7 +282,7 @@ Deno.test("policy that is edited under load fails no call, and a broken edit cha
   const load = (async () => {
     for (let sent = 0; !stop; sent++) {
       assert.equal(await modelOf(gateway), "echo", `call ${sent}`);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await wait(2);
     }
   })();
   const edit = async (text: string, said: RegExp) => {

@@ -7,6 +7,7 @@ import { createStateKv } from "@/storage/state_kv.ts";
 import { type ConfigOptions, type ConfigTree, type Loose, startTestGateway } from "../gateway.ts";
 import { call } from "../gateway_client.ts";
 import { makeFolder, spawnGateway } from "../gateway_process.ts";
+import { until } from "../until.ts";
 import { told } from "../workers.ts";
 
 const CHAT = "openai-chat";
@@ -66,14 +67,6 @@ Deno.test("a policy decides about its share of conversations, and members stay a
   const row = gateway.rows().at(-1)!;
   assert.equal(row["policy_arm"], "rollout");
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let looked = 0; looked < 200; looked++) {
-    if (await holds()) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error("Cannot wait any longer");
-}
 
 /** The line of a rollback, as soon as it is there. */
 async function rolledBack(logs: readonly string[], call: () => Promise<unknown>): Promise<Loose> {

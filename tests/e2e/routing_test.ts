@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
+import { wait } from "@/core/wait.ts";
 import {
   type ConfigTree,
   DIALECTS,
@@ -120,7 +121,7 @@ Deno.test("a probe whose caller leaves frees its place for the next one", async 
 });
 
 /** The open time of these tests is 60 ms, give or take a tenth. */
-const isHalfOpen = () => new Promise((resolve) => setTimeout(resolve, 80));
+const isHalfOpen = () => wait(80);
 
 Deno.test("errors of callers leave the breaker closed", async () => {
   const script = { "up-1": errorReply(CHAT, 400), "up-2": healthy };
@@ -281,6 +282,7 @@ for (const [what, target, body, label] of NOT_ELIGIBLE) {
         "target_count",
       ]);
       assert(details.hint.includes(label), details.hint);
+      assert(answer.json()["error"].message.endsWith(` (${details.hint})`), answer.text);
       assert.equal(upstream.requests.length, 0);
       const [row] = await gateway.settled(1);
       assert.deepEqual([row?.["status"], row?.["attempts"]], [502, 0]);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { wait } from "@/core/wait.ts";
 import { sumOf } from "../exposition.ts";
 import { caller, type ConfigTree, type Loose, startTestGateway, TOKEN } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
 import { call, type CallOptions, metricsOf, send } from "../gateway_client.ts";
+import { until } from "../until.ts";
 import { after, echo, errorReply, hang, startUpstream } from "../upstream.ts";
 
 const SMALL: CallOptions = { body: { max_tokens: 20 } };
@@ -166,10 +168,6 @@ Deno.test("a thousand clients that leave the queue leave nothing behind", async 
   assert.deepEqual([rate.rpm.used, rate.concurrent.used, rate.tpm.reserved], [counted, 0, 0]);
 });
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((done) => setTimeout(done, 20));
-}
-
 /** Two upstreams; what the first one's targets have more is said. */
 async function twoTargets(first: ConfigTree, options: { readonly only?: true } = {}) {
   const upstream = await startUpstream(echo("echo"));
@@ -241,7 +239,7 @@ Deno.test("provider that limits our rate is left alone for as long as it asked, 
   assert.equal(details.hint, "adaptive-backoff-provider-429");
   assert(details.retry_after_ms > 0 && details.retry_after_ms <= 480);
   assert.equal(upstream.requests.length, 1);
-  await new Promise((done) => setTimeout(done, details.retry_after_ms + 20));
+  await wait(details.retry_after_ms + 20);
   assert.equal((await call(gateway.url, "openai-chat")).status, 200);
   assert.equal((await call(gateway.url, "openai-chat")).status, 200);
 });
@@ -257,7 +255,7 @@ Deno.test("probe that its caller leaves makes room for another", async () => {
     targets: [{ traffic_shape: { upstream_429_backoff: backoff } }],
   });
   await call(gateway.url, "openai-chat");
-  await new Promise((done) => setTimeout(done, 20));
+  await wait(20);
   const leave = new AbortController();
   const probe = send(gateway.url, "openai-chat", { signal: leave.signal }).catch(() => {});
   await upstream.request(2);
@@ -291,7 +289,7 @@ Deno.test("probe that cannot be written for its target makes room for another", 
     return headers.get("x-router-model");
   };
   assert.equal(await ask("user"), "up-2", "the first one's provider limits our rate");
-  await new Promise((done) => setTimeout(done, 50));
+  await wait(50);
   assert.equal(await ask("system"), "up-2", "messages hold no call without a turn");
   assert.equal(await ask("user"), "up-1");
 });

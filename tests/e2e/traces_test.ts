@@ -12,7 +12,7 @@ import {
 import { call, readAnswer, send } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { type SeenSpan, startCollector } from "../otlp_collector.ts";
-import { until } from "../storage_fixture.ts";
+import { until } from "../until.ts";
 import {
   type Behaviour,
   echo,

@@ -3,6 +3,7 @@ import { caller, type ConfigOptions, journalRows, TOKEN, writeFolder } from "../
 import { call } from "../gateway_client.ts";
 import { type GatewayProcess, makeFolder, spawnGateway } from "../gateway_process.ts";
 import { burst, LIMITS, OUTPUT, usageOf, USED } from "../limited_calls.ts";
+import { until } from "../until.ts";
 import { after, startUpstream, type TestUpstream } from "../upstream.ts";
 import { saidOften, workerPid } from "../workers.ts";
 
@@ -141,11 +142,4 @@ async function stands(gateway: GatewayProcess, used: number): Promise<void> {
       quota.lifetime.tokens.used === used * OUTPUT && rate.rpm.used === used &&
       Math.round(quota.day.cost_usd.used * 100) === used;
   });
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !await holds(); tries++) {
-    assert(tries < 200, "it never came true");
-    await new Promise((done) => setTimeout(done, 50));
-  }
 }

@@ -14,8 +14,8 @@ import {
 } from "../gateway.ts";
 import { call, metricsOf, readAnswer, send } from "../gateway_client.ts";
 import { makeFolder, runServe, spawnGateway } from "../gateway_process.ts";
+import { until } from "../until.ts";
 import { sampleReply, startUpstream } from "../upstream.ts";
-import { until } from "../policy_support.ts";
 import { saidOften, told, workerPid } from "../workers.ts";
 import { gated, upToContent } from "./behaviours.ts";
 
@@ -45,7 +45,7 @@ Deno.test("workers that are killed under load are replaced, and every answered c
   let seen = 0;
   for (let kill = 0; kill < 4; kill++) {
     const enough = answered.size + 25;
-    while (answered.size < enough) await new Promise((done) => setTimeout(done, 10));
+    await until(() => answered.size >= enough);
     const counted = await requests(gateway.url);
     assert(counted >= seen, `${counted} calls were ${seen}`);
     seen = counted;
