@@ -7,14 +7,13 @@ import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { isObject, type Json } from "@/core/json.ts";
 import type { Target } from "@/core/snapshot.ts";
-import { createFrameReader } from "@/core/sse.ts";
 import { stepAll } from "@/core/stream.ts";
 import { lowerTools } from "@/core/tool_table.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, prepared, wireOf } from "./dialect_target.ts";
 import { assertEvents } from "./neutral_grammar.ts";
-import { recordings } from "./recordings.ts";
+import { framesOf, recordings } from "./recordings.ts";
 
 const RUNS = { numRuns: 60, seed: 20261121 };
 const CALL_ID = "0123456789abcdef0123456789abcdef";
@@ -195,11 +194,6 @@ function spoiled(frames: readonly SseFrame[], { at, changes, dropped }: Spoiling
     const value: Json = JSON.parse(frame.data);
     return [{ ...frame, data: JSON.stringify(changes.reduce(mutate, value)) }];
   });
-}
-
-function framesOf(bytes: Uint8Array<ArrayBuffer>): SseFrame[] {
-  const reader = createFrameReader({ maxFrameBytes: 1 << 20 });
-  return [...reader.push(bytes).frames, ...reader.rest().frames].map(({ frame }) => frame);
 }
 
 function dialectList(): readonly Dialect[] {
