@@ -54,14 +54,25 @@ export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
   return new ReadRequest(bytes, members, { walk, body: objectIn(json, walk) });
 }
 
+/** Members that say who answers, and how much: of one that goes by another name, no limit would know. */
+const LIMITED: ReadonlySet<string> = new Set([
+  "model",
+  "max_tokens",
+  "max_completion_tokens",
+  "max_output_tokens",
+  "n",
+]);
+
 /**
  * Some providers take a key in any case: `Model` would win over the model that was allowed, and over the
- * one that is put in where there is none.
+ * one that is put in where there is none, and `Max_Tokens` would pass every limit.
  */
 function refuseOtherCase(members: ReadonlyMap<string, Member>): void {
   for (const key of members.keys()) {
     const folded = foldedKey(key);
-    if (folded !== key && (folded === "model" || members.has(folded))) throw repeated(folded);
+    if (folded === key) continue;
+    if (members.has(folded)) throw repeated(folded);
+    if (LIMITED.has(folded)) throw otherCase(folded);
   }
 }
 
@@ -300,6 +311,10 @@ function nextItem(text: string, end: number): number {
 function repeated(key: string): GatewayError {
   const path = /^[\w.-]{1,64}$/.test(key) ? key : undefined;
   return invalid("duplicate-key", "Cannot read the body: a member is there twice", path);
+}
+
+function otherCase(key: string): GatewayError {
+  return invalid("duplicate-key", `Cannot read the body: write ${key} in lower case`, key);
 }
 
 function invalid(reason: string, message: string, path?: string): GatewayError {

@@ -9,14 +9,34 @@ const SEGMENT_BYTES = 1024 * 1024;
 const NEWLINE = 10;
 
 /**
- * Spools of groups, beside the journal that is at `path`.
+ * Spools of groups, beside the journal that is at `path`. The first process takes over what those left
+ * that are no more.
  *
- * @param writer which of several processes writes; 0: the only one
+ * @param writer which of several processes writes; 0: the first, or the only one
+ * @param writers how many there are
  */
-export function feedbackSpools(path: string, writer: number): OpenSpool {
-  return (group) =>
-    new FeedbackSpool(dirname(path), `feedback.${writer}.${encodeURIComponent(group)}`);
+export function feedbackSpools(path: string, writer: number, writers: number): OpenSpool {
+  const folder = dirname(path);
+  const open = (writer: number, group: string) =>
+    new FeedbackSpool(folder, `feedback.${writer}.${encodeURIComponent(group)}`);
+  return (group) => {
+    const spool = open(writer, group);
+    const gone = writer > 0 ? [] : writersOf(folder, group).filter((other) => other >= writers);
+    for (const other of gone) spool.takeOver(open(other, group));
+    return spool;
+  };
 }
+
+/** Whose spools of a group there are. */
+function writersOf(folder: string, group: string): readonly number[] {
+  const found = [...Deno.readDirSync(folder)].flatMap(({ name }) => {
+    const [, writer, stem] = SPOOL_FILE.exec(name) ?? [];
+    return stem === encodeURIComponent(group) ? Number(writer) : [];
+  });
+  return [...new Set(found)].toSorted((a, b) => a - b);
+}
+
+const SPOOL_FILE = /^feedback\.(\d+)\.(.+)\.(?:offset|\d{8}\.jsonl)$/;
 
 /**
  * Lines in segments `<stem>.<number>.jsonl`, and how far they are delivered in `<stem>.offset`. A
@@ -86,6 +106,22 @@ class FeedbackSpool implements Spool {
     this.#bytes -= size;
     this.#head.offset += size;
     this.#saveHead();
+  }
+
+  /** Takes the lines of a spool that nobody writes to any more, and removes it. */
+  takeOver(other: FeedbackSpool): void {
+    using _ = other;
+    for (let line = other.first(); line !== null; line = other.first()) {
+      // What a full disk has no place for stays for the next start.
+      try {
+        this.#write(new TextEncoder().encode(`${line.text}\n`), Infinity);
+      } catch {
+        return;
+      }
+      other.remove(line);
+    }
+    for (const segment of other.#segments()) Deno.removeSync(other.#path(segment));
+    Deno.removeSync(join(other.#folder, `${other.#stem}.offset`));
   }
 
   [Symbol.dispose](): void {

@@ -24,6 +24,6 @@ export async function openStorage(options: StorageOptions): Promise<GatewayStora
     setUnshipped,
     store,
     state,
-    openSpool: feedbackSpools(server.logging.path, writer),
+    openSpool: feedbackSpools(server.logging.path, writer, server.workers),
   };
 }

@@ -78,10 +78,17 @@ export class ShipLoop {
     try {
       await this.#inTurn(() => this.#ship());
     } catch (error) {
+      // Whoever else asks in vain makes no turn later.
+      this.#failuresInRow += 1;
       delay = this.#schema === "ok" ? backoff(this.#failuresInRow) : SCHEMA_MS;
       this.#tellFailure(error, delay);
     }
-    if (!this.#closing) this.#timer = setTimeout(() => this.#turn(), delay);
+    this.#turnIn(delay);
+  }
+
+  #turnIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closing) this.#timer = setTimeout(() => this.#turn(), ms);
   }
 
   /** A start has better things to do. */
@@ -125,7 +132,6 @@ export class ShipLoop {
       return db;
     } catch (error) {
       this.#failures += 1;
-      this.#failuresInRow += 1;
       this.#schema = schemaState(error);
       this.#before = this.#counts();
       await this.#drop();
@@ -183,6 +189,7 @@ export class ShipLoop {
     const failures = this.#failuresInRow;
     this.#failuresInRow = 0;
     if (failures === 0) return;
+    this.#turnIn(this.#settings.shipIntervalMs);
     this.#report.log("info", "shipper_backoff", "Usage database is back", { failures });
   }
 }

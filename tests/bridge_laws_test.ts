@@ -4,22 +4,16 @@ import { responseOf } from "@/core/chat_events.ts";
 import type { Dialect, ReplyContext } from "@/core/dialect.ts";
 import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
 import type { JsonObject } from "@/core/json.ts";
-import { createFrameReader } from "@/core/sse.ts";
 import { stepAll } from "@/core/stream.ts";
 import { type LoweredTools, lowerTools } from "@/core/tool_table.ts";
-import type { SseFrame, WireBody } from "@/core/wire.ts";
+import type { WireBody } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, wireOf } from "./dialect_target.ts";
 import { assertEvents, type Said, saidBy } from "./neutral_grammar.ts";
-import { type Recording, recordings } from "./recordings.ts";
-import { assertWireGrammar } from "./wire_grammar.ts";
+import { framesOf, type Recording, recordings } from "./recordings.ts";
+import { assertStreamGrammar } from "./stream_grammar.ts";
 
 const CALL_ID = "0123456789abcdef0123456789abcdef";
-
-function framesOf(bytes: Uint8Array<ArrayBuffer>): SseFrame[] {
-  const reader = createFrameReader({ maxFrameBytes: 1 << 20 });
-  return [...reader.push(bytes).frames, ...reader.rest().frames].map(({ frame }) => frame);
-}
 
 function contextOf(request: ChatRequest): ReplyContext {
   return { callId: CALL_ID, request };
@@ -140,7 +134,7 @@ function testStream({ title, from, caller, recording, request }: Subject): void 
       assert.doesNotMatch(frames.map(({ event, data }) => event + data).join(), TERMINAL);
       return;
     }
-    assertWireGrammar(caller, frames);
+    assertStreamGrammar(caller, frames);
     const read = responseOf(stepAll(frames, to.decodeStream()))!;
     assert.deepEqual(saidBy(read), sayable(saidBy(reply), caller));
     assert.deepEqual(endOf(read), {

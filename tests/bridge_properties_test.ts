@@ -9,7 +9,7 @@ import { dialects } from "@/dialects/mod.ts";
 import { chatRequestOf } from "./builders.ts";
 import { plainTarget, wireOf } from "./dialect_target.ts";
 import { assertEvents, saidBy } from "./neutral_grammar.ts";
-import { assertWireGrammar } from "./wire_grammar.ts";
+import { assertStreamGrammar } from "./stream_grammar.ts";
 
 const RUNS = { numRuns: 200, seed: 20261121 };
 const CONTEXT = {
@@ -124,7 +124,7 @@ for (const name of DIALECT_NAMES) {
         const events = interleaved(reply, turns);
         assertEvents(events);
         const frames = stepAll(events, dialect.encodeStream(CONTEXT));
-        assertWireGrammar(name, frames);
+        assertStreamGrammar(name, frames);
         const read = responseOf(stepAll(frames, dialect.decodeStream()));
         assert(read);
         assert.deepEqual(saidBy(read), saidBy(reply));

@@ -7,7 +7,6 @@ import type { Dialect, ReplyFacts } from "@/core/dialect.ts";
 import { DIALECT_NAMES } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { createFrameReader } from "@/core/sse.ts";
 import { stepAll } from "@/core/stream.ts";
 import { lowerTools } from "@/core/tool_table.ts";
 import { NO_USAGE, type UsageReport } from "@/core/usage.ts";
@@ -15,8 +14,8 @@ import type { SseFrame, WireBody } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
 import { plainTarget, wireOf } from "./dialect_target.ts";
 import { assertEvents, saidBy } from "./neutral_grammar.ts";
-import { drip, type Recording, recordings } from "./recordings.ts";
-import { assertWireGrammar } from "./wire_grammar.ts";
+import { drip, framesOf, type Recording, recordings } from "./recordings.ts";
+import { assertStreamGrammar } from "./stream_grammar.ts";
 
 const CALL_ID = "0123456789abcdef0123456789abcdef";
 const CHUNK_SIZES = [1, 2, 3, 7, 64] as const;
@@ -116,7 +115,7 @@ function testReply({ title, dialect, recording }: Subject): void {
 }
 
 function testStream({ title, dialect, recording }: Subject): void {
-  const frames = framesOf([recording.reply]);
+  const frames = framesOf(recording.reply);
   const events = stepAll(frames, dialect.decodeStream());
   const whole = responseOf(events);
   assert(whole, title);
@@ -125,7 +124,7 @@ function testStream({ title, dialect, recording }: Subject): void {
 
   Deno.test(`${title}: any split gives the same events`, () => {
     for (const size of CHUNK_SIZES) {
-      const split = framesOf(drip(recording.reply, size));
+      const split = framesOf(...drip(recording.reply, size));
       assert.deepEqual(stepAll(split, dialect.decodeStream()), events);
     }
   });
@@ -191,7 +190,7 @@ function testStream({ title, dialect, recording }: Subject): void {
       const end = stepAll(failed, dialect.decodeStream()).at(-1);
       return assert(end?.type === "message_end" && end.finish.error, "a failure is one");
     }
-    assertWireGrammar(dialect.name, written);
+    assertStreamGrammar(dialect.name, written);
     const again = responseOf(stepAll(written, dialect.decodeStream()));
     assert(again);
     assert.deepEqual(saidBy(again), saidBy(whole));
@@ -205,7 +204,7 @@ function testStream({ title, dialect, recording }: Subject): void {
 function testFuzz(dialect: Dialect): void {
   const all = recordings(dialect.name);
   const bodies = all.map(({ request }) => wireOf(request).body);
-  const streams = all.filter(({ streamed }) => streamed).map(({ reply }) => framesOf([reply]));
+  const streams = all.filter(({ streamed }) => streamed).map(({ reply }) => framesOf(reply));
 
   Deno.test(`${dialect.name}: a body with any value anywhere is read or refused by name`, () => {
     fc.assert(
@@ -298,12 +297,6 @@ function stepWithoutEnd(dialect: Dialect, frames: readonly SseFrame[]): StreamEv
 
 function contextOf(dialect: Dialect, { request }: Recording) {
   return { callId: CALL_ID, request: dialect.decodeRequest(wireOf(request)).request };
-}
-
-function framesOf(chunks: readonly Uint8Array<ArrayBuffer>[]): SseFrame[] {
-  const reader = createFrameReader({ maxFrameBytes: 1 << 20 });
-  const batches = chunks.map((chunk) => reader.push(chunk));
-  return [...batches, reader.rest()].flatMap(({ frames }) => frames.map(({ frame }) => frame));
 }
 
 function wireBodyOf(reply: string | Uint8Array<ArrayBuffer>): WireBody {

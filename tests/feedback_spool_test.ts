@@ -10,8 +10,8 @@ async function folder() {
   const dir = await Deno.makeTempDir();
   return {
     dir,
-    open: (group = "fast", writer = 0) =>
-      feedbackSpools(join(dir, "journal", "requests.jsonl"), writer)(group),
+    open: (group = "fast", writer = 0, writers = 2) =>
+      feedbackSpools(join(dir, "journal", "requests.jsonl"), writer, writers)(group),
     files: () => [...Deno.readDirSync(join(dir, "journal"))].map(({ name }) => name).sort(),
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
@@ -116,4 +116,25 @@ Deno.test("spools of groups and of processes do not mix, whatever the groups are
   const spools = [first, second, third, fourth];
   spools.forEach((spool, index) => spool.append(String(index), MAX));
   assert.deepEqual(spools.map(drain), [["0"], ["1"], ["2"], ["3"]]);
+});
+
+Deno.test("spool takes over what processes left that are no more", async () => {
+  await using place = await folder();
+  for (const writer of [0, 1, 2]) {
+    using spool = place.open("gpt-4.1", writer, 3);
+    for (const line of numbered(10 * writer, 10 * writer + 3)) spool.append(line, MAX);
+    if (writer > 0) spool.remove(spool.first()!);
+  }
+  {
+    using other = place.open("gpt-4", 2, 3);
+    other.append('{"n":99}', MAX);
+  }
+  using second = place.open("gpt-4.1", 1, 2);
+  using first = place.open("gpt-4.1", 0, 2);
+  assert.equal(first.bytes, 3 * 8 + 2 * 9);
+  assert.deepEqual(drain(first), [...numbered(0, 3), ...numbered(21, 23)]);
+  assert.deepEqual(drain(second), numbered(11, 13));
+  assert.deepEqual(place.files().filter((name) => name.startsWith("feedback.2.gpt-4.1")), []);
+  using alone = place.open("gpt-4", 0, 1);
+  assert.deepEqual(drain(alone), ['{"n":99}']);
 });

@@ -1,4 +1,6 @@
 import type { DialectName } from "@/core/dialect_name.ts";
+import { createFrameReader } from "@/core/sse.ts";
+import type { SseFrame } from "@/core/wire.ts";
 
 /** Folder of each dialect, under `dialects/` and under `tests/fixtures/`. */
 export const DIALECT_FOLDERS: Readonly<Record<DialectName, string>> = {
@@ -36,6 +38,13 @@ export function recordings(dialect: DialectName): Recording[] {
       reply: Deno.readFileSync(new URL(reply, folder)),
     };
   });
+}
+
+/** The frames of a stream that arrives in these chunks. */
+export function framesOf(...chunks: readonly Uint8Array<ArrayBuffer>[]): SseFrame[] {
+  const reader = createFrameReader({ maxFrameBytes: 1 << 20 });
+  const batches = chunks.map((chunk) => reader.push(chunk));
+  return [...batches, reader.rest()].flatMap(({ frames }) => frames.map(({ frame }) => frame));
 }
 
 /** The same bytes in chunks of a size. */

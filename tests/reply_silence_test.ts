@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { responseOf } from "@/core/chat_events.ts";
 import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
 import { isObject, type Json, type JsonObject } from "@/core/json.ts";
-import { createFrameReader } from "@/core/sse.ts";
 import { stepAll } from "@/core/stream.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
-import { type Recording, recordings } from "./recordings.ts";
+import { framesOf, recordings } from "./recordings.ts";
 
 const decoder = new TextDecoder();
 
@@ -81,11 +80,6 @@ const STREAM_PLANTS: Readonly<Record<DialectName, (value: JsonObject) => readonl
   },
 };
 
-function framesOf({ reply }: Recording): readonly SseFrame[] {
-  const reader = createFrameReader({ maxFrameBytes: 1 << 20 });
-  return [...reader.push(reply).frames, ...reader.rest().frames].map(({ frame }) => frame);
-}
-
 /** Kinds of parts beside those of the reply as it was recorded. */
 function beyond(said: readonly { readonly type: string }[], base: readonly { type: string }[]) {
   const kinds = base.map(({ type }) => type);
@@ -115,7 +109,7 @@ for (const name of DIALECT_NAMES) {
   Deno.test(`${name}: content of a stream that no dialect knows is a part that is told`, () => {
     let count = 0;
     for (const recording of recordings(name).filter(({ streamed }) => streamed)) {
-      const frames = framesOf(recording);
+      const frames = framesOf(recording.reply);
       const changed = plantedStream(name, frames);
       const base = responseOf(stepAll(frames, dialect.decodeStream()));
       if (!changed || !base || base.finish.error) continue;

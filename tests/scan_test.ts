@@ -139,6 +139,10 @@ Deno.test("readWire() refuses a top-level key that some parsers would take for a
     assert.equal(reasonOf(`{"model":"a","${key}":"b"}`), "duplicate-key", key);
     assert.equal(reasonOf(`{"${key}":"b"}`), "duplicate-key", key);
   }
+  for (const key of ["Max_Tokens", "MAX_COMPLETION_TOKENS", "max_Output_tokens", "N"]) {
+    assert.equal(reasonOf(`{"model":"a","${key}":9}`), "duplicate-key", key);
+  }
+  assert.equal(reasonOf('{"max_to\u212Aens":9}'), "duplicate-key");
   assert.equal(reasonOf('{"max_to\u212Aens":9,"max_tokens":1}'), "duplicate-key");
   assert.equal(reasonOf('{"me\u017F\u017Fages":[],"messages":[]}'), "duplicate-key");
   assert.equal(reasonOf('{"model":"a","topK":1,"Top_P":1,"é":1}'), null);

@@ -78,6 +78,22 @@ Deno.test("usage store comes back when the database does, and calls notice nothi
   assert.deepEqual(await readIds(place), idsBetween(1, 20));
 });
 
+Deno.test("usage store that many asked in vain ships soon after its database is back", async () => {
+  using place = makePlace();
+  Deno.mkdirSync(place.usageDb.path);
+  const { journal, store } = openStores(place);
+  const failures = () => place.events.filter((event) => event === "shipper_backoff").length;
+  journal.append(record(1));
+  await until(() => failures() > 0);
+  for (let asked = 0; asked < 12; asked++) await assert.rejects(store.totals("ci", 0, 1));
+  const before = failures();
+  await until(() => failures() > before);
+  Deno.removeSync(place.usageDb.path);
+  await until(() => store.counts.inserted === 1, 8_000);
+  await journal.close();
+  await store.close(5_000);
+});
+
 Deno.test("journal is full while the database is away, and takes calls again after", async () => {
   using place = makePlace({ maxUnshippedBytes: 2_000 });
   Deno.mkdirSync(place.usageDb.path);

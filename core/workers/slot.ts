@@ -138,6 +138,8 @@ export class Slot {
   }
 
   #tellFailure({ message: reason }: Error): void {
+    // Told to stop while it came up, a process ends before it serves.
+    if (this.#stopping) return;
     const { worker, log } = this.#options;
     log.write("error", "worker_ended", "A worker could not start", { worker, reason });
   }

@@ -154,11 +154,14 @@ function itemOf(state: State, sink: PartSink, value: JsonObject, type: string): 
   return known ?? openItem(state, sink, { key, id, item, type });
 }
 
+/** One that comes in the place of another, as a terminal event may state it, ends that. */
 function openItem(
   state: State,
   sink: PartSink,
   at: { key: Json; id: string; item: JsonObject; type: string },
 ): OpenItem {
+  const before = state.items.get(at.key);
+  if (before) endItem(before, sink);
   const open = beginItem(sink, at.item, at.type);
   state.items.set(at.key, open);
   if (at.id !== "") state.byId.set(at.id, open);

@@ -56,7 +56,7 @@ async function openQuietStorage(options: StorageOptions): Promise<GatewayStorage
     setUnshipped: () => {},
     store: null,
     state: await openState({ ...options, journal }),
-    openSpool: feedbackSpools(logging.path, 0),
+    openSpool: feedbackSpools(logging.path, 0, 1),
   };
 }
 
