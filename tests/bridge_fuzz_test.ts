@@ -3,14 +3,15 @@ import fc from "fast-check";
 import type { ChatRequest, StreamEvent } from "@/core/chat.ts";
 import { eventsOf, responseOf } from "@/core/chat_events.ts";
 import type { Dialect } from "@/core/dialect.ts";
-import { DIALECT_NAMES } from "@/core/dialect_name.ts";
+import { DIALECT_NAMES, type DialectName } from "@/core/dialect_name.ts";
 import { GatewayError } from "@/core/errors.ts";
 import { isObject, type Json } from "@/core/json.ts";
+import type { Target } from "@/core/snapshot.ts";
 import { stepAll } from "@/core/stream.ts";
 import { lowerTools } from "@/core/tool_table.ts";
 import type { SseFrame } from "@/core/wire.ts";
 import { dialects } from "@/dialects/mod.ts";
-import { plainTarget, wireOf } from "./dialect_target.ts";
+import { plainTarget, prepared, wireOf } from "./dialect_target.ts";
 import { assertEvents } from "./neutral_grammar.ts";
 import { framesOf, recordings } from "./recordings.ts";
 
@@ -37,6 +38,9 @@ const STRANGE: readonly Json[] = [
   { type: "text" },
   { type: "from_the_future", text: 7 },
   { type: "tool_use", id: null, name: 4, input: "{" },
+  { toString: {}, valueOf: {}, toJSON: 1, length: 3 },
+  "__proto__",
+  "constructor",
 ];
 
 /** Where to go wrong in a value: a number for each level, and what to do there. */
@@ -97,6 +101,10 @@ for (const name of DIALECT_NAMES) {
           return from.decodeRequest(wire);
         });
         if (decoded) encodeEverywhere(decoded.request);
+        for (const target of targetsOf(name)) {
+          orRefused(() => JSON.parse(decoder.decode(prepared(wireOf(text), target).bytes)));
+        }
+        orRefused(() => from.readAsOther?.(wireOf(text)));
       }),
       { ...RUNS, numRuns: 400 },
     );
@@ -132,6 +140,7 @@ for (const name of DIALECT_NAMES) {
         fc.option(fc.nat(200), { nil: undefined }),
         ({ reply, request }, at, changes, dropped) => {
           const frames = spoiled(framesOf(reply), { at, changes, dropped });
+          readPassing(from, frames);
           const events: StreamEvent[] = stepAll(frames, from.decodeStream());
           assertEvents(events);
           assert(responseOf(events) !== null);
@@ -144,6 +153,30 @@ for (const name of DIALECT_NAMES) {
       { ...RUNS, numRuns: 300 },
     );
   });
+}
+
+/** As a stream passes to a caller of its own dialect. */
+function readPassing(dialect: Dialect, frames: readonly SseFrame[]): void {
+  const tap = dialect.tap({ withholdUsage: true });
+  for (const frame of frames) tap.read(frame);
+  JSON.stringify([tap.facts(), tap.fault(), tap.complete()]);
+  const { usage, contentBytes, toolCalls } = tap.facts();
+  const counts = [contentBytes, toolCalls, ...Object.values(usage ?? {})];
+  for (const count of counts) assert(count === null || (Number.isInteger(count) && count >= 0));
+}
+
+/** Targets that need the most edits. */
+function targetsOf(dialect: DialectName): readonly Target[] {
+  return [
+    plainTarget(dialect),
+    plainTarget(dialect, {
+      promptCacheMarkers: "none",
+      forceStoreFalse: true,
+      outputTokenField: "max_completion_tokens",
+      honorsMaxTokens: false,
+      reasoning: { rejectsMaxTokens: true, rejectsTemperature: true, rejectsTopP: true },
+    }),
+  ];
 }
 
 interface Spoiling {

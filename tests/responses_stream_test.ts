@@ -57,6 +57,15 @@ const TOLERATED: readonly (readonly [string, readonly Event[], unknown])[] = [
     at("output_text.delta", { output_index: 0, content_index: 0, delta: "hi" }),
     completed({ ...CALL, id: undefined }),
   ], ["hi", ["call_1", "f", "{}"]]],
+  ["a place that is no number", [
+    at("output_text.delta", { item_id: "msg_1", content_index: { toString: {} }, delta: "hi" }),
+    at("output_item.done", { item: MESSAGE }),
+    completed(MESSAGE),
+  ], ["hi"]],
+  ["a section whose place is no number", [
+    at("reasoning_text.delta", { item_id: "r", content_index: { toString: {} }, delta: "hm" }),
+    completed(),
+  ], ["hm"]],
   ["the rest of a text in the done event", [
     at("output_text.delta", { output_index: 0, delta: "h" }),
     at("output_text.done", { output_index: 0, text: "hi" }),

@@ -24,7 +24,7 @@ export interface OpenItem {
   readonly type: string;
   readonly call: boolean;
   /** The pieces of a message by content index, the one part of anything else at 0. */
-  readonly texts: Map<Json, OpenText>;
+  readonly texts: Map<number, OpenText>;
   /** The text that started last: those before it are over. */
   last: OpenText | null;
   /** What has arrived of each summary and text of a reasoning item. */
@@ -74,7 +74,7 @@ export function feedItem(item: OpenItem, sink: PartSink, value: JsonObject, type
   const refusal = piece["type"] === "refusal" || type.startsWith("response.refusal.");
   const text = item.call
     ? item.texts.get(0)
-    : pieceAt(item, sink, value["content_index"] ?? 0, refusal ? "refusal" : "text");
+    : pieceAt(item, sink, placeOf(value["content_index"]), refusal ? "refusal" : "text");
   if (!text) return;
   if (typeof delta === "string") append(text, sink, delta);
   else deliverRest(text, sink, stated(isObject(value["part"]) ? piece : value));
@@ -87,18 +87,23 @@ function stated(value: JsonObject): string {
 
 function feedReasoning(item: OpenItem, sink: PartSink, value: JsonObject, type: string): void {
   const summary = type.startsWith("response.reasoning_summary_");
-  const index = (summary ? value["summary_index"] : value["content_index"]) ?? 0;
+  const index = placeOf(summary ? value["summary_index"] : value["content_index"]);
   const section = `${summary ? "summary" : "content"}${index}`;
   const delta = value["delta"];
   if (typeof delta === "string") return appendSection(item, sink, section, delta);
   completeSection(item, sink, section, stated(objectOrEmpty(value["part"] ?? value)));
 }
 
+/** Where a piece of an item stands; without a number it is the first. */
+function placeOf(index: Json | undefined): number {
+  return typeof index === "number" ? index : 0;
+}
+
 /** A piece of a message; the one before it is over when a new one starts. */
 function pieceAt(
   item: OpenItem,
   sink: PartSink,
-  at: Json,
+  at: number,
   type: "text" | "refusal",
 ): OpenText {
   const known = item.texts.get(at);
@@ -107,7 +112,7 @@ function pieceAt(
   return startText(item, sink, at, { type });
 }
 
-function startText(item: OpenItem, sink: PartSink, at: Json, head: PartHead): OpenText {
+function startText(item: OpenItem, sink: PartSink, at: number, head: PartHead): OpenText {
   const text: OpenText = { index: sink.start(head), text: "", open: true };
   item.texts.set(at, text);
   item.last = text;
@@ -153,7 +158,7 @@ export function finishItem(item: OpenItem, sink: PartSink, whole: JsonObject): v
   deliverMissing(item, sink, whole, true);
   const parts = readModelItem({ ...whole, type: item.type });
   for (const [at, text] of item.texts) {
-    const part = parts[Number(at)];
+    const part = parts[at];
     const proof = part?.type === "reasoning" ? part.proof : undefined;
     endText(text, sink, { ...(proof && { proof }), extra: part?.extra ?? {} });
   }
