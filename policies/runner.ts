@@ -1,6 +1,5 @@
 import type { Problem } from "../core/config/problem.ts";
 import { createDeadlines } from "../core/deadlines.ts";
-import type { ResolveHost } from "../core/egress_client.ts";
 import type { Log } from "../core/log.ts";
 import type {
   FeedbackCounts,
@@ -25,8 +24,6 @@ export interface RunnerOptions {
   readonly log: Log;
   clock(): number;
   now(): number;
-  /** Finds the addresses of policies' servers; the system's way, unless given. */
-  readonly resolve?: ResolveHost;
 }
 
 /**
@@ -122,16 +119,9 @@ class BothRunners implements PolicyRunner {
 
   async #loadExternal(): Promise<ExternalPolicies> {
     const { ExternalPolicies } = await import("./external/external_policies.ts");
-    const { log, clock, now, resolve } = this.#options;
+    const { log, clock, now } = this.#options;
     const deadlines = createDeadlines(clock);
-    const external = new ExternalPolicies({
-      log,
-      clock,
-      now,
-      random: Math.random,
-      deadlines,
-      resolve,
-    });
+    const external = new ExternalPolicies({ log, clock, now, random: Math.random, deadlines });
     if (this.#spools) external.deliver(this.#spools);
     return external;
   }

@@ -31,7 +31,7 @@ export function holdState(ledger: LedgerSettings): void {
 export async function openJournalOrExit(
   { logging, usageDb }: ServerSettings,
   world: Omit<JournalWorld, "shipped">,
-  waitMs = 0,
+  waitMs: number,
 ): Promise<OpenJournal> {
   try {
     return await openJournalSoon(logging, { ...world, shipped: usageDb.enabled }, waitMs);

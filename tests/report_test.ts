@@ -240,7 +240,7 @@ Deno.test("Markdown escapes table syntax and HTML", () => {
   };
   const filter = filterOf();
   const head = { filter, calls: 1n, unpriced: 0n, completeTo: null, isInterpolated: false };
-  const text = render("md", head, [{ report, rows: [{ a: "<b>|`x`\n[y](z)" }] }]);
+  const text = render("md", head, [{ report, rows: [{ a: "<b>|`x`\n[y](z)" }] }], Infinity);
   assert.match(text, /\| &lt;b&gt;\\\|\\`x\\` \\\[y\\\]\(z\) \|/);
 });
 

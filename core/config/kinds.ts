@@ -50,7 +50,7 @@ export function msOrP95() {
 export function dur() {
   const error = 'expected a duration such as "90s" or "15m"';
   return z.string({ error }).transform((text, context) =>
-    parseDuration(text) ?? fail(context, error, "bad-format")
+    parseDuration(text) ?? fail(context, error)
   ).register(notation, { type: "dur" });
 }
 
@@ -60,8 +60,8 @@ export function flag(): z.ZodBoolean {
 }
 
 /** Any text. */
-export function text(type = "string"): z.ZodString {
-  return z.string({ error: "expected a string" }).register(notation, { type });
+export function text(): z.ZodString {
+  return z.string({ error: "expected a string" }).register(notation, { type: "string" });
 }
 
 /** A text of at least one character. */
@@ -135,7 +135,7 @@ export function usd() {
   return z.number({ error }).min(0, { error }).transform((amount, context) => {
     const nano = nanoUsd(amount);
     if (nano !== null) return nano;
-    return fail(context, "expected at most 9 decimal places", "bad-format");
+    return fail(context, "expected at most 9 decimal places");
   }).register(notation, { type: "usd" });
 }
 
@@ -154,7 +154,7 @@ export function time() {
   return z.string({ error }).regex(TIME, { error }).transform((moment, context) => {
     const date = new Date(moment);
     const isTime = isDay(moment.slice(0, 10)) && !Number.isNaN(date.getTime());
-    return isTime ? date : fail(context, error, "bad-format");
+    return isTime ? date : fail(context, error);
   }).register(notation, { type: "time" });
 }
 
@@ -202,12 +202,9 @@ export function id() {
     .toLowerCase().register(notation, { type: "string" });
 }
 
-/** Reports what a transform found; the code says what kind of problem it is. */
-function fail(
-  context: z.core.$RefinementCtx,
-  message: string,
-  code: ProblemCode,
-): never {
+/** Reports that a transform could not read what it was given. */
+function fail(context: z.core.$RefinementCtx, message: string): never {
+  const code: ProblemCode = "bad-format";
   context.addIssue({ code: "custom", message, params: { code } });
   return z.NEVER;
 }

@@ -55,10 +55,10 @@ export function pathText(path: ConfigPath): string {
   }).join("");
 }
 
-/** The problems by position, without repetitions, at most 100; `files` gives the order of files. */
+/** The problems by position, without repetitions; `files` gives the order of files. */
 export function sortProblems(
   problems: readonly Problem[],
-  files: readonly string[] = [],
+  files: readonly string[],
 ): readonly Problem[] {
   const unique = new Map(problems.map((problem) => [formatProblem(problem), problem]));
   return [...unique.values()].sort((a, b) =>

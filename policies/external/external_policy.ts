@@ -1,6 +1,6 @@
 import { Breaker } from "../../core/breaker.ts";
 import type { Deadlines } from "../../core/deadlines.ts";
-import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
+import { EgressClient } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import { readPlan, recheckPlan } from "../../core/plan.ts";
 import type { PolicyFault } from "../../core/policy_fault.ts";
@@ -28,8 +28,6 @@ export interface ExternalPolicyWorld {
   /** In [0, 1). */
   random(): number;
   readonly deadlines: Deadlines;
-  /** The system's, unless given. */
-  readonly resolve?: ResolveHost | undefined;
 }
 
 /** The policy of one group that another server holds: its connections, its breaker, its last plans. */
@@ -48,7 +46,7 @@ export class ExternalPolicy {
     this.settings = settings;
     this.#group = group;
     this.#world = world;
-    this.#client = new EgressClient(settings.egress, world.resolve);
+    this.#client = new EgressClient(settings.egress);
     this.#faultLog = new FaultLog(group, world);
     this.#verdicts = new VerdictCache(settings.verdictTtlMs);
   }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isDeepStrictEqual } from "node:util";
 import type { Deadlines } from "../../core/deadlines.ts";
-import { EgressClient, type ResolveHost } from "../../core/egress_client.ts";
+import { EgressClient } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import { parseJson } from "../../core/parse_json.ts";
 import type { FeedbackCounts } from "../../core/policy_runner.ts";
@@ -21,7 +21,6 @@ export interface FeedbackWorld {
   clock(): number;
   now(): number;
   readonly deadlines: Deadlines;
-  readonly resolve?: ResolveHost | undefined;
 }
 
 /**
@@ -44,7 +43,7 @@ export class Feedback {
     this.#group = group;
     this.#spool = spool;
     this.#world = world;
-    this.#client = new EgressClient(settings.egress, world.resolve);
+    this.#client = new EgressClient(settings.egress);
     void this.#run();
   }
 
@@ -58,7 +57,7 @@ export class Feedback {
     if (isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
     this.#client[Symbol.dispose]();
-    this.#client = new EgressClient(settings.egress, this.#world.resolve);
+    this.#client = new EgressClient(settings.egress);
     this.#wake?.();
   }
 

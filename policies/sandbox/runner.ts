@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import { formatProblem, type Problem } from "../../core/config/problem.ts";
 import { watchFiles } from "../../core/config/watch.ts";
 import { createDeadlines } from "../../core/deadlines.ts";
-import type { ResolveHost } from "../../core/egress_client.ts";
 import type { Log } from "../../core/log.ts";
 import type {
   PolicyBundle,
@@ -42,8 +41,6 @@ export interface RunnerOptions {
   readonly log: Log;
   /** Monotonic ms. */
   clock(): number;
-  /** Finds the addresses of granted hosts; the system's way, unless given. */
-  readonly resolve?: ResolveHost | undefined;
 }
 
 const DEFAULTS: PolicyHostSettings = {
@@ -77,9 +74,9 @@ class ProcessRunner implements ScriptRunner {
   #preparing: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor({ log, clock, resolve }: RunnerOptions) {
+  constructor({ log, clock }: RunnerOptions) {
     this.#log = log;
-    this.#world = { clock, deadlines: createDeadlines(clock), resolve };
+    this.#world = { clock, deadlines: createDeadlines(clock) };
     this.#spare = new SpareHost(this.#world);
   }
 

@@ -8,7 +8,7 @@ export function render(
   format: OutputFormat,
   head: ReportHead,
   sections: readonly Section[],
-  width = Infinity,
+  width: number,
 ): string {
   switch (format) {
     case "md":

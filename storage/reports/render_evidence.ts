@@ -7,7 +7,7 @@ import { type Cell, column, type Format, type ReportColumn, type ReportRow } fro
 export function renderEvidence(
   format: Paper["format"] | "json",
   evidence: Evidence,
-  width = Infinity,
+  width: number,
 ): string {
   return format === "json" ? json(evidence) : page({ format, width }, evidence);
 }
