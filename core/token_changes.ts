@@ -169,14 +169,9 @@ function finish(change: Change, options: ChangeOptions, world: World, parts: Par
   const text = change.apply(Deno.readTextFileSync(path));
   const tried = tryOut(path, text, world, parts);
   if (!tried.ok) throw new ExitError(1, formatProblems(tried.problems));
-  const { token } = change;
-  const made = { token, caller: callerAt(text, change.index) };
-  // Made first: what fails in between must not take the only copy of the token with it.
-  const told = options.write ? `${change.done} ${path}` : null;
-  const said = options.json
-    ? json(made, options)
-    : prose(made, options, told ?? pasted(made, path));
-  if (token && options.out !== undefined) writeToken(options.out, token);
+  // Worked out first: what fails in between must not take the only copy of the token with it.
+  const said = saying(change, text, { ...options, path });
+  if (change.token && options.out !== undefined) writeToken(options.out, change.token);
   if (options.write) replaceFile(path, text);
   world.print(said);
 }
@@ -200,27 +195,26 @@ function writeToken(out: string, { token }: Token): void {
   }
 }
 
-/** What a change came to. */
-interface Made {
-  readonly token: Token | null;
-  readonly caller: CallerEntry;
+/** What is said of a change, made or not. */
+function saying(
+  { token, index, done }: Change,
+  text: string,
+  { json, out, path, write }: ChangeOptions & { readonly path: string },
+): string {
+  if (json) return facts(token, callerAt(text, index), out);
+  const shown = token
+    ? [out === undefined ? `Token, shown only now: ${token.token}` : `Token written to ${out}`]
+    : [];
+  return [...shown, write ? `${done} ${path}` : pasted(callerAt(text, index), path)].join("\n");
 }
 
-function json({ token, caller }: Made, { out }: ChangeOptions): string {
+function facts(token: Token | null, caller: CallerEntry, out: string | undefined): string {
   if (!token) return JSON.stringify({ caller }, null, 2);
+  const { tokenId: token_id, tokenSha256: token_sha256 } = token;
   const shown = out === undefined ? token.token : null;
-  const facts = { token: shown, token_id: token.tokenId, token_sha256: token.tokenSha256, caller };
-  return JSON.stringify(facts, null, 2);
+  return JSON.stringify({ token: shown, token_id, token_sha256, caller }, null, 2);
 }
 
-function prose({ token }: Made, { out }: ChangeOptions, told: string): string {
-  if (!token) return told;
-  const shown = out === undefined
-    ? `Token, shown only now: ${token.token}`
-    : `Token written to ${out}`;
-  return `${shown}\n${told}`;
-}
-
-function pasted({ caller }: Made, path: string): string {
+function pasted(caller: CallerEntry, path: string): string {
   return `Nothing is active yet. Put this into ${path}, or use --write:\n\n${callerYaml(caller)}`;
 }

@@ -26,9 +26,13 @@ export function attemptPlan(parts: Parts, call: Call, group: Group, next: Next):
   return { ...next, index: call.attempts.length, timeoutMs };
 }
 
-/** What is left of the total deadline of a call, ms. */
-export function timeLeftMs({ clock }: Parts, call: Call, { retry }: Group): number {
-  return retry.totalDeadlineMs - (clock() - call.startedAt);
+/**
+ * What is left of the total deadline of a call, ms. It begins with the first attempt: the time of a slow
+ * upload or a queue must not be missing from that of a provider, which would be blamed for it.
+ */
+export function timeLeftMs({ clock }: Parts, { attempts }: Call, { retry }: Group): number {
+  const elapsed = attempts[0] ? clock() - attempts[0].startedAt : 0;
+  return retry.totalDeadlineMs - elapsed;
 }
 
 /** Whether a call may have one more attempt. */

@@ -170,17 +170,16 @@ Deno.test("config warns of a base URL that ends in what is added to it", () => {
   ] as const;
   for (const [url, dialect] of fine) assert.deepEqual(based(url, dialect), []);
   const long = [
-    ["https://a.example/v1/chat/completions/", "openai-chat", "/chat/completions"],
-    ["https://a.example/v1/responses", "openai-responses", "/responses"],
-    ["https://a.example/v1", "anthropic", "/v1/messages"],
+    ["https://a.example/v1/chat/completions/", "openai-chat", "/chat/completions", "/v1"],
+    ["https://a.example/v1/responses", "openai-responses", "/responses", "/v1"],
+    ["https://a.example/v1", "anthropic", "/v1", ""],
+    ["https://a.example/v1/messages", "anthropic", "/v1/messages", ""],
   ] as const;
-  for (const [url, dialect, added] of long) {
+  for (const [url, dialect, twice, before] of long) {
     const [problem, ...others] = based(url, dialect);
-    assert.match(
-      problem ?? "",
-      /warning: providers\.other\.base_url: it ends in what is added to it/,
-    );
-    assert(problem?.endsWith(`"${added}"`));
+    const added = dialect === "anthropic" ? "/v1/messages" : twice;
+    const said = `calls go to "${before}${twice}${added}": leave out "${twice}" at its end`;
+    assert(problem?.endsWith(`warning: providers.other.base_url: ${said}`), problem);
     assert.deepEqual(others, []);
   }
 });

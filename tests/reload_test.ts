@@ -28,7 +28,7 @@ function running(): Running {
     configure() {},
     write(_, event, msg) {
       lines.push([event, msg.replaceAll(dir, "DIR")]);
-      if (/^configuration (reloaded|not changed)/.test(msg)) waiting.resolve(event);
+      if (/^Configuration (reloaded|not changed)/.test(msg)) waiting.resolve(event);
     },
   };
   const sources = diskSources({ env: () => undefined, now: () => NOW });
@@ -91,7 +91,7 @@ Deno.test("reload keeps the old snapshot on errors, and logs every one", async (
       'DIR/config.yaml:6:95: callers[0].alow: unknown key; did you mean "allow"?',
     ],
     ["config_rejected", "DIR/config.yaml:6:104: callers[0].a: unknown key"],
-    ["config_rejected", "configuration not changed: 2 errors, 0 warnings"],
+    ["config_rejected", "Configuration not changed: 2 errors, 0 warnings"],
   ]);
 });
 

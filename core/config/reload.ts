@@ -80,7 +80,7 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
     restartRequired = merged.waiting.length > 0;
     reloads.applied += 1;
     const fields = { fingerprint: snapshot.fingerprint, groups: snapshot.groups.size };
-    log.write("info", "config_reloaded", "configuration reloaded", fields);
+    log.write("info", "config_reloaded", "Configuration reloaded", fields);
     options.onSwap?.(snapshot);
     return true;
   }
@@ -106,7 +106,7 @@ export function liveConfig(options: LiveConfigOptions): LiveConfig {
   };
 }
 
-const BLIND = "cannot watch the configuration; send SIGHUP to reload it";
+const BLIND = "Cannot watch the configuration; send SIGHUP to reload it";
 
 /** Logs what a start or a reload found. */
 export function logProblems(log: Log, problems: readonly Problem[]): void {
@@ -121,7 +121,7 @@ export function logProblems(log: Log, problems: readonly Problem[]): void {
 
 function logRejected(log: Log, problems: readonly Problem[]): void {
   logProblems(log, problems);
-  const msg = `configuration not changed: ${totals(problems)}`;
+  const msg = `Configuration not changed: ${totals(problems)}`;
   log.write("error", "config_rejected", msg);
 }
 
@@ -135,7 +135,7 @@ function logWaiting(log: Log, keys: readonly string[]): void {
 /** A loader that throws rejects the configuration like any other error. */
 function logFailed(log: Log, error: unknown): void {
   const reason = messageOf(error);
-  log.write("error", "config_rejected", `configuration not changed: ${reason}`);
+  log.write("error", "config_rejected", `Configuration not changed: ${reason}`);
 }
 
 function onHangup(reload: () => void): Disposable {

@@ -49,7 +49,8 @@ export type TargetConfig = z.infer<typeof target>;
 
 const retry = block({
   max_attempts: whole().default(0).describe("0 = the whole plan"),
-  total_deadline_ms: ms().optional().describe("all attempts; unset: `server.upstream.timeout_ms`"),
+  total_deadline_ms: ms().optional()
+    .describe("all attempts, from the first on; unset: `server.upstream.timeout_ms`"),
   jitter_base_ms: ms().default(50).describe("base of the wait before later retries"),
   jitter_max_ms: ms().default(1000).describe("longest wait before a retry"),
   budget_percent: numeric("pct", 0, 100).default(0)

@@ -35,8 +35,9 @@ function longBaseUrls({ providers }: Config, { dialects }: CompileFacts): readon
     const added = dialects.get(dialect).upstreamUrl("", "");
     const begun = [...added.matchAll(/(?!^)\/|$/g)].map(({ index }) => added.slice(0, index));
     const path = URL.parse(baseUrl)?.pathname.replace(/\/+$/, "") ?? "";
-    if (!begun.some((start) => path.endsWith(start))) return [];
-    const message = `it ends in what is added to it: "${added}"`;
+    const twice = begun.findLast((start) => path.endsWith(start));
+    if (twice === undefined) return [];
+    const message = `calls go to "${path}${added}": leave out "${twice}" at its end`;
     return [{ code: "conflict", path: ["providers", name, "base_url"], at: "value", message }];
   });
 }

@@ -1,5 +1,12 @@
 import { measure, median, type Sample, type Scenario, spread } from "./measure.ts";
-import { residentMb, type Running, startBareProxy, startGateway, startMock } from "./processes.ts";
+import {
+  residentMb,
+  type Running,
+  startBareProxy,
+  startGateway,
+  startLeastGateway,
+  startMock,
+} from "./processes.ts";
 
 const message = (content: string) => ({ role: "user", content });
 const chat = (messages: readonly object[], more: object = {}) =>
@@ -53,39 +60,53 @@ function toolHistory(bytes: number): string {
   return chat(messages);
 }
 
-/** Rounds are interleaved, so that a busy moment of the machine meets all three alike. */
-async function compare(
-  servers: { readonly direct: Running; readonly bare: Running; readonly gateway: Running },
-  scenario: Scenario,
-): Promise<void> {
+/** A mock provider, and what stands before it. */
+interface Servers {
+  readonly direct: Running;
+  readonly bare: Running;
+  readonly least: Running;
+  readonly gateway: Running;
+}
+
+/** Rounds are interleaved, so that a busy moment of the machine meets all alike. */
+async function compare(servers: Servers, scenario: Scenario): Promise<void> {
   const warm = { ...scenario, calls: Math.ceil(scenario.calls / 3) };
   for (const server of Object.values(servers)) await measure(server, warm);
-  const rounds: Record<keyof typeof servers, Sample>[] = [];
+  const rounds: Record<keyof Servers, Sample>[] = [];
   for (let round = 0; round < scenario.rounds; round++) {
     rounds.push({
       direct: await measure(servers.direct, scenario),
       bare: await measure(servers.bare, scenario),
+      least: await measure(servers.least, scenario),
       gateway: await measure(servers.gateway, scenario),
     });
   }
-  const rps = rounds.map(({ bare, gateway }) => gateway.rps / bare.rps);
-  const added = median(rounds.map(({ direct, gateway }) => gateway.p50 - direct.p50)) /
-    median(rounds.map(({ direct, bare }) => bare.p50 - direct.p50));
-  const cpu = rounds.map(({ bare, gateway }) => gateway.cpuUs / bare.cpuUs);
-  const of = (server: keyof typeof servers, key: keyof Sample) =>
-    median(rounds.map((round) => round[server][key]));
-  print([
-    scenario.name,
-    `${of("direct", "rps").toFixed(0)} / ${of("bare", "rps").toFixed(0)} / ${
-      of("gateway", "rps").toFixed(0)
-    }`,
-    `${of("direct", "p50").toFixed(3)} / ${of("bare", "p50").toFixed(3)} / ${
-      of("gateway", "p50").toFixed(3)
-    }`,
-    `${median(rps).toFixed(2)} (${spread(rps)})`,
-    added.toFixed(2),
-    `${median(cpu).toFixed(2)} (${spread(cpu)})`,
-  ]);
+  print([scenario.name, ...figures(rounds, "gateway")]);
+  print(["  the least gateway", ...figures(rounds, "least")]);
+}
+
+/** What a server showed, beside the provider itself and the bare proxy. */
+function figures(
+  rounds: readonly Readonly<Record<keyof Servers, Sample>>[],
+  server: "least" | "gateway",
+): readonly string[] {
+  const of = (name: keyof Servers, key: keyof Sample) =>
+    median(rounds.map((round) => round[name][key]));
+  const each = (key: keyof Sample, digits: number) =>
+    (["direct", "bare", server] as const).map((name) => of(name, key).toFixed(digits)).join(" / ");
+  const ratio = (key: keyof Sample) => {
+    const ratios = rounds.map((round) => round[server][key] / round.bare[key]);
+    return `${median(ratios).toFixed(2)} (${spread(ratios)})`;
+  };
+  const added = (name: keyof Servers) =>
+    median(rounds.map((round) => round[name].p50 - round.direct.p50));
+  return [
+    each("rps", 0),
+    each("p50", 3),
+    ratio("rps"),
+    (added(server) / added("bare")).toFixed(2),
+    ratio("cpuUs"),
+  ];
 }
 
 /** Memory after many calls must not grow with their number. */
@@ -116,12 +137,13 @@ if (import.meta.main) {
   try {
     await using direct = await startMock();
     await using bare = await startBareProxy(direct.url);
+    await using least = await startLeastGateway(direct.url, dir);
     await using gateway = await startGateway(direct.url, dir);
     const ready = await readyMs(gateway);
     console.log(`start to ready  ${ready} ms   idle  ${await residentMb(gateway.pid)} MB\n`);
     print([
       "bench",
-      "rps direct/bare/gateway",
+      "rps direct/bare/this",
       "p50 ms",
       "rps ratio (spread)",
       "added",
@@ -130,7 +152,7 @@ if (import.meta.main) {
     const [only] = Deno.args;
     for (const scenario of SCENARIOS) {
       if (only && !scenario.name.includes(only)) continue;
-      await compare({ direct, bare, gateway }, scenario);
+      await compare({ direct, bare, least, gateway }, scenario);
     }
     if (!only || only === "memory") await memory(gateway);
   } finally {

@@ -26,6 +26,12 @@ export function startBareProxy(upstream: string): Promise<Running> {
   return spawn([...NET, here("./bare_proxy.ts"), upstream]);
 }
 
+/** Starts the least that a gateway does, before an upstream; `dir` holds its lines. */
+export function startLeastGateway(upstream: string, dir: string): Promise<Running> {
+  const flags = ["--unstable-no-legacy-abort", "--allow-read", `--allow-write=${dir}`];
+  return spawn([...NET, ...flags, here("./least_gateway.ts"), upstream, join(dir, "lines.jsonl")]);
+}
+
 /** What differs between gateways of benches. */
 interface ConfigChanges {
   readonly strategy?: string;

@@ -2,15 +2,18 @@ import assert from "node:assert/strict";
 import type { DialectName } from "@/core/dialect_name.ts";
 import { wait } from "@/core/wait.ts";
 import {
+  CALL_PATH,
   type ConfigTree,
   DIALECTS,
   type Loose,
   providerName,
   startTestGateway,
   type TestGateway,
+  TOKEN,
 } from "../gateway.ts";
 import { assertError } from "../gateway_answers.ts";
 import { type Answer, call, send } from "../gateway_client.ts";
+import { connectRaw, requestHead } from "../gateway_raw.ts";
 import {
   after,
   echo,
@@ -238,6 +241,22 @@ Deno.test("total deadline holds over all attempts", async () => {
     const [first, second] = (await gateway.settled(1))[0]!["request_attempts"];
     assert.equal(first.attempt_timeout_ms, 200);
     assert(second.attempt_timeout_ms <= 100);
+  });
+});
+
+Deno.test("total deadline begins with the first attempt, however slow the upload was", async () => {
+  const group = { retry: { total_deadline_ms: 300 } };
+  await inGateway(healthy, group, async (gateway, upstream) => {
+    using connection = await connectRaw(gateway.url);
+    const body = JSON.stringify({ model: "fast", messages: [{ role: "user", content: "hello" }] });
+    const headers = { "x-api-key": TOKEN, "content-length": String(body.length) };
+    await connection.write(requestHead(`POST ${CALL_PATH[CHAT]}`, headers) + body.slice(0, 9));
+    await wait(400);
+    await connection.write(body.slice(9));
+    assert.match(await connection.until(/\}$/), /^HTTP\/1\.1 200 /);
+    assert.deepEqual(called(upstream), ["up-1"]);
+    const [attempt] = (await gateway.settled(1))[0]!["request_attempts"];
+    assert.deepEqual([attempt.outcome, attempt.attempt_timeout_ms], ["ok", 300]);
   });
 });
 
