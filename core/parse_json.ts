@@ -65,6 +65,14 @@ export function skipSpace(text: string, from: number): number {
   return at;
 }
 
+/** To behind the string, the number or the word that begins here. */
+export function endOfToken(text: string, start: number): number {
+  if (text.charCodeAt(start) === QUOTE) return endOfString(text, start + 1);
+  let at = start;
+  while (at < text.length && !endsWord(text.charCodeAt(at))) at++;
+  return at;
+}
+
 /** In what is no JSON it finds anything, but it ends. */
 function hasEscapedKey(text: string): boolean {
   for (let at = text.indexOf("\\"); at >= 0; at = text.indexOf("\\", at)) {
@@ -135,11 +143,9 @@ class TokenReader {
 
   /** The text of a string, a number or a word. */
   #token(): string {
-    const text = this.#text;
     const start = this.#at;
-    if (text.charCodeAt(start) === QUOTE) this.#at = endOfString(text, start + 1);
-    else while (this.#at < text.length && !endsWord(text.charCodeAt(this.#at))) this.#at++;
-    return text.slice(start, this.#at);
+    this.#at = endOfToken(this.#text, start);
+    return this.#text.slice(start, this.#at);
   }
 }
 

@@ -1,7 +1,7 @@
 import { Buffer, isAscii } from "node:buffer";
 import { GatewayError } from "./errors.ts";
 import { foldedKey, isObject, type Json, type JsonObject } from "./json.ts";
-import { endOfString, parseJson, skipSpace } from "./parse_json.ts";
+import { endOfString, endOfToken, parseJson, skipSpace } from "./parse_json.ts";
 import type { Member, WireRequest } from "./wire.ts";
 
 /** Deepest nesting a body may have; the top-level object is 1. */
@@ -51,7 +51,11 @@ export function readWire(bytes: Uint8Array<ArrayBuffer>): WireRequest {
   const walk = newWalk();
   const members = membersIn(text, bytes, 0, walk);
   refuseOtherCase(members);
-  return new ReadRequest(bytes, members, { walk, body: objectIn(json, walk) });
+  const { hasEscapedKey } = walk;
+  return new ReadRequest(bytes, members, {
+    hasEscapedKey,
+    body: objectIn(json, hasEscapedKey),
+  });
 }
 
 /** Members that say who answers, and how much: of one that goes by another name, no limit would know. */
@@ -77,20 +81,23 @@ function refuseOtherCase(members: ReadonlyMap<string, Member>): void {
 }
 
 class ReadRequest implements WireRequest {
-  readonly #walk: Walk;
+  readonly #hasEscapedKey: boolean;
   #body: JsonObject | null;
 
   constructor(
     readonly bytes: Uint8Array<ArrayBuffer>,
     readonly members: ReadonlyMap<string, Member>,
-    { walk, body }: { readonly walk: Walk; readonly body: JsonObject },
+    { hasEscapedKey, body }: { readonly hasEscapedKey: boolean; readonly body: JsonObject },
   ) {
-    this.#walk = walk;
+    this.#hasEscapedKey = hasEscapedKey;
     this.#body = body;
   }
 
   get body(): JsonObject {
-    return this.#body ??= objectIn(asciiText(this.bytes) ?? decodeUtf8(this.bytes), this.#walk);
+    return this.#body ??= objectIn(
+      asciiText(this.bytes) ?? decodeUtf8(this.bytes),
+      this.#hasEscapedKey,
+    );
   }
 
   release(): void {
@@ -103,8 +110,8 @@ function asciiText(bytes: Uint8Array): string | null {
   return isAscii(bytes) ? oneByteText(bytes, 0, bytes.length) : null;
 }
 
-function objectIn(text: string, walk: Walk): JsonObject {
-  const body = parse(text, walk);
+function objectIn(text: string, hasEscapedKey: boolean): JsonObject {
+  const body = parse(text, hasEscapedKey);
   if (isObject(body)) return body;
   throw notObject();
 }
@@ -220,7 +227,7 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function parse(text: string, { hasEscapedKey }: Walk): Json {
+function parse(text: string, hasEscapedKey: boolean): Json {
   try {
     return hasEscapedKey ? parseJson(text) : JSON.parse(text);
   } catch {
@@ -235,7 +242,7 @@ function readKey(
 ): string {
   const raw = text.slice(start + 1, end - 1);
   if (/^[^\\\x80-\xff]*$/.test(raw)) return raw;
-  const key = parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)), newWalk());
+  const key = parse(new TextDecoder().decode(bytes.subarray(base + start, base + end)), false);
   return typeof key === "string" ? key : raw;
 }
 
@@ -259,15 +266,8 @@ function noteKey(walk: Walk, text: string, open: number, end: number): void {
 function skipValue(text: string, start: number, walk: Walk): number {
   if (++walk.values > MAX_VALUES) throw tooMany(MAX_VALUES, "values");
   const first = text.charCodeAt(start);
-  if (first === QUOTE) return endOfString(text, start + 1);
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, start, walk);
-  let at = start;
-  while (at < text.length && !isDelimiter(text.charCodeAt(at))) at++;
-  return at;
-}
-
-function isDelimiter(code: number): boolean {
-  return code === COMMA || code === 125 || code === 93 || code <= 32;
+  const isNested = first === OPEN_BRACE || first === OPEN_BRACKET;
+  return isNested ? skipNested(text, start, walk) : endOfToken(text, start);
 }
 
 /** A value follows each comma and each opening bracket; an empty object or array counts as one more. */

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { createChunkReader } from "@/core/chunk_reader.ts";
 import { TOKEN } from "./processes.ts";
 
 /**
@@ -24,23 +25,21 @@ function serve(journal: Deno.FsFile): void {
     journal.writeSync(encoder.encode(`${JSON.stringify(row)}\n`));
   }
 
-  /** Hands each chunk on, read into one buffer as is cheapest; the end waits for the line. */
+  /** Hands each chunk on, read as cheaply as the gateway does; the end waits for the line. */
   function passed(body: ReadableStream<Uint8Array<ArrayBuffer>>, end: (last: string) => void) {
-    const reader = body.getReader({ mode: "byob" });
-    let buffer = new ArrayBuffer(16_384);
+    const chunks = createChunkReader(body);
     let last = "";
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
       async pull(controller) {
-        const { done, value } = await reader.read(new Uint8Array(buffer));
-        if (value) buffer = value.buffer;
-        if (!done) {
-          last = decoder.decode(value);
-          return controller.enqueue(value.slice());
+        const chunk = await chunks.read();
+        if (!chunk.done) {
+          last = decoder.decode(chunk.value);
+          return controller.enqueue(chunk.value);
         }
         end(last);
         controller.close();
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: () => chunks.cancel(),
     });
   }
 
